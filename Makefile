@@ -1,0 +1,115 @@
+# afterimage: one line of objects per artifact, one build directory per kind of build.
+# `make help` names the targets.
+
+VERSION := 0.1.0
+BUILD   ?= build
+PREFIX  ?= /usr/local
+CC      ?= gcc
+PYTHON  ?= /usr/bin/python3
+FUZZ_CC ?= clang
+
+WARN    := -Wall -Wextra -Wconversion -Wshadow -Wmissing-prototypes -Wstrict-prototypes \
+           -Wvla -Wundef -Wpointer-arith -Wcast-align -Werror
+BASE    := -std=c11 -g $(WARN) -iquote . -iquote include -DAFTERIMAGE_VERSION='"$(VERSION)"'
+METALF  := $(BASE) -O2 -iquote arch/x86/include -ffreestanding -fpie -fno-stack-protector \
+           -fcf-protection=none -mno-red-zone -mgeneral-regs-only -ffunction-sections \
+           -fdata-sections -fno-asynchronous-unwind-tables -fno-builtin-malloc
+HOSTF   := $(BASE) -O2 -iquote tests/host/include -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64
+ASANF   := $(HOSTF) -O1 -fno-omit-frame-pointer -fsanitize=address,undefined \
+           -fno-sanitize-recover=all
+FUZZF   := $(ASANF) -fsanitize=fuzzer-no-link
+LZFF    := -I/usr/include/liblzf -DHLOG=14 -DLZF_STATE_ARG=1 -DINIT_HTAB=1 -w
+
+# Pure code is compiled in every build; metal code only in the image.
+PURE    := $(sort $(wildcard lib/*.c linux/*.c drivers/*.c drivers/*/*.c dumpfmt/*.c) boot/main.c)
+METAL   := $(sort $(wildcard arch/x86/*.c arch/x86/*.S)) boot/bios.S boot/door_bios.c
+GETDUMP := $(sort $(wildcard tools/getdump/*.c tools/common/*.c))
+MKDISK  := $(sort $(wildcard tools/mkdumpdisk/*.c tools/common/*.c))
+PORTS   := $(sort $(wildcard tests/host/*.c tests/model/*.c))
+UNITS   := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
+FUZZERS := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+BENCHES := $(patsubst tests/bench/%.c,%,$(sort $(wildcard tests/bench/bench_*.c)))
+
+metal_o  = $(patsubst %,$(BUILD)/metal/%.o,$(1))
+host_o   = $(patsubst %,$(BUILD)/host/%.o,$(1))
+asan_o   = $(patsubst %,$(BUILD)/asan/%.o,$(1))
+fuzz_o   = $(patsubst %,$(BUILD)/fuzz/%.o,$(1))
+
+PURE_METAL := $(call metal_o,$(PURE) liblzf/lzf_c.c)
+TOOL_LIBS  := -lz -lzstd -llzo2 -ljson-c -luuid
+DISK_LIBS  := -lfdisk -lblkid -luuid -ljson-c -lz
+
+.DEFAULT_GOAL := all
+.PHONY: all help setup demo check check-unit check-host check-fuzz check-qemu lint bench install \
+        uninstall clean format
+
+all: $(BUILD)/afterimage.mbr $(BUILD)/mkdumpdisk $(BUILD)/getdump ## the image and the tools
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+# --- artifacts -----------------------------------------------------------------------------
+
+$(BUILD)/afterimage-mbr.elf: boot/image.ld $(call metal_o,$(METAL)) $(BUILD)/metal/libpure.a
+	$(CC) -nostdlib -static -no-pie -Wl,--gc-sections,--build-id=none,-z,noexecstack \
+	  -Wl,--no-warn-rwx-segments -T boot/image.ld -o $@ $(call metal_o,$(METAL)) \
+	  $(BUILD)/metal/libpure.a /usr/lib/x86_64-linux-gnu/libz.a $(BUILD)/metal/libpure.a
+
+$(BUILD)/afterimage.mbr: $(BUILD)/afterimage-mbr.elf
+	objcopy -O binary $< $@
+
+$(BUILD)/getdump: $(call host_o,$(GETDUMP) liblzf/lzf_d.c) $(BUILD)/host/libpure.a
+	$(CC) -o $@ $^ $(TOOL_LIBS)
+
+$(BUILD)/mkdumpdisk: $(call host_o,$(MKDISK)) $(BUILD)/host/libpure.a
+	$(CC) -o $@ $^ $(DISK_LIBS)
+
+$(BUILD)/metal/libpure.a: $(PURE_METAL)
+$(BUILD)/host/libpure.a: $(call host_o,$(PURE) liblzf/lzf_c.c)
+$(BUILD)/asan/libtest.a: $(call asan_o,$(PURE) $(PORTS) $(filter-out %/main.c,$(GETDUMP)) \
+                           liblzf/lzf_c.c liblzf/lzf_d.c)
+$(BUILD)/fuzz/libtest.a: $(call fuzz_o,$(PURE) $(PORTS) $(filter-out %/main.c,$(GETDUMP)) \
+                           liblzf/lzf_c.c liblzf/lzf_d.c)
+$(BUILD)/%.a:
+	@rm -f $@
+	ar rcs $@ $^
+
+# --- objects -------------------------------------------------------------------------------
+
+define compile # directory, compiler, flags
+$(BUILD)/$(1)/%.c.o: %.c
+	@mkdir -p $$(@D)
+	$(2) $(3) -MMD -MP -c -o $$@ $$<
+$(BUILD)/$(1)/%.S.o: %.S
+	@mkdir -p $$(@D)
+	$(2) $(3) -MMD -MP -c -o $$@ $$<
+$(BUILD)/$(1)/liblzf/%.c.o: /usr/src/liblzf/%.c
+	@mkdir -p $$(@D)
+	$(2) $(3) $(LZFF) -c -o $$@ $$<
+endef
+$(eval $(call compile,metal,$(CC),$(METALF)))
+$(eval $(call compile,host,$(CC),$(HOSTF)))
+$(eval $(call compile,asan,$(CC),$(ASANF)))
+$(eval $(call compile,fuzz,$(FUZZ_CC),$(FUZZF)))
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+# --- tests ---------------------------------------------------------------------------------
+
+$(BUILD)/asan/%: $(BUILD)/asan/tests/unit/%.c.o $(BUILD)/asan/libtest.a
+	$(CC) -fsanitize=address,undefined -o $@ $^ -lcmocka $(TOOL_LIBS)
+
+$(BUILD)/fuzz/%: $(BUILD)/fuzz/tests/fuzz/%.c.o $(BUILD)/fuzz/libtest.a
+	$(FUZZ_CC) -fsanitize=address,undefined,fuzzer -o $@ $^ $(TOOL_LIBS)
+
+$(BUILD)/host/%: $(BUILD)/host/tests/bench/%.c.o $(call host_o,$(PORTS) liblzf/lzf_d.c) \
+                 $(BUILD)/host/libpure.a
+	$(CC) -o $@ $^ $(TOOL_LIBS)
+
+check-unit: $(addprefix $(BUILD)/asan/,$(UNITS))
+	@set -e; for t in $^; do echo "== $${t##*/}"; $$t; done
+
+clean: ## remove what was built
+	rm -rf $(BUILD)
+
+.SECONDARY:

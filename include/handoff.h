@@ -1,0 +1,35 @@
+/*
+ * What a front door tells the core. After this nobody knows how the image was
+ * booted. Versioned and self-contained: no pointers.
+ */
+#ifndef AFTERIMAGE_HANDOFF_H
+#define AFTERIMAGE_HANDOFF_H
+
+#include "memmap.h"
+#include "types.h"
+
+#define HANDOFF_VERSION 1
+
+enum door {
+	DOOR_BIOS = 1,
+	DOOR_UEFI = 2,
+	DOOR_MULTIBOOT = 3,
+	DOOR_LINUX = 4,
+};
+
+/* "bios", "uefi", "multiboot", "linux", or "unknown". */
+const char *door_name(u32 door);
+
+struct handoff {
+	u32 version;
+	u32 door; /* enum door */
+	struct memmap map;
+	u64 arena_pa; /* the only RAM that may be written */
+	u64 arena_bytes;
+	u64 rsdp_pa;	    /* 0: unknown */
+	u64 vmcoreinfo_pa;  /* hint; 0: search */
+	u64 elfcorehdr_pa;  /* hint; 0: none */
+	u8 target_uuid[16]; /* superblock's disk UUID; all zero: any dump partition */
+};
+
+#endif

@@ -1,0 +1,80 @@
+/*
+ * All that the rest of the program sees of the crashed kernel: find it, verify it,
+ * translate its addresses. Bytes in, facts out.
+ */
+#ifndef AFTERIMAGE_OLDKERNEL_H
+#define AFTERIMAGE_OLDKERNEL_H
+
+#include "physmem.h"
+#include "status.h"
+
+#define VMCOREINFO_MAX 4096
+#define UTS_FIELD      65
+#define UTS_FIELDS     6
+
+/* The text in a private, NUL-terminated copy. */
+struct vmcoreinfo {
+	u32 bytes;
+	char text[VMCOREINFO_MAX + 1];
+};
+
+/*
+ * Value of the line `KEY=...`. vmcoreinfo_text returns a pointer into the text and its
+ * length without the newline. _hex parses with or without 0x, _number signed decimal or
+ * 0x hex; false if the line is absent or malformed (overflow included).
+ */
+const char *vmcoreinfo_text(const struct vmcoreinfo *vi, const char *key, u32 *bytes);
+bool vmcoreinfo_hex(const struct vmcoreinfo *vi, const char *key, u64 *value);
+bool vmcoreinfo_number(const struct vmcoreinfo *vi, const char *key, s64 *value);
+
+struct pagetable {
+	u64 root_pa;
+	u32 levels; /* 4 or 5 */
+	u64 sme_mask;
+};
+
+/*
+ * Physical address of @va by walking the old kernel's tables (Intel SDM Vol. 3A s4.5):
+ * 4 KiB, 2 MiB and 1 GiB pages. E_PAGETABLE if not present or not canonical, E_NOT_RAM if a
+ * table lies outside RAM. The result itself is not checked to be RAM.
+ */
+enum status pagetable_walk(
+	struct physmem *pm, const struct pagetable *pt, u64 va, u64 *pa) MUST_CHECK;
+
+/* Copies [va, va+len) of the old kernel; @len is bounded by the caller. */
+enum status pagetable_read(
+	struct physmem *pm, const struct pagetable *pt, u64 va, void *buf, u64 len) MUST_CHECK;
+
+struct oldkernel {
+	bool verified;	 /* false: candidates seen, none verified; only vi and candidates count */
+	enum status why; /* not verified: what failed for the best candidate */
+	u32 candidates;	 /* seen */
+	u32 verified_count; /* of them verified */
+	u64 vmcoreinfo_pa;
+	struct vmcoreinfo vi;
+	struct pagetable pt;
+	s64 phys_base;
+	u64 page_offset;		 /* 0 unknown */
+	char uts[UTS_FIELDS][UTS_FIELD]; /* sanitised, NUL-terminated */
+};
+
+enum uts_index {
+	UTS_SYSNAME,
+	UTS_NODENAME,
+	UTS_RELEASE,
+	UTS_VERSION,
+	UTS_MACHINE,
+	UTS_DOMAIN,
+};
+
+/*
+ * Searches all RAM for vmcoreinfo (first at @hint_pa unless 0), verifies each candidate
+ * through its own page tables and keeps the best: one with CRASHTIME before one without,
+ * then the one found first. @k is big: not for the stack.
+ * OK if verified; E_NO_KERNEL if there is no candidate; else why none verified. @scratch:
+ * a second struct oldkernel for comparing.
+ */
+enum status oldkernel_find(
+	struct physmem *pm, u64 hint_pa, struct oldkernel *k, struct oldkernel *scratch) MUST_CHECK;
+
+#endif

@@ -1,0 +1,93 @@
+/*
+ * Every way anything can fail, with the number that is printed as E<code>, stored
+ * in dumps and listed in docs/codes.md. Numbers are never reused or changed.
+ */
+#ifndef AFTERIMAGE_STATUS_H
+#define AFTERIMAGE_STATUS_H
+
+#include "types.h"
+
+/* X(name, code, what is wrong, what to do) */
+#define STATUS_LIST(X)                                                                             \
+	X(E_NO_KERNEL, 10, "no Linux kernel found in memory",                                      \
+		"the memory was wiped or powered off; boot the dump disk by a warm reset")         \
+	X(E_VMCOREINFO, 11, "kernel found, but its description is damaged",                        \
+		"all of memory is kept; open the dump with the kernel's debug file by hand")       \
+	X(E_PAGETABLE, 12, "an address of the old kernel is not mapped",                           \
+		"all of memory is kept; the old kernel's page tables were overwritten")            \
+	X(E_NOT_RAM, 13, "an address of the old kernel points outside memory",                     \
+		"all of memory is kept; the old kernel's page tables were overwritten")            \
+	X(E_NO_DISK, 20, "no NVMe controller found",                                               \
+		"attach the dump disk as an NVMe device, not behind RAID or VMD")                  \
+	X(E_NVME_READY, 21, "the NVMe controller did not become ready",                            \
+		"replace the dump disk or use another slot")                                       \
+	X(E_NVME_FATAL, 22, "the NVMe controller reported a fatal status",                         \
+		"replace the dump disk or its slot")                                               \
+	X(E_DEVICE_GONE, 23, "the device does not answer any more",                                \
+		"check that the dump disk is seated and powered")                                  \
+	X(E_TIMEOUT, 24, "the device did not finish a command in time", "replace the dump disk")   \
+	X(E_NVME_CMD, 25, "the NVMe controller refused a command",                                 \
+		"update the disk's firmware or use another disk")                                  \
+	X(E_READ, 26, "reading from the dump disk failed", "replace the dump disk")                \
+	X(E_WRITE, 27, "writing to the dump disk failed",                                          \
+		"fetch what was saved with getdump, then replace the dump disk")                   \
+	X(E_NVME_FORMAT, 28, "the NVMe namespace has a format that is not supported",              \
+		"format it with 512 or 4096 byte blocks and no metadata")                          \
+	X(E_BUSY, 29, "the device's queue is full", "nothing; the request is repeated")            \
+	X(E_NO_PARTITION, 30, "no dump partition found on any disk",                               \
+		"prepare the disk with mkdumpdisk")                                                \
+	X(E_GPT, 31, "the partition table is damaged", "prepare the disk again with mkdumpdisk")   \
+	X(E_SUPERBLOCK, 32, "both superblocks of the dump partition are damaged",                  \
+		"prepare the disk again with mkdumpdisk")                                          \
+	X(E_VERSION, 33, "the dump partition was prepared by a newer version",                     \
+		"use the version that prepared it, or prepare it again")                           \
+	X(E_FULL, 34, "the dump partition is full", "fetch the dumps with getdump and clear them") \
+	X(E_NO_SLOT, 35, "the dump directory is full",                                             \
+		"fetch the dumps with getdump and clear them")                                     \
+	X(E_GATE, 36, "a write outside the dump partition was stopped",                            \
+		"report this: it is a fault in afterimage")                                        \
+	X(E_GEOMETRY, 37, "the dump partition does not fit the disk",                              \
+		"prepare the disk again with mkdumpdisk")                                          \
+	X(E_NO_MEMORY, 40, "too little working memory below 1 MiB",                                \
+		"report this with the firmware's memory map")                                      \
+	X(E_MEMMAP, 41, "the firmware's memory map is unusable",                                   \
+		"update the firmware or use another boot path")                                    \
+	X(E_COMPRESS, 42, "the compressor failed",                                                 \
+		"prepare the disk with --compress none and report this")                           \
+	X(E_INVAL, 43, "a request was malformed", "report this: it is a fault in afterimage")      \
+	X(E_BOOT_HEADER, 44, "the boot area's settings are damaged",                               \
+		"prepare the disk again with mkdumpdisk")                                          \
+	X(E_CPU, 45, "this processor lacks a needed feature",                                      \
+		"afterimage needs a 64-bit x86 processor")                                         \
+	X(E_TRAP, 50, "an unexpected processor exception",                                         \
+		"report this with the numbers on the screen")                                      \
+	X(E_FOREIGN, 60, "this is no dump disk, dump partition or image of one",                   \
+		"name the disk that was prepared with mkdumpdisk")                                 \
+	X(E_TRUNCATED, 61, "the image ends before the dump does",                                  \
+		"copy the dump disk again; what is there can still be extracted")                  \
+	X(E_CHUNK, 62, "the dump's log ends early",                                                \
+		"what is before it is good and can be extracted")                                  \
+	X(E_CHECKSUM, 63, "a checksum does not match",                                             \
+		"the disk returned wrong data; copy the dump disk again")                          \
+	X(E_NO_DUMP, 64, "there is no such dump", "see getdump list for those there are")          \
+	X(E_DECOMPRESS, 65, "a chunk can not be unpacked",                                         \
+		"the disk returned wrong data; copy the dump disk again")                          \
+	X(E_METHOD, 66, "a chunk uses an unknown compressor", "use a newer getdump")               \
+	X(E_ABSENT, 67, "the page is not in the dump", "see its class with getdump info")          \
+	X(E_INTERRUPTED, 68, "the dump was cut short by a reset or power loss",                    \
+		"what was written before can be extracted")
+
+enum status {
+	OK = 0,
+#define STATUS_ENUM(name, code, text, advice) name = code,
+	STATUS_LIST(STATUS_ENUM)
+#undef STATUS_ENUM
+};
+
+/* What is wrong, without a full stop; "unknown failure" for a number not listed. Never NULL. */
+const char *status_text(enum status st);
+
+/* What the administrator should do; same rules as status_text. */
+const char *status_advice(enum status st);
+
+#endif
