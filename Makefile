@@ -4,7 +4,9 @@
 VERSION := 0.1.0
 BUILD   ?= build
 PREFIX  ?= /usr/local
-CC      ?= gcc
+ifeq ($(origin CC),default)
+CC      := gcc
+endif
 PYTHON  ?= /usr/bin/python3
 FUZZ_CC ?= clang
 
@@ -18,6 +20,7 @@ HOSTF   := $(BASE) -O2 -iquote tests/host/include -D_GNU_SOURCE -D_FILE_OFFSET_B
 ASANF   := $(HOSTF) -O1 -fno-omit-frame-pointer -fsanitize=address,undefined \
            -fno-sanitize-recover=all
 FUZZF   := $(ASANF) -fsanitize=fuzzer-no-link
+LIBZ_A  := /usr/lib/x86_64-linux-gnu/libz.a
 LZFF    := -I/usr/include/liblzf -DHLOG=14 -DLZF_STATE_ARG=1 -DINIT_HTAB=1 -w
 
 # Pure code is compiled in every build; metal code only in the image.
@@ -51,12 +54,13 @@ help: ## this list
 # --- artifacts -----------------------------------------------------------------------------
 
 $(BUILD)/afterimage-mbr.elf: boot/image.ld $(call metal_o,$(METAL)) $(BUILD)/metal/libpure.a
-	$(CC) -nostdlib -static -no-pie -Wl,--gc-sections,--build-id=none,-z,noexecstack \
-	  -Wl,--no-warn-rwx-segments -T boot/image.ld -o $@ $(call metal_o,$(METAL)) \
-	  $(BUILD)/metal/libpure.a /usr/lib/x86_64-linux-gnu/libz.a $(BUILD)/metal/libpure.a
+	@echo '  link   $@'
+	@$(LD) -nostdlib -static --gc-sections --build-id=none -z noexecstack \
+	  --no-warn-rwx-segments -T boot/image.ld -o $@ $(call metal_o,$(METAL)) \
+	  --start-group $(BUILD)/metal/libpure.a $(LIBZ_A) --end-group
 
 $(BUILD)/afterimage.mbr: $(BUILD)/afterimage-mbr.elf
-	objcopy -O binary $< $@
+	@objcopy -O binary $< $@
 
 $(BUILD)/getdump: $(call host_o,$(GETDUMP) liblzf/lzf_d.c) $(BUILD)/host/libpure.a
 	$(CC) -o $@ $^ $(TOOL_LIBS)
@@ -71,21 +75,20 @@ $(BUILD)/asan/libtest.a: $(call asan_o,$(PURE) $(PORTS) $(filter-out %/main.c,$(
 $(BUILD)/fuzz/libtest.a: $(call fuzz_o,$(PURE) $(PORTS) $(filter-out %/main.c,$(GETDUMP)) \
                            liblzf/lzf_c.c liblzf/lzf_d.c)
 $(BUILD)/%.a:
-	@rm -f $@
-	ar rcs $@ $^
+	@rm -f $@; ar rcs $@ $^
 
 # --- objects -------------------------------------------------------------------------------
 
 define compile # directory, compiler, flags
 $(BUILD)/$(1)/%.c.o: %.c
 	@mkdir -p $$(@D)
-	$(2) $(3) -MMD -MP -c -o $$@ $$<
+	@echo '  $(1)  $$<'; $(2) $(3) -MMD -MP -c -o $$@ $$<
 $(BUILD)/$(1)/%.S.o: %.S
 	@mkdir -p $$(@D)
-	$(2) $(3) -MMD -MP -c -o $$@ $$<
+	@echo '  $(1)  $$<'; $(2) $(3) -MMD -MP -c -o $$@ $$<
 $(BUILD)/$(1)/liblzf/%.c.o: /usr/src/liblzf/%.c
 	@mkdir -p $$(@D)
-	$(2) $(3) $(LZFF) -c -o $$@ $$<
+	@echo '  $(1)  $$<'; $(2) $(3) $(LZFF) -c -o $$@ $$<
 endef
 $(eval $(call compile,metal,$(CC),$(METALF)))
 $(eval $(call compile,host,$(CC),$(HOSTF)))

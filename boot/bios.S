@@ -41,7 +41,8 @@ boot_sector:
 	cmpl	$0x424d4941, locate_magic	/* mkdumpdisk filled it in? */
 	jne	boot_fail
 	movw	locate_bytes, %cx
-	jcxz	boot_fail
+	testw	%cx, %cx
+	jz	boot_fail
 	movw	$READ_BYTES, %ax
 	xorw	%dx, %dx
 	divw	%cx				/* blocks per call */
