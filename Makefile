@@ -63,10 +63,10 @@ $(BUILD)/afterimage.mbr: $(BUILD)/afterimage-mbr.elf
 	@objcopy -O binary $< $@
 
 $(BUILD)/getdump: $(call host_o,$(GETDUMP) liblzf/lzf_d.c) $(BUILD)/host/libpure.a
-	$(CC) -o $@ $^ $(TOOL_LIBS)
+	@echo '  link   $@'; $(CC) -o $@ $^ $(TOOL_LIBS)
 
 $(BUILD)/mkdumpdisk: $(call host_o,$(MKDISK)) $(BUILD)/host/libpure.a
-	$(CC) -o $@ $^ $(DISK_LIBS)
+	@echo '  link   $@'; $(CC) -o $@ $^ $(DISK_LIBS)
 
 $(BUILD)/metal/libpure.a: $(PURE_METAL)
 $(BUILD)/host/libpure.a: $(call host_o,$(PURE) liblzf/lzf_c.c)
@@ -100,17 +100,60 @@ $(eval $(call compile,fuzz,$(FUZZ_CC),$(FUZZF)))
 # --- tests ---------------------------------------------------------------------------------
 
 $(BUILD)/asan/%: $(BUILD)/asan/tests/unit/%.c.o $(BUILD)/asan/libtest.a
-	$(CC) -fsanitize=address,undefined -o $@ $^ -lcmocka $(TOOL_LIBS)
+	@echo '  link   $@'; $(CC) -fsanitize=address,undefined -o $@ $^ -lcmocka $(TOOL_LIBS)
 
 $(BUILD)/fuzz/%: $(BUILD)/fuzz/tests/fuzz/%.c.o $(BUILD)/fuzz/libtest.a
-	$(FUZZ_CC) -fsanitize=address,undefined,fuzzer -o $@ $^ $(TOOL_LIBS)
+	@echo '  link   $@'; $(FUZZ_CC) -fsanitize=address,undefined,fuzzer -o $@ $^ $(TOOL_LIBS)
 
 $(BUILD)/host/%: $(BUILD)/host/tests/bench/%.c.o $(call host_o,$(PORTS) liblzf/lzf_d.c) \
                  $(BUILD)/host/libpure.a
-	$(CC) -o $@ $^ $(TOOL_LIBS)
+	@echo '  link   $@'; $(CC) -o $@ $^ $(TOOL_LIBS)
 
-check-unit: $(addprefix $(BUILD)/asan/,$(UNITS))
+check-unit: $(addprefix $(BUILD)/asan/,$(UNITS)) ## unit tests under ASan and UBSan
 	@set -e; for t in $^; do echo "== $${t##*/}"; $$t; done
+
+FUZZ_SECONDS ?= 15
+check-fuzz: $(addprefix $(BUILD)/fuzz/,$(FUZZERS)) ## every fuzz target, FUZZ_SECONDS each
+	@set -e; for t in $^; do sh tests/fuzz/run.sh $$t $(FUZZ_SECONDS); done
+
+check-host: all ## the tools against files and loop devices
+	@BUILD=$(BUILD) $(PYTHON) -m pytest -q -p no:cacheprovider tests/host
+
+check-qemu: all ## the whole product in virtual machines
+	@BUILD=$(BUILD) $(PYTHON) -m pytest -q -p no:cacheprovider tests/qemu
+
+lint: $(BUILD)/metal/libpure.a ## format, clang-tidy, headers, purity gate
+	@sh tests/lint.sh $(BUILD)
+
+setup: ## install the Debian packages that building and testing need
+	@sh tests/setup.sh
+
+check: setup ## all tests
+	@sh tests/check.sh $(BUILD)
+
+demo: setup ## hang a real kernel, capture it, look at the dump
+	@$(MAKE) --no-print-directory all
+	@BUILD=$(BUILD) $(PYTHON) tests/demo.py
+
+bench: all $(addprefix $(BUILD)/host/,$(BENCHES)) ## speed and size
+	@BUILD=$(BUILD) sh tests/bench/run.sh
+
+format: ## clang-format on all sources
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+# --- installation --------------------------------------------------------------------------
+
+install: all ## into DESTDIR and PREFIX
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin \
+	  $(DESTDIR)$(PREFIX)/lib/afterimage
+	install -m 755 $(BUILD)/mkdumpdisk $(DESTDIR)$(PREFIX)/sbin/mkdumpdisk
+	install -m 755 $(BUILD)/getdump $(DESTDIR)$(PREFIX)/bin/getdump
+	install -m 644 $(BUILD)/afterimage.mbr $(DESTDIR)$(PREFIX)/lib/afterimage/afterimage.mbr
+
+uninstall: ## what install put there
+	rm -f $(DESTDIR)$(PREFIX)/sbin/mkdumpdisk $(DESTDIR)$(PREFIX)/bin/getdump \
+	  $(DESTDIR)$(PREFIX)/lib/afterimage/afterimage.mbr
+	-rmdir $(DESTDIR)$(PREFIX)/lib/afterimage
 
 clean: ## remove what was built
 	rm -rf $(BUILD)
