@@ -1,0 +1,210 @@
+/*
+ * Looks for what would be lost: dumps first, then what libblkid knows, then any data
+ * at the start at all. Reads only.
+ */
+#include <errno.h>
+#include <blkid/blkid.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include "device.h"
+#include "dumplog.h"
+#include "probe.h"
+#include "tools/common/tool.h"
+
+#define DUMP_TYPE_TEXT "3f5d8c62-6b0e-4e2c-9a41-af7e1d0b5c90"
+#define BLKID_UNIT     512 /* positions of partitions, whatever the sectors */
+#define FINDINGS_MAX   16
+#define PARTITIONS_MAX 256
+#define UNKNOWN_BYTES  MIB
+#define USE_FORCE      "use --force to give that up"
+#define TEXT_BYTES     256
+
+struct findings {
+	char text[TEXT_BYTES];
+	u32 dumps;	/* not cleared */
+	bool dump_disk; /* prepared before */
+	bool any;
+};
+
+static void add_finding(struct findings *f, const char *text)
+{
+	size_t used = strlen(f->text);
+
+	snprintf(f->text + used, sizeof(f->text) - used, "%s%s", f->any ? ", " : "", text);
+	f->any = true;
+}
+
+static bool read_super(int fd, u64 offset, u64 bytes, struct dl_super *super)
+{
+	return device_read(fd, offset, super, sizeof(*super)) && dl_super_check(super) == OK &&
+	       super->blocks <= bytes / super->block_bytes;
+}
+
+/* The superblock of the dump partition in [start, start + bytes), first or last. */
+static bool find_super(int fd, u64 start, u64 bytes, struct dl_super *super)
+{
+	static const u32 sizes[] = {512, 4096};
+
+	if (read_super(fd, start, bytes, super))
+		return true;
+	for (u32 i = 0; i < ARRAY_SIZE(sizes); i++) {
+		u64 last = bytes / sizes[i];
+
+		if (last > 0 && read_super(fd, start + (last - 1) * sizes[i], bytes, super) &&
+			super->block_bytes == sizes[i])
+			return true;
+	}
+	return false;
+}
+
+/* A slot holds a dump to keep if either copy says so and the newer does not say cleared. */
+static bool slot_uncleared(int fd, u64 start, const struct dl_super *s, u32 slot)
+{
+	u64 block[2] = {dl_slot_block(slot), dl_slot_block_back(s, slot)};
+	struct dl_header best = {0};
+
+	for (u32 i = 0; i < 2; i++) {
+		struct dl_header h;
+
+		if (!device_read(fd, start + block[i] * s->block_bytes, &h, sizeof(h)))
+			continue;
+		if (dl_header_check(&h, s) == OK && h.generation >= best.generation)
+			best = h;
+	}
+	return best.state != DL_STATE_FREE && !(best.flags & DL_FLAG_CLEARED);
+}
+
+static void look_for_dumps(int fd, u64 start, u64 bytes, struct findings *f)
+{
+	struct dl_super super;
+
+	if (!find_super(fd, start, bytes, &super))
+		return;
+	f->dump_disk = true;
+	for (u32 i = 0; i < super.dir_slots; i++)
+		f->dumps += slot_uncleared(fd, start, &super, i);
+}
+
+static const char *blkid_value(blkid_probe pr, const char *name)
+{
+	const char *value;
+
+	return blkid_probe_lookup_value(pr, name, &value, NULL) == 0 ? value : NULL;
+}
+
+static void add_superblock(struct findings *f, const char *type, const char *usage)
+{
+	char text[64];
+	const char *what = "data";
+
+	if (strcmp(type, "swap") == 0)
+		what = "space";
+	else if (usage && strcmp(usage, "filesystem") == 0)
+		what = "file system";
+	else if (usage && strcmp(usage, "raid") == 0)
+		what = "(RAID or LVM)";
+	else if (usage && strcmp(usage, "crypto") == 0)
+		what = "(encrypted)";
+	snprintf(text, sizeof(text), "%.40s %s", type, what);
+	add_finding(f, text);
+}
+
+static void look_in_partitions(const struct target *t, blkid_partlist list, struct findings *f)
+{
+	int count = blkid_partlist_numof_partitions(list);
+
+	for (int i = 0; i < count && i < PARTITIONS_MAX; i++) {
+		blkid_partition p = blkid_partlist_get_partition(list, i);
+		const char *type = blkid_partition_get_type_string(p);
+		u64 start = (u64)blkid_partition_get_start(p) * BLKID_UNIT;
+		u64 bytes = (u64)blkid_partition_get_size(p) * BLKID_UNIT;
+
+		if (type && strcasecmp(type, DUMP_TYPE_TEXT) == 0 &&
+			range_fits(start, bytes, t->bytes))
+			look_for_dumps(t->fd, start, bytes, f);
+	}
+}
+
+static void add_table(const struct target *t, blkid_probe pr, const char *type, struct findings *f)
+{
+	blkid_partlist list = blkid_probe_get_partitions(pr);
+	int count = list ? blkid_partlist_numof_partitions(list) : 0;
+	char text[80];
+
+	snprintf(text, sizeof(text), "%.16s partition table with %d partition%s", type, count,
+		count == 1 ? "" : "s");
+	add_finding(f, text);
+	if (list)
+		look_in_partitions(t, list, f);
+}
+
+/* All that libblkid finds, with the sectors taken as @sector_bytes. */
+static bool probe_with(const struct target *t, u32 sector_bytes, struct findings *f)
+{
+	blkid_probe pr = blkid_new_probe();
+	int result = -1;
+
+	if (!pr)
+		return false;
+	if (blkid_probe_set_device(pr, t->fd, 0, 0) == 0 &&
+		blkid_probe_set_sectorsize(pr, sector_bytes) == 0 &&
+		blkid_probe_enable_partitions(pr, 1) == 0 &&
+		blkid_probe_set_partitions_flags(pr, BLKID_PARTS_FORCE_GPT) == 0 &&
+		blkid_probe_enable_superblocks(pr, 1) == 0 &&
+		blkid_probe_set_superblocks_flags(
+			pr, BLKID_SUBLKS_TYPE | BLKID_SUBLKS_USAGE | BLKID_SUBLKS_MAGIC) == 0)
+		result = 0;
+	for (u32 i = 0; result == 0 && i < FINDINGS_MAX; i++) {
+		result = blkid_do_probe(pr);
+		if (result == 0 && blkid_value(pr, "TYPE"))
+			add_superblock(f, blkid_value(pr, "TYPE"), blkid_value(pr, "USAGE"));
+		else if (result == 0 && blkid_value(pr, "PTTYPE"))
+			add_table(t, pr, blkid_value(pr, "PTTYPE"), f);
+	}
+	blkid_free_probe(pr);
+	return result >= 0;
+}
+
+static bool look(const struct target *t, struct findings *f)
+{
+	if (t->kind == TARGET_PARTITION)
+		look_for_dumps(t->fd, 0, t->bytes, f);
+	if (!probe_with(t, t->sector_bytes, f))
+		return false;
+	/* A file does not tell which sectors its table was made for. */
+	if (!f->any && t->kind == TARGET_IMAGE)
+		return probe_with(t, t->sector_bytes == 512 ? 4096 : 512, f);
+	return true;
+}
+
+static bool report_dump_disk(const struct target *t, const struct findings *f)
+{
+	if (f->dumps > 0)
+		tool_error(t->path, "fetch them with getdump and clear them, or " USE_FORCE,
+			"is a dump disk with %u dump%s that %s not cleared", f->dumps,
+			f->dumps == 1 ? "" : "s", f->dumps == 1 ? "was" : "were");
+	else
+		tool_error(t->path, "use --force to prepare it anew",
+			"is a dump disk already, without dumps to fetch");
+	return true;
+}
+
+bool probe_holds_data(const struct target *t)
+{
+	struct findings f = {0};
+
+	if (t->fd < 0)
+		return false;
+	if (!look(t, &f)) {
+		tool_error_errno(t->path, "be examined", errno, "check the disk");
+		return true;
+	}
+	if (f.dump_disk)
+		return report_dump_disk(t, &f);
+	if (!f.any && !device_is_zero(t->fd, 0, min_u64(t->bytes, UNKNOWN_BYTES)))
+		add_finding(&f, "data of an unknown kind");
+	if (f.any)
+		tool_error(t->path, USE_FORCE, "holds %s", f.text);
+	return f.any;
+}
