@@ -22,6 +22,7 @@ struct mmio;
 #define NVME_ADMIN_QID	    0
 #define NVME_IO_QID	    1
 #define NVME_MAX_NAMESPACES 16
+#define NVME_NAME_BYTES	    32
 
 /* A transfer that starts inside a page touches one page more than it is long. */
 #define NVME_MAX_BYTES	(DL_MAX_CHUNK_BYTES & ~(NVME_PAGE_BYTES - 1))
@@ -86,7 +87,7 @@ struct nvme {
 	u8 *identify; /* one page */
 	char model[NVME_IDC_MODEL_BYTES + 1];
 	char serial[NVME_IDC_SERIAL_BYTES + 1];
-	char name[32];
+	char name[NVME_NAME_BYTES];
 };
 
 /*
@@ -103,6 +104,9 @@ enum status nvme_open(const struct pci_dev *dev, struct arena *arena, struct nvm
  * After these the controller lives on; see blk.dead for the others.
  */
 enum status nvme_select(struct nvme *n, u32 nsid) MUST_CHECK;
+
+/* What messages call namespace @nsid of @dev, or the controller itself if that is 0. */
+void nvme_name(const struct pci_dev *dev, u32 nsid, char *buf, u32 size);
 
 /*
  * Between the driver's files.
