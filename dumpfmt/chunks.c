@@ -7,8 +7,8 @@
 #include "crc32c.h"
 
 _Static_assert(sizeof(struct dl_chunk) + sizeof(struct dl_index) +
-			WRITER_INDEX_ENTRIES * sizeof(struct dl_index_entry) <=
-		PAGE_BYTES,
+			       WRITER_INDEX_ENTRIES * sizeof(struct dl_index_entry) <=
+		       PAGE_BYTES,
 	"an index chunk is one page");
 
 /* A chunk being made. */
@@ -259,16 +259,16 @@ enum status writer_packed(struct writer *w, const struct page_group *g, const vo
 	if (st != OK)
 		return st;
 	at_most = g->count * PAGE_BYTES / 8 * 7;
-	st = outbox_reserve(&w->out, to_pages(sizeof(*d.head) + g->count * sizeof(u64) + at_most),
-		&room);
+	st = outbox_reserve(
+		&w->out, to_pages(sizeof(*d.head) + g->count * sizeof(u64) + at_most), &room);
 	if (st != OK)
 		return st;
 	d.head = chunk_begin(w, room, DL_KIND_PAGES);
 	group_runs(&d, g);
 	d.head->payload_offset = (u32)(sizeof(*d.head) + d.head->run_count * sizeof(u64));
 	d.head->compressor = (u16)c->method;
-	d.head->stored_bytes = compress_pack(
-		c, pages, d.head->raw_bytes, room + d.head->payload_offset, at_most);
+	d.head->stored_bytes =
+		compress_pack(c, pages, d.head->raw_bytes, room + d.head->payload_offset, at_most);
 	if (d.head->stored_bytes == 0)
 		return OK;
 	*packed = true;

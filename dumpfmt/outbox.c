@@ -141,8 +141,8 @@ struct cutter {
  * Fills one request from where @cut stands. A segment is only ever cut at a page boundary,
  * as the next request starts there.
  */
-static void cut_request(
-	const struct outbox_chunk *c, struct cutter *cut, const struct blk *blk, struct blk_req *req)
+static void cut_request(const struct outbox_chunk *c, struct cutter *cut, const struct blk *blk,
+	struct blk_req *req)
 {
 	u32 bytes = 0;
 

@@ -195,12 +195,13 @@ enum status writer_note(struct writer *w, u32 type, const void *data, u32 bytes)
 /* Lengthens the last run by up to @count pages; how many it took. */
 static u64 extend_run(struct writer *w, u64 pfn, u64 count, u32 class)
 {
-	u64 *run = w->class_run + w->class_count - 1;
+	u64 *run;
 	u64 take;
 
-	if (w->class_count == 0 || dl_run_class(*run) != class)
+	if (w->class_count == 0)
 		return 0;
-	if (dl_run_pfn(*run) + dl_run_count(*run) != pfn)
+	run = &w->class_run[w->class_count - 1];
+	if (dl_run_class(*run) != class || dl_run_pfn(*run) + dl_run_count(*run) != pfn)
 		return 0;
 	take = min_u64(count, DL_RUN_MAX_COUNT - dl_run_count(*run));
 	*run = dl_run(dl_run_pfn(*run), dl_run_count(*run) + (u32)take, class);
@@ -261,8 +262,8 @@ static enum status close_log(struct writer *w, enum status reason)
 	end.last_index = w->last_index;
 	end.chunks = w->sent.chunks + 1;
 	w->header.end = w->sent.blocks;
-	return chunk_put(w, DL_KIND_END, (struct piece) {&end, sizeof(end)},
-		(struct piece) {NULL, 0});
+	return chunk_put(
+		w, DL_KIND_END, (struct piece) {&end, sizeof(end)}, (struct piece) {NULL, 0});
 }
 
 /* The header as it will stay. */

@@ -37,9 +37,9 @@ struct outbox {
 	u64 ring_head; /* pages ever taken; position is modulo OUTBOX_RING_PAGES */
 	u64 ring_tail; /* pages ever given back */
 	struct outbox_slot *slot;
-	u32 slots; /* at most the device's depth */
-	u64 head;  /* requests ever sent */
-	u64 tail;  /* requests ever settled */
+	u32 slots;		 /* at most the device's depth */
+	u64 head;		 /* requests ever sent */
+	u64 tail;		 /* requests ever settled */
 	enum status error;	 /* the first; nothing is sent after it */
 	struct outbox_mark safe; /* all chunks up to here are written */
 };

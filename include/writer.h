@@ -84,8 +84,7 @@ enum status writer_start(struct writer *w, struct gate *gate, const struct dl_su
 	struct arena *arena, const struct dump_info *info) MUST_CHECK;
 
 /* Appends a note of at most WRITER_NOTE_MAX_BYTES; E_INVAL if longer. */
-enum status writer_note(
-	struct writer *w, u32 type, const void *data, u32 bytes) MUST_CHECK;
+enum status writer_note(struct writer *w, u32 type, const void *data, u32 bytes) MUST_CHECK;
 
 /*
  * Records what became of @count pages from @pfn. Runs must come ascending (E_INVAL);
