@@ -14,10 +14,9 @@
 #include "plan.h"
 #include "tools/common/tool.h"
 
-#define WIPE_BYTES    MIB /* of either end; all known signatures lie there */
-#define COPY_BYTES    (64u * KIB)
-#define EXTENTS_MAX   65536
-#define DISK_ID_BYTES 4 /* after the boot code */
+#define WIPE_BYTES  MIB /* of either end; all known signatures lie there */
+#define COPY_BYTES  (64u * KIB)
+#define EXTENTS_MAX 65536
 
 static struct device device_of(const struct plan *p)
 {
@@ -98,7 +97,7 @@ static bool step_esp(struct plan *p)
 	return false;
 }
 
-/* The directory between them is zero since the wipe, but not if that was shorter. */
+/* And the directories, all of them free slots. */
 static bool step_super(struct plan *p)
 {
 	const struct extent *dump = &p->layout.part[PART_DUMP];
@@ -143,6 +142,7 @@ static bool step_close(struct plan *p)
 enum when {
 	FOR_ALL,
 	FOR_CREATED, /* image files of a given size */
+	FOR_USED,    /* all others: they may hold anything */
 	FOR_DISKS,   /* whole disks and images */
 };
 
@@ -154,7 +154,7 @@ struct step {
 
 static const struct step steps[] = {
 	{"creating the file", step_create, FOR_CREATED},
-	{"wiping old contents", step_wipe, FOR_ALL},
+	{"wiping old contents", step_wipe, FOR_USED},
 	{"writing the partition table", step_table, FOR_DISKS},
 	{"writing the EFI system partition", step_esp, FOR_DISKS},
 	{"writing the superblocks", step_super, FOR_ALL},
@@ -166,8 +166,10 @@ static const struct step steps[] = {
 
 static bool applies(const struct plan *p, enum when when)
 {
-	if (when == FOR_CREATED)
-		return p->options->size_bytes > 0;
+	bool created = p->options->size_bytes > 0;
+
+	if (when == FOR_CREATED || when == FOR_USED)
+		return created == (when == FOR_CREATED);
 	return when == FOR_ALL || p->layout.whole_disk;
 }
 

@@ -2,6 +2,7 @@
  * mkdumpdisk: prepares a disk, a partition or an image file to take dumps. Everything
  * is checked and decided here in order; install() does the writing.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -9,7 +10,6 @@
 #include <uuid/uuid.h>
 #include "crc32c.h"
 #include "plan.h"
-#include "probe.h"
 #include "tools/common/tool.h"
 
 static struct plan plan;
@@ -73,13 +73,39 @@ static bool plan_boot(struct plan *p)
 	return p->esp_fd >= 0;
 }
 
+/* Nothing that anybody may want is lost without --force. */
+static bool plan_loss(struct plan *p)
+{
+	const char *path = p->target.path;
+	u32 dumps;
+
+	if (!probe_target(&p->target, &p->found)) {
+		if (!p->options->force)
+			tool_error_errno(path, "be examined", errno,
+				"check the disk, or use --force to give up what is on it");
+		return p->options->force;
+	}
+	dumps = p->found.dumps;
+	if (p->options->force || !p->found.text[0])
+		return true;
+	if (dumps > 0)
+		tool_error(path, "fetch and clear them with getdump, or use --force to lose them",
+			"is a dump disk with %u dump%s not cleared", dumps, dumps == 1 ? "" : "s");
+	else if (p->found.dump_disk)
+		tool_error(path, "use --force to prepare it anew",
+			"is a dump disk already, without dumps to fetch");
+	else
+		tool_error(path, "use --force to give that up", "holds %s", p->found.text);
+	return false;
+}
+
 /* Every check there is; nothing is written. */
 static bool plan_make(struct plan *p)
 {
 	p->esp_fd = -1;
 	if (!target_open(&p->target, p->options) || !plan_layout(p))
 		return false;
-	if (!p->options->force && probe_holds_data(&p->target))
+	if (!plan_loss(p))
 		return false;
 	plan_super(p);
 	return plan_boot(p);
@@ -95,6 +121,11 @@ static bool confirmed(const struct plan *p)
 		tool_error(p->target.path, "use --yes to do it without asking", "not confirmed");
 		return false;
 	}
+	if (p->found.dumps > 0)
+		fprintf(stderr, "%s: %u dumps on it were not cleared\n", p->target.path,
+			p->found.dumps);
+	if (p->found.text[0])
+		fprintf(stderr, "%s: holds %s\n", p->target.path, p->found.text);
 	fprintf(stderr, "Make %s a dump disk? All that is on it will be lost. [y/N] ",
 		p->target.path);
 	if (fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y'))

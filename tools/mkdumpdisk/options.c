@@ -31,7 +31,7 @@ static const char *const compressor_names[] = {
 	[DL_COMP_ZSTD] = "zstd",
 };
 
-#define SHORT_OPTIONS "s:l:c:a:C:o:L:i:S:fynjhV"
+#define SHORT_OPTIONS ":s:l:c:a:C:o:L:i:S:fynjhV"
 
 static const struct option long_options[] = {
 	{"size", required_argument, NULL, 's'},
@@ -252,8 +252,8 @@ static bool take_flag(struct options *o, int c)
 	}
 }
 
-/* Options with a value. */
-static bool take_value(struct options *o, int c, const char *value)
+/* Options with a value; what is none is the user's @last word. */
+static bool take_value(struct options *o, int c, const char *value, const char *last)
 {
 	switch (c) {
 	case 's':
@@ -276,8 +276,11 @@ static bool take_value(struct options *o, int c, const char *value)
 		return true;
 	case 'S':
 		return parse_sector_size(value, &o->sector_bytes);
+	case ':':
+		tool_error_usage("'%s' needs a value", last);
+		return false;
 	default:
-		fprintf(stderr, "Try 'mkdumpdisk --help'.\n");
+		tool_error_usage("'%s' is not an option, or not with a value", last);
 		return false;
 	}
 }
@@ -306,12 +309,13 @@ bool options_parse(int argc, char **argv, struct options *o, int *exit_code)
 		.serial_baud = SERIAL_BAUD_MAX,
 	};
 	*exit_code = TOOL_DONE;
+	opterr = 0;
 	while ((c = getopt_long(argc, argv, SHORT_OPTIONS, long_options, NULL)) != -1) {
 		if (c == 'h' || c == 'V') {
 			fputs(c == 'h' ? help_text : "mkdumpdisk " AFTERIMAGE_VERSION "\n", stdout);
 			return false;
 		}
-		if (!take_flag(o, c) && !take_value(o, c, optarg)) {
+		if (!take_flag(o, c) && !take_value(o, c, optarg, argv[optind - 1])) {
 			*exit_code = TOOL_USAGE;
 			return false;
 		}

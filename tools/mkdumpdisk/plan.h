@@ -7,11 +7,13 @@
 #include "bootfile.h"
 #include "layout.h"
 #include "options.h"
+#include "probe.h"
 #include "target.h"
 
 struct plan {
 	const struct options *options;
 	struct target target;
+	struct probe found; /* what will be lost */
 	struct layout layout;
 	struct dl_super super;
 	struct bootfile boot; /* only of a whole disk; settings applied */

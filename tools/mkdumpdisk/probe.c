@@ -17,22 +17,12 @@
 #define FINDINGS_MAX   16
 #define PARTITIONS_MAX 256
 #define UNKNOWN_BYTES  MIB
-#define USE_FORCE      "use --force to give that up"
-#define TEXT_BYTES     256
 
-struct findings {
-	char text[TEXT_BYTES];
-	u32 dumps;	/* not cleared */
-	bool dump_disk; /* prepared before */
-	bool any;
-};
-
-static void add_finding(struct findings *f, const char *text)
+static void add_finding(struct probe *f, const char *text)
 {
 	size_t used = strlen(f->text);
 
-	snprintf(f->text + used, sizeof(f->text) - used, "%s%s", f->any ? ", " : "", text);
-	f->any = true;
+	snprintf(f->text + used, sizeof(f->text) - used, "%s%s", used > 0 ? ", " : "", text);
 }
 
 static bool read_super(int fd, u64 offset, u64 bytes, struct dl_super *super)
@@ -58,29 +48,38 @@ static bool find_super(int fd, u64 start, u64 bytes, struct dl_super *super)
 	return false;
 }
 
-/* A slot holds a dump to keep if either copy says so and the newer does not say cleared. */
+/*
+ * A slot holds a dump to keep unless the newer copy says it was cleared. What can not be
+ * read or is damaged in both copies may have been one.
+ */
 static bool slot_uncleared(int fd, u64 start, const struct dl_super *s, u32 slot)
 {
 	u64 block[2] = {dl_slot_block(slot), dl_slot_block_back(s, slot)};
 	struct dl_header best = {0};
+	bool doubt = false;
 
 	for (u32 i = 0; i < 2; i++) {
 		struct dl_header h;
+		enum status st = E_READ;
 
-		if (!device_read(fd, start + block[i] * s->block_bytes, &h, sizeof(h)))
-			continue;
-		if (dl_header_check(&h, s) == OK && h.generation >= best.generation)
+		if (device_read(fd, start + block[i] * s->block_bytes, &h, sizeof(h)))
+			st = dl_header_check(&h, s);
+		if (st == OK && h.generation >= best.generation)
 			best = h;
+		doubt = doubt || (st != OK && st != E_NO_DUMP);
 	}
-	return best.state != DL_STATE_FREE && !(best.flags & DL_FLAG_CLEARED);
+	if (best.state == DL_STATE_FREE)
+		return doubt;
+	return !(best.flags & DL_FLAG_CLEARED);
 }
 
-static void look_for_dumps(int fd, u64 start, u64 bytes, struct findings *f)
+static void look_for_dumps(int fd, u64 start, u64 bytes, struct probe *f)
 {
 	struct dl_super super;
 
 	if (!find_super(fd, start, bytes, &super))
 		return;
+	add_finding(f, "dump log");
 	f->dump_disk = true;
 	for (u32 i = 0; i < super.dir_slots; i++)
 		f->dumps += slot_uncleared(fd, start, &super, i);
@@ -93,7 +92,7 @@ static const char *blkid_value(blkid_probe pr, const char *name)
 	return blkid_probe_lookup_value(pr, name, &value, NULL) == 0 ? value : NULL;
 }
 
-static void add_superblock(struct findings *f, const char *type, const char *usage)
+static void add_superblock(struct probe *f, const char *type, const char *usage)
 {
 	char text[64];
 	const char *what = "data";
@@ -110,7 +109,7 @@ static void add_superblock(struct findings *f, const char *type, const char *usa
 	add_finding(f, text);
 }
 
-static void look_in_partitions(const struct target *t, blkid_partlist list, struct findings *f)
+static void look_in_partitions(const struct target *t, blkid_partlist list, struct probe *f)
 {
 	int count = blkid_partlist_numof_partitions(list);
 
@@ -126,7 +125,7 @@ static void look_in_partitions(const struct target *t, blkid_partlist list, stru
 	}
 }
 
-static void add_table(const struct target *t, blkid_probe pr, const char *type, struct findings *f)
+static void add_table(const struct target *t, blkid_probe pr, const char *type, struct probe *f)
 {
 	blkid_partlist list = blkid_probe_get_partitions(pr);
 	int count = list ? blkid_partlist_numof_partitions(list) : 0;
@@ -140,7 +139,7 @@ static void add_table(const struct target *t, blkid_probe pr, const char *type, 
 }
 
 /* All that libblkid finds, with the sectors taken as @sector_bytes. */
-static bool probe_with(const struct target *t, u32 sector_bytes, struct findings *f)
+static bool probe_with(const struct target *t, u32 sector_bytes, struct probe *f)
 {
 	blkid_probe pr = blkid_new_probe();
 	int result = -1;
@@ -166,45 +165,32 @@ static bool probe_with(const struct target *t, u32 sector_bytes, struct findings
 	return result >= 0;
 }
 
-static bool look(const struct target *t, struct findings *f)
+/* A file does not tell which sectors its table was made for: both are tried. */
+static bool look(const struct target *t, struct probe *f)
 {
+	struct probe other = {0};
+
 	if (t->kind == TARGET_PARTITION)
 		look_for_dumps(t->fd, 0, t->bytes, f);
 	if (!probe_with(t, t->sector_bytes, f))
 		return false;
-	/* A file does not tell which sectors its table was made for. */
-	if (!f->any && t->kind == TARGET_IMAGE)
-		return probe_with(t, t->sector_bytes == 512 ? 4096 : 512, f);
-	return true;
-}
-
-static bool report_dump_disk(const struct target *t, const struct findings *f)
-{
-	if (f->dumps > 0)
-		tool_error(t->path, "fetch them with getdump and clear them, or " USE_FORCE,
-			"is a dump disk with %u dump%s that %s not cleared", f->dumps,
-			f->dumps == 1 ? "" : "s", f->dumps == 1 ? "was" : "were");
-	else
-		tool_error(t->path, "use --force to prepare it anew",
-			"is a dump disk already, without dumps to fetch");
-	return true;
-}
-
-bool probe_holds_data(const struct target *t)
-{
-	struct findings f = {0};
-
-	if (t->fd < 0)
-		return false;
-	if (!look(t, &f)) {
-		tool_error_errno(t->path, "be examined", errno, "check the disk");
+	if (t->kind != TARGET_IMAGE || f->dump_disk)
 		return true;
-	}
-	if (f.dump_disk)
-		return report_dump_disk(t, &f);
-	if (!f.any && !device_is_zero(t->fd, 0, min_u64(t->bytes, UNKNOWN_BYTES)))
-		add_finding(&f, "data of an unknown kind");
-	if (f.any)
-		tool_error(t->path, USE_FORCE, "holds %s", f.text);
-	return f.any;
+	if (!probe_with(t, t->sector_bytes == 512 ? 4096 : 512, &other))
+		return false;
+	if (other.dump_disk || !f->text[0])
+		*f = other;
+	return true;
+}
+
+bool probe_target(const struct target *t, struct probe *found)
+{
+	*found = (struct probe) {0};
+	if (t->fd < 0)
+		return true;
+	if (!look(t, found))
+		return false;
+	if (!found->text[0] && !device_is_zero(t->fd, 0, min_u64(t->bytes, UNKNOWN_BYTES)))
+		add_finding(found, "data of an unknown kind");
+	return true;
 }

@@ -6,10 +6,18 @@
 
 #include "target.h"
 
+#define PROBE_TEXT_BYTES 256
+
+struct probe {
+	char text[PROBE_TEXT_BYTES]; /* what there is, for "holds ..."; empty: nothing */
+	u32 dumps;		     /* not cleared */
+	bool dump_disk;		     /* prepared before */
+};
+
 /*
- * True, after the message, if @t holds dumps that were not cleared, partitions, a file
- * system, swap, RAID or LVM data, anything unknown, or cannot be read. Reads only.
+ * Looks for dumps, partitions, a file system, swap, RAID and LVM data, and data of any
+ * kind at the start of @t. Reads only. False, with errno, if that could not be done.
  */
-bool probe_holds_data(const struct target *t) MUST_CHECK;
+bool probe_target(const struct target *t, struct probe *found) MUST_CHECK;
 
 #endif

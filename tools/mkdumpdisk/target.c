@@ -70,17 +70,15 @@ static bool open_fd(struct target *t, const struct options *o, int flags)
 	return false;
 }
 
-/* A virtual machine that runs on the image holds such a lock. */
+/* A virtual machine that runs on the image holds such a lock. A dry run only asks. */
 static bool lock_file(const struct target *t, const struct options *o)
 {
-	struct flock lock = {
-		.l_type = o->dry_run ? F_RDLCK : F_WRLCK,
-		.l_whence = SEEK_SET,
-	};
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	bool asked = fcntl(t->fd, o->dry_run ? F_OFD_GETLK : F_OFD_SETLK, &lock) == 0;
 
-	if (fcntl(t->fd, F_OFD_SETLK, &lock) == 0)
+	if (asked && (!o->dry_run || lock.l_type == F_UNLCK))
 		return true;
-	if (errno == EAGAIN || errno == EACCES)
+	if (asked || errno == EAGAIN || errno == EACCES)
 		tool_error(t->path, "end that program first",
 			"is in use by another program (a virtual machine?)");
 	else
