@@ -61,7 +61,8 @@ enum status nvme_health(const struct nvme *n)
 
 	if (csts == NVME_GONE)
 		return E_DEVICE_GONE;
-	return csts & NVME_CSTS_CFS ? E_NVME_FATAL : OK;
+	/* Not ready while in use: it was reset behind our back and has forgotten the queues. */
+	return csts & NVME_CSTS_CFS || !(csts & NVME_CSTS_RDY) ? E_NVME_FATAL : OK;
 }
 
 void nvme_queue_push(const struct nvme *n, struct nvme_queue *q, const struct nvme_sqe *sqe)

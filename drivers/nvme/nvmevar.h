@@ -128,7 +128,7 @@ enum status nvme_wait_csts(
 /* Clears CC.EN and waits until the controller has let go of its queues. */
 enum status nvme_disable(const struct nvme *n) MUST_CHECK;
 
-/* E_DEVICE_GONE or E_NVME_FATAL by CSTS. */
+/* Of a controller in use: E_DEVICE_GONE or E_NVME_FATAL by CSTS. */
 enum status nvme_health(const struct nvme *n) MUST_CHECK;
 
 /* Puts @sqe into the queue and rings the doorbell. There must be room. */
