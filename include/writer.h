@@ -10,14 +10,14 @@
  *
  * Memory taken from the arena, all of it in writer_start:
  *
- *	ring of what is in flight	192 KiB		outbox.h
+ *	ring of what is in flight	176 KiB		outbox.h
  *	requests in flight		 11 KiB		at most 32
  *	class runs			  8 KiB
  *	index entries			  4 KiB
  *	header blocks			  8 KiB
  *
  * which with the compressor's state (at most 76 KiB) and the staging buffer of
- * capture.h (64 KiB) stays below 360 KiB. While it looks for room, the ring holds the
+ * capture.h (64 KiB) stays below 350 KiB. While it looks for room, the ring holds the
  * directory.
  */
 #ifndef AFTERIMAGE_WRITER_H
