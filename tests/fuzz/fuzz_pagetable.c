@@ -8,7 +8,7 @@
 #include "oldkernel.h"
 #include "tests/host/ports_mem.h"
 
-#define PAGES	  16u
+#define PAGES	  12u
 #define RAM_BYTES (PAGES * PAGE_BYTES)
 #define HEAD	  11u
 
@@ -36,8 +36,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 static void fill_ram(const u8 *data, size_t bytes, bool pointers)
 {
 	memset(image, 0, RAM_BYTES);
-	for (size_t i = 0; bytes > 0 && i < RAM_BYTES; i++)
-		image[i] = data[i % bytes];
+	for (size_t at = 0; bytes > 0 && at < RAM_BYTES; at += bytes)
+		memcpy(image + at, data, min_u64(bytes, RAM_BYTES - at));
 	/* brings the addresses in the entries into RAM, flags stay as they are */
 	for (size_t i = 0; pointers && i < RAM_BYTES; i += 8) {
 		image[i + 2] = 0;

@@ -1,7 +1,7 @@
 /*
- * Finds a kernel in a small RAM that has working page tables and names, with the input
- * as the plain text page and as the note, at a hint and by search. The first input byte
- * chooses the levels and whether the input is the text alone or the whole note.
+ * Finds a kernel in a small RAM that holds the tables and names of two, one with 4 and
+ * one with 5 levels, but only the input as vmcoreinfo: by search and at a hint. Bit 1 of
+ * the first byte says whether the rest is a note or the text.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 #include "tests/host/fake_kernel.h"
 #include "tests/host/ports_mem.h"
 
-#define RAM_BYTES  (4u * MIB)
+#define RAM_BYTES  (6u * MIB)
 #define NOTE_PA	   0x8000u
 #define TEXT_PA	   0x10000u
 #define NOTE_BYTES (24 + VMCOREINFO_MAX)
@@ -23,6 +23,19 @@ static struct oldkernel scratch;
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const u8 *data, size_t bytes);
 
+static void build_kernel(u64 image_pa, u32 levels, u64 page_offset)
+{
+	struct fake_kernel fk = fake_kernel_default();
+
+	fk.image_pa = image_pa;
+	fk.mem_section_pa = 0x20040;
+	fk.levels = levels;
+	fk.page_offset = page_offset;
+	fk.note_pa = 0;
+	fk.text_pa = 0;
+	fake_kernel_build(&fk);
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	(void)argc;
@@ -34,22 +47,10 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	host_reset_all();
 	host_ram_set(image, RAM_BYTES);
 	memmap_add(&map, 0, 0x9fc00, MEM_RAM);
-	memmap_add(&map, 2 * MIB, 2 * MIB, MEM_RAM);
+	memmap_add(&map, 2 * MIB, RAM_BYTES - 2 * MIB, MEM_RAM);
+	build_kernel(2 * MIB, 4, 0xffff8a0100000000ull);
+	build_kernel(4 * MIB, 5, 0xff2b055dc0000000ull);
 	return 0;
-}
-
-static void build_kernel(u32 levels)
-{
-	struct fake_kernel fk = fake_kernel_default();
-
-	fk.image_pa = 2 * MIB;
-	fk.mem_section_pa = 0x20040;
-	fk.levels = levels;
-	if (levels == 5)
-		fk.page_offset = 0xff2b055dc0000000ull;
-	fk.note_pa = 0;
-	fk.text_pa = 0;
-	fake_kernel_build(&fk);
 }
 
 /* Whatever was accepted must be consistent. */
@@ -94,7 +95,6 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t bytes)
 		return 0;
 	if (bytes > NOTE_BYTES)
 		bytes = NOTE_BYTES;
-	build_kernel(data[0] & 1 ? 5 : 4);
 	memset(image + NOTE_PA, 0, 2 * PAGE_BYTES);
 	memset(image + TEXT_PA, 0, 2 * PAGE_BYTES);
 	if (data[0] & 2)

@@ -150,6 +150,10 @@ static void test_page_offset_from_tables(void **state)
 	*fake_kernel_entry(&fk, fk.page_offset + fk.mem_section_pa, 2) += 2 * MIB;
 	expect_found(fk.note_pa);
 	assert_true(k.page_offset == fk.page_offset);
+	/* not even if the root lies as far off: the direct map starts on a 1 GiB boundary */
+	*fake_kernel_entry(&fk, fk.page_offset + fk.image_pa - 2 * MIB, 2) += 2 * MIB;
+	expect_found(fk.note_pa);
+	assert_true(k.page_offset == fk.page_offset);
 	/* nor are tables that do not map themselves */
 	*fake_kernel_entry(&fk, fk.page_offset + fk.image_pa, 2) += 2 * MIB;
 	expect_found(fk.note_pa);
@@ -397,6 +401,7 @@ static void test_note_before_a_hole(void **state)
 	(void)state;
 	fk.text_pa = 0;
 	fake_kernel_build(&fk);
+	((u32 *)(void *)(image + fk.note_pa))[1] = VMCOREINFO_MAX;
 	memmap_add(&map, fk.note_pa + PAGE_BYTES, PAGE_BYTES, MEM_RESERVED);
 	expect_found(fk.note_pa);
 }

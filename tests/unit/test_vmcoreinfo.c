@@ -89,6 +89,8 @@ static void test_odd_texts(void **state)
 	set_text("A=");
 	expect_text("A", "");
 	expect_text("A=", NULL);
+	vi.bytes = 1;
+	expect_text("A", NULL);
 }
 
 /* The text fills the buffer, and a byte count beyond it is not believed. */
