@@ -180,3 +180,50 @@ enum status rig_dump(struct rig *rig)
 		st = capture_run(&rig->capture);
 	return writer_finish(&rig->writer, st);
 }
+
+void rig_open_with_dump(struct rig *rig, const struct rig_options *opt)
+{
+	rig_open(rig, opt);
+	must(rig_dump(rig), "first dump");
+	rig_check_all(rig, 0);
+	memdisk_power_on(&rig->disk);
+}
+
+struct rig_keepsake rig_keepsake(const struct rig *rig, u32 number)
+{
+	struct rig_keepsake k;
+	int slot = rig_slot_of(rig, number);
+	u64 bb = rig->opt.block_bytes;
+
+	if (slot < 0 || !rig_header(rig, (u32)slot, &k.h)) {
+		fprintf(stderr, "rig: dump %u is gone\n", (unsigned)number);
+		abort();
+	}
+	k.crc = crc32c(0, rig->disk.data + (RIG_PART_LBA + k.h.start) * bb, k.h.used * bb);
+	return k;
+}
+
+void rig_assert_untouched(const struct rig *rig, const struct rig_keepsake *before)
+{
+	struct rig_keepsake now = rig_keepsake(rig, before->h.number);
+
+	if (memcmp(&now.h, &before->h, sizeof(now.h)) == 0 && now.crc == before->crc)
+		return;
+	fprintf(stderr, "rig: dump %u was changed\n", (unsigned)before->h.number);
+	abort();
+}
+
+size_t rig_disk_bytes(const struct rig *rig)
+{
+	return (size_t)(rig->disk.blk.blocks * rig->opt.block_bytes);
+}
+
+u8 *rig_disk_copy(const struct rig *rig)
+{
+	u8 *copy = malloc(rig_disk_bytes(rig));
+
+	if (!copy)
+		abort();
+	memcpy(copy, rig->disk.data, rig_disk_bytes(rig));
+	return copy;
+}

@@ -53,6 +53,9 @@ void rig_boot(struct rig *rig);
 /* rig_boot, start, two notes, capture, finish; what the console would report. */
 enum status rig_dump(struct rig *rig);
 
+/* rig_open and one complete dump; the disk's counters start anew. Asserts. */
+void rig_open_with_dump(struct rig *rig, const struct rig_options *opt);
+
 /* Slot by both copies as on disk; false if neither is a valid header. */
 bool rig_header(const struct rig *rig, u32 slot, struct dl_header *h);
 
@@ -85,5 +88,17 @@ void rig_check(const struct rig *rig, u32 slot, struct rig_report *r);
 
 /* Asserts that the dump holds all of RAM: contents and a class for every page. */
 void rig_check_all(const struct rig *rig, u32 slot);
+
+/* What a closed dump looks like, to be compared bit for bit later. */
+struct rig_keepsake {
+	struct dl_header h;
+	u32 crc;
+};
+struct rig_keepsake rig_keepsake(const struct rig *rig, u32 number);
+void rig_assert_untouched(const struct rig *rig, const struct rig_keepsake *before);
+
+/* A copy of the whole disk; free() it. */
+u8 *rig_disk_copy(const struct rig *rig);
+size_t rig_disk_bytes(const struct rig *rig);
 
 #endif
