@@ -159,6 +159,7 @@ static enum status walk_all(struct reader_map *m, struct reader_walk *w, u8 *raw
 		m->bad_chunks++;
 	}
 	m->chunks = w->sequence;
+	m->log_blocks = w->next;
 	m->verdict = reader_walk_verdict(w);
 	return OK;
 }

@@ -143,6 +143,7 @@ struct reader_map {
 	const struct reader_dump *dump;
 	enum status verdict; /* OK: complete */
 	u64 chunks;
+	u64 log_blocks; /* that they take */
 	u64 bad_chunks; /* that could not be used */
 	enum status bad_why;
 	struct reader_spans pages;
