@@ -8,10 +8,12 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 #include "crc32c.h"
 #include "tools/mkdumpdisk/bootpatch.c"
+#include "tools/mkdumpdisk/device.c"
 #include "tools/mkdumpdisk/layout.c"
 #include "tools/mkdumpdisk/stack.c"
 
@@ -201,6 +203,37 @@ static void test_apply(void **state)
 	free(data);
 }
 
+/* --- bounds of writes --- */
+
+static void test_no_write_outside(void **state)
+{
+	struct device d = {.fd = memfd_create("device", 0), .bytes = 1000};
+	static const u64 outside[][2] = {{1000, 1}, {999, 2}, {0, 1001}, {UINT64_MAX, 1},
+		{UINT64_MAX, 2}, {1, UINT64_MAX}, {UINT64_MAX, UINT64_MAX}};
+	u8 buf[1000];
+
+	(void)state;
+	memset(buf, 0x77, sizeof(buf));
+	assert_true(d.fd >= 0);
+	assert_int_equal(ftruncate(d.fd, 4096), 0);
+	for (u32 i = 0; i < ARRAY_SIZE(outside); i++) {
+		errno = 0;
+		assert_false(device_write(&d, outside[i][0], buf, outside[i][1]));
+		assert_int_equal(errno, EINVAL);
+	}
+	assert_false(device_zero(&d, 900, 101));
+	assert_true(device_is_zero(d.fd, 0, 4096));
+	assert_true(device_write(&d, 0, buf, 1000));
+	assert_true(device_zero(&d, 0, 999));
+	assert_true(device_is_zero(d.fd, 0, 999));
+	assert_false(device_is_zero(d.fd, 0, 1000));
+	assert_true(device_is_zero(d.fd, 1000, 3096));
+	errno = 0;
+	assert_false(device_read(d.fd, 4000, buf, 200));
+	assert_int_equal(errno, EIO);
+	close(d.fd);
+}
+
 /* --- stacked devices --- */
 
 static char sysfs[64];
@@ -273,6 +306,24 @@ static void test_below_unknown(void **state)
 	assert_false(busy_below(sysfs, makedev(253, 0), makedev(8, 33)));
 }
 
+static void test_holder(void **state)
+{
+	char name[256];
+
+	(void)state;
+	shell("mkdir d/sda/holders d/sda/sda1/holders d/sda/sda2/holders d/md0/holders;"
+	      "ln -s ../../../md0 d/sda/sda1/holders/; ln -s ../../dm-0 d/md0/holders/");
+	assert_true(busy_holder(sysfs, makedev(8, 1), name));
+	assert_string_equal(name, "md0");
+	assert_true(busy_holder(sysfs, makedev(8, 0), name));
+	assert_string_equal(name, "md0");
+	assert_true(busy_holder(sysfs, makedev(9, 0), name));
+	assert_string_equal(name, "dm-0");
+	assert_false(busy_holder(sysfs, makedev(8, 2), name));
+	assert_false(busy_holder(sysfs, makedev(8, 33), name));
+	assert_false(busy_holder(sysfs, makedev(7, 7), name));
+}
+
 /* A ring of slaves must end. */
 static void test_below_ring(void **state)
 {
@@ -290,9 +341,11 @@ int main(void)
 		cmocka_unit_test(test_guid),
 		cmocka_unit_test(test_fault),
 		cmocka_unit_test(test_apply),
+		cmocka_unit_test(test_no_write_outside),
 		cmocka_unit_test(test_is_partition),
 		cmocka_unit_test(test_below),
 		cmocka_unit_test(test_below_unknown),
+		cmocka_unit_test(test_holder),
 		cmocka_unit_test(test_below_ring),
 	};
 

@@ -143,52 +143,14 @@ static bool is_swap(const char *path, const struct stat *st)
 	return hit;
 }
 
-/* First entry of a directory that does not begin with a dot and that @match likes. */
-static bool find_entry(const char *path, bool (*match)(const char *, const struct stat *),
-	const struct stat *st, char name[256])
-{
-	DIR *d = opendir(path);
-	struct dirent *e;
-	bool hit = false;
-
-	if (!d)
-		return false;
-	for (u32 i = 0; !hit && i < DEVICES_MAX && (e = readdir(d)); i++) {
-		snprintf(name, 256, "%s", e->d_name);
-		hit = name[0] != '.' && (!match || match(name, st));
-	}
-	closedir(d);
-	return hit;
-}
-
-/* A subdirectory of the disk in sysfs that is a partition with holders. */
-static bool match_held(const char *name, const struct stat *st)
-{
-	char path[512];
-	char holder[256];
-
-	snprintf(path, sizeof(path), SYSFS "/dev/block/%u:%u/%s/holders", major(st->st_rdev),
-		minor(st->st_rdev), name);
-	return find_entry(path, NULL, st, holder);
-}
-
 static bool is_held(const char *path, const struct stat *st)
 {
-	char dir[128];
-	char holders[160];
 	char name[256];
-	bool hit;
 
-	snprintf(
-		dir, sizeof(dir), SYSFS "/dev/block/%u:%u", major(st->st_rdev), minor(st->st_rdev));
-	snprintf(holders, sizeof(holders), "%s/holders", dir);
-	hit = find_entry(holders, NULL, st, name);
-	if (hit)
-		tool_error(path, "stop that device first", "is in use by %s", name);
-	else if ((hit = find_entry(dir, match_held, st, name)))
-		tool_error(path, "stop that device first",
-			"its partition %s is in use by another device", name);
-	return hit;
+	if (!busy_holder(SYSFS, st->st_rdev, name))
+		return false;
+	tool_error(path, "stop that device first", "is in use by %s", name);
+	return true;
 }
 
 bool busy_device(const char *path, const struct stat *st)
@@ -219,13 +181,30 @@ static bool match_loop(const char *name, const struct stat *st)
 	return hit;
 }
 
+/* The loop device on the file @st, in @name. */
+static bool find_loop(const struct stat *st, char name[256])
+{
+	DIR *d = opendir(SYSFS "/block");
+	struct dirent *e;
+	bool hit = false;
+
+	if (!d)
+		return false;
+	for (u32 i = 0; !hit && i < DEVICES_MAX && (e = readdir(d)); i++) {
+		snprintf(name, 256, "%s", e->d_name);
+		hit = match_loop(name, st);
+	}
+	closedir(d);
+	return hit;
+}
+
 bool busy_file(const char *path, const struct stat *st)
 {
 	char name[256];
 
 	if (is_swap(path, st))
 		return true;
-	if (!find_entry(SYSFS "/block", match_loop, st, name))
+	if (!find_loop(st, name))
 		return false;
 	tool_error(path, "detach it with losetup -d, or name the loop device",
 		"is in use as /dev/%s", name);

@@ -16,6 +16,9 @@ bool busy_is_partition(const char *sysfs, dev_t dev, dev_t *whole);
  */
 bool busy_below(const char *sysfs, dev_t root, dev_t dev) MUST_CHECK;
 
+/* True if a device stands on @dev or on a partition of it; its name is in @name. */
+bool busy_holder(const char *sysfs, dev_t dev, char name[256]) MUST_CHECK;
+
 /* True, after the message, if the block device @st at @path is part of the running root. */
 bool busy_is_root(const char *path, const struct stat *st) MUST_CHECK;
 

@@ -91,9 +91,6 @@ static bool plan_loss(struct plan *p)
 	if (dumps > 0)
 		tool_error(path, "fetch and clear them with getdump, or use --force to lose them",
 			"is a dump disk with %u dump%s not cleared", dumps, dumps == 1 ? "" : "s");
-	else if (p->found.dump_disk)
-		tool_error(path, "use --force to prepare it anew",
-			"is a dump disk already, without dumps to fetch");
 	else
 		tool_error(path, "use --force to give that up", "holds %s", p->found.text);
 	return false;

@@ -49,8 +49,8 @@ static bool find_super(int fd, u64 start, u64 bytes, struct dl_super *super)
 }
 
 /*
- * A slot holds a dump to keep unless the newer copy says it was cleared. What can not be
- * read or is damaged in both copies may have been one.
+ * A slot holds a dump to keep unless the newer copy says it was cleared. What cannot be
+ * read, or bears a dump's mark but is damaged, may have been one.
  */
 static bool slot_uncleared(int fd, u64 start, const struct dl_super *s, u32 slot)
 {
@@ -60,13 +60,13 @@ static bool slot_uncleared(int fd, u64 start, const struct dl_super *s, u32 slot
 
 	for (u32 i = 0; i < 2; i++) {
 		struct dl_header h;
-		enum status st = E_READ;
 
-		if (device_read(fd, start + block[i] * s->block_bytes, &h, sizeof(h)))
-			st = dl_header_check(&h, s);
-		if (st == OK && h.generation >= best.generation)
+		if (!device_read(fd, start + block[i] * s->block_bytes, &h, sizeof(h)))
+			doubt = true;
+		else if (dl_header_check(&h, s) != OK)
+			doubt = doubt || memcmp(h.magic, DL_HEADER_MAGIC, sizeof(h.magic)) == 0;
+		else if (h.generation >= best.generation)
 			best = h;
-		doubt = doubt || (st != OK && st != E_NO_DUMP);
 	}
 	if (best.state == DL_STATE_FREE)
 		return doubt;
@@ -79,10 +79,10 @@ static void look_for_dumps(int fd, u64 start, u64 bytes, struct probe *f)
 
 	if (!find_super(fd, start, bytes, &super))
 		return;
-	add_finding(f, "dump log");
 	f->dump_disk = true;
 	for (u32 i = 0; i < super.dir_slots; i++)
 		f->dumps += slot_uncleared(fd, start, &super, i);
+	add_finding(f, f->dumps > 0 ? "dumps" : "dump log without dumps to fetch");
 }
 
 static const char *blkid_value(blkid_probe pr, const char *name)
@@ -125,13 +125,18 @@ static void look_in_partitions(const struct target *t, blkid_partlist list, stru
 	}
 }
 
-static void add_table(const struct target *t, blkid_probe pr, const char *type, struct probe *f)
+static void add_table(const struct target *t, blkid_probe pr, struct probe *f)
 {
-	blkid_partlist list = blkid_probe_get_partitions(pr);
-	int count = list ? blkid_partlist_numof_partitions(list) : 0;
+	const char *type = blkid_value(pr, "PTTYPE");
 	char text[80];
+	blkid_partlist list;
+	int count;
 
-	snprintf(text, sizeof(text), "%.16s partition table with %d partition%s", type, count,
+	/* The value is gone after the next call. */
+	snprintf(text, sizeof(text), "%.16s partition table", type ? type : "");
+	list = blkid_probe_get_partitions(pr);
+	count = list ? blkid_partlist_numof_partitions(list) : 0;
+	snprintf(text + strlen(text), sizeof(text) - strlen(text), " with %d partition%s", count,
 		count == 1 ? "" : "s");
 	add_finding(f, text);
 	if (list)
@@ -159,7 +164,7 @@ static bool probe_with(const struct target *t, u32 sector_bytes, struct probe *f
 		if (result == 0 && blkid_value(pr, "TYPE"))
 			add_superblock(f, blkid_value(pr, "TYPE"), blkid_value(pr, "USAGE"));
 		else if (result == 0 && blkid_value(pr, "PTTYPE"))
-			add_table(t, pr, blkid_value(pr, "PTTYPE"), f);
+			add_table(t, pr, f);
 	}
 	blkid_free_probe(pr);
 	return result >= 0;

@@ -116,3 +116,41 @@ bool busy_below(const char *sysfs, dev_t root, dev_t dev)
 	}
 	return !s.complete;
 }
+
+/* The first entry of @dir/@sub/holders. */
+static bool first_holder(const char *dir, const char *sub, char name[256])
+{
+	char path[600];
+	struct dirent *e;
+	bool hit = false;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "%s/%s/holders", dir, sub);
+	d = opendir(path);
+	if (!d)
+		return false;
+	for (u32 i = 0; !hit && i < ENTRIES_MAX && (e = readdir(d)); i++) {
+		snprintf(name, 256, "%s", e->d_name);
+		hit = name[0] != '.';
+	}
+	closedir(d);
+	return hit;
+}
+
+/* Partitions are directories in their disk's; "." is the disk itself. */
+bool busy_holder(const char *sysfs, dev_t dev, char name[256])
+{
+	char dir[256];
+	struct dirent *e;
+	bool hit = false;
+	DIR *d;
+
+	device_dir(sysfs, dev, dir, sizeof(dir));
+	d = opendir(dir);
+	if (!d)
+		return false;
+	for (u32 i = 0; !hit && i < ENTRIES_MAX && (e = readdir(d)); i++)
+		hit = strcmp(e->d_name, "..") != 0 && first_holder(dir, e->d_name, name);
+	closedir(d);
+	return hit;
+}

@@ -1,20 +1,24 @@
 /*
- * Preloaded into a tool under test: the FAIL_AT-th write or flush of the process
- * (from 1) fails with EIO, and so do all later ones, as on a disk that went away.
- * Output to the standard streams is not counted.
+ * Preloaded into tools under test: in the program FAIL_PROGRAM the FAIL_AT-th write
+ * or flush (from 1) fails with EIO, and so do all later ones, as on a disk that went
+ * away. Output to the standard streams is not counted.
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/types.h>
 #include <unistd.h>
 
 static int gone(int fd)
 {
 	static int count;
+	const char *program = getenv("FAIL_PROGRAM");
 	const char *at = getenv("FAIL_AT");
 
-	if (!at || fd <= STDERR_FILENO || ++count < atoi(at))
+	if (!at || !program || strcmp(program, program_invocation_short_name) != 0)
+		return 0;
+	if (fd <= STDERR_FILENO || ++count < atoi(at))
 		return 0;
 	errno = EIO;
 	return 1;
