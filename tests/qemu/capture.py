@@ -68,7 +68,7 @@ def start_victim(setup, step=lambda text: None):
     several CPUs; only such a boot, before the victim is ready, is repeated."""
     for attempt in range(1, BOOT_ATTEMPTS + 1):
         setup.ram_file.unlink(missing_ok=True)
-        machine = Machine(setup).__enter__()
+        machine = Machine(setup)
         try:
             machine.boot_next("cd")
             nonce, release = boot_victim(machine)

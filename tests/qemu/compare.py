@@ -68,6 +68,10 @@ def read_at(file, offset, count):
 
 def compare_block(result, pa, left, right):
     same = left == right
+    if same and left.count(0) == len(left):
+        result.equal += len(left) // PAGE
+        result.zero += len(left) // PAGE
+        return
     for at in range(0, len(left), PAGE):
         page = left[at:at + PAGE]
         if same or page == right[at:at + PAGE]:

@@ -81,22 +81,21 @@ def command_line(setup, folder):
 
 
 class Machine:
-    """A context manager; leaving it ends QEMU and removes its sockets and console log."""
+    """Runs from the start; a context manager whose end ends QEMU and removes its sockets and
+    console log."""
 
     def __init__(self, setup):
         self.setup = setup
         self.folder = Path(tempfile.mkdtemp(prefix="afterimage-qemu-"))
         self.console_log = self.folder / "console.log"
-        self.started = time.monotonic()
         self.qmp = None
-        self.process = None
-        self.timer = threading.Timer(setup.limit_s, self.kill)
-
-    def __enter__(self):
         with open(self.folder / "errors", "wb") as errors:
             self.process = subprocess.Popen(
-                command_line(self.setup, self.folder), stdin=subprocess.DEVNULL, stdout=errors,
+                command_line(setup, self.folder), stdin=subprocess.DEVNULL, stdout=errors,
                 stderr=errors, preexec_fn=end_with_parent)
+        self.started = time.monotonic()
+        self.timer = threading.Timer(setup.limit_s, self.kill)
+        self.timer.daemon = True
         self.timer.start()
         try:
             self.qmp = Qmp(self.folder / "qmp")
@@ -104,6 +103,8 @@ class Machine:
             text = (self.folder / "errors").read_text()
             self.close()
             raise MachineError(f"QEMU did not start: {text or error}") from error
+
+    def __enter__(self):
         return self
 
     def __exit__(self, *_):

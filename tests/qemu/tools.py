@@ -27,13 +27,11 @@ def program(name):
     return path
 
 
-def run(name, *args, expect=DONE, **kwargs):
+def run(name, *args, expect=DONE):
     """Runs build/@name, which must end with @expect (None: anything)."""
     line = [str(program(name)), *map(str, args)]
-    done = subprocess.run(line, capture_output=True, timeout=TIMEOUT_S,
-                          stdin=subprocess.DEVNULL, **kwargs)
-    done.stdout = done.stdout if kwargs.get("binary") else done.stdout.decode("utf-8", "replace")
-    done.stderr = done.stderr.decode("utf-8", "replace")
+    done = subprocess.run(line, capture_output=True, text=True, errors="replace",
+                          timeout=TIMEOUT_S, stdin=subprocess.DEVNULL)
     if expect is not None and done.returncode != expect:
         raise ToolError(f"{' '.join(line)} ended with {done.returncode}, not {expect}:\n"
                         f"{done.stdout[-2000:]}{done.stderr[-2000:]}")
