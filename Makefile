@@ -21,7 +21,7 @@ ASANF   := $(HOSTF) -O1 -fno-omit-frame-pointer -fsanitize=address,undefined \
            -fno-sanitize-recover=all
 FUZZF   := $(ASANF) -fsanitize=fuzzer-no-link
 LIBZ_A  := /usr/lib/x86_64-linux-gnu/libz.a
-LZFF    := -I/usr/include/liblzf -DHLOG=14 -DLZF_STATE_ARG=1 -DINIT_HTAB=1 -w
+LZFF    := -I/usr/include/liblzf -DHLOG=14 -DLZF_STATE_ARG=1 -DINIT_HTAB=1 -fno-sanitize=alignment -w
 
 # Pure code is compiled in every build; metal code only in the image.
 PURE    := $(sort $(wildcard lib/*.c linux/*.c drivers/*.c drivers/*/*.c dumpfmt/*.c) boot/main.c)
@@ -80,13 +80,13 @@ $(BUILD)/%.a:
 # --- objects -------------------------------------------------------------------------------
 
 define compile # directory, compiler, flags
-$(BUILD)/$(1)/%.c.o: %.c
+$(BUILD)/$(1)/%.c.o: %.c Makefile
 	@mkdir -p $$(@D)
 	@echo '  $(1)  $$<'; $(2) $(3) -MMD -MP -c -o $$@ $$<
-$(BUILD)/$(1)/%.S.o: %.S
+$(BUILD)/$(1)/%.S.o: %.S Makefile
 	@mkdir -p $$(@D)
 	@echo '  $(1)  $$<'; $(2) $(3) -MMD -MP -c -o $$@ $$<
-$(BUILD)/$(1)/liblzf/%.c.o: /usr/src/liblzf/%.c
+$(BUILD)/$(1)/liblzf/%.c.o: /usr/src/liblzf/%.c Makefile
 	@mkdir -p $$(@D)
 	@echo '  $(1)  $$<'; $(2) $(3) $(LZFF) -c -o $$@ $$<
 endef
