@@ -584,8 +584,9 @@ def test_asks_on_a_terminal(tmp_path, mbr, answer, code):
     check("mkfs.ext4", "-q", "-F", img)
     before = digest(img)
     master, slave = pty.openpty()
-    with subprocess.Popen([TOOL, "--force", "--image", mbr, img], stdin=slave,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as p:
+    args = [TOOL, "--force", "--image", mbr, img]
+    with subprocess.Popen(args, stdin=slave, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True) as p:
         os.write(master, answer.encode())
         out, err = p.communicate(timeout=60)
     os.close(master)
