@@ -111,7 +111,7 @@ def sparse(path, size=SIZE):
 
 
 def fake_boot_image(path, image_bytes=50064):
-    header = b"\x90" * 4 + b"AFTRBOOT" + struct.pack("<III", 1, image_bytes, 0)
+    header = b"\x90" * 4 + b"AFTRBOOT" + struct.pack("<III", 1, image_bytes, 0xDEAD)
     body = bytes((i * 7 + 3) & 255 for i in range(image_bytes - 64))
     sector = bytearray((i * 3 + 1) & 255 for i in range(512))
     sector[428:432] = b"AIMB"
@@ -372,9 +372,16 @@ def test_existing_empty_file_keeps_its_size(tmp_path, mbr):
 def test_force_wipes_what_was_there(tmp_path, mbr, sector):
     img = tmp_path / "disk.img"
     img.write_bytes(os.urandom(SIZE))
-    check("mkfs.ext4", "-q", "-F", img)
+    check("mkfs.ext4", "-q", "-F", "-E", "nodiscard", img)
     made("--force", "--sector-size", sector, "--image", mbr, "--yes", img)
     check_disk(img, mbr, tmp_path, sector)
+    dump = read_gpt(img, sector, SIZE)[2]
+    end = dump["start"] + dump["bytes"]
+    table = 2 * sector + 16384
+    assert not any(read_at(img, table, MIB - table))
+    assert not any(read_at(img, dump["start"] + sector, MIB - sector))
+    assert not any(read_at(img, end - MIB, MIB - sector))
+    assert not any(read_at(img, end, SIZE - end - 16384 - sector))
     assert "ext4" not in run("wipefs", img).stdout
 
 
@@ -577,8 +584,9 @@ def test_asks_on_a_terminal(tmp_path, mbr, answer, code):
     check("mkfs.ext4", "-q", "-F", img)
     before = digest(img)
     master, slave = pty.openpty()
-    with subprocess.Popen([TOOL, "--force", "--image", mbr, img], stdin=slave,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as p:
+    args = [TOOL, "--force", "--image", mbr, img]
+    with subprocess.Popen(args, stdin=slave, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True) as p:
         os.write(master, answer.encode())
         out, err = p.communicate(timeout=60)
     os.close(master)

@@ -131,7 +131,10 @@ static void test_guid(void **state)
 static u8 *make_image(void)
 {
 	u8 *data = calloc(1, IMAGE_BYTES);
-	struct boot_header h = {.version = 1, .image_bytes = IMAGE_BYTES - BOOT_SECTOR_BYTES};
+	struct boot_header h = {.version = 1,
+		.image_bytes = IMAGE_BYTES - BOOT_SECTOR_BYTES,
+		.crc32c = 0xdead,
+		.zero0 = 7};
 	struct boot_locate where = {.magic = BOOT_LOCATE_MAGIC};
 
 	assert_non_null(data);
@@ -187,6 +190,7 @@ static void test_apply(void **state)
 	assert_int_equal(where.block_bytes, 4096);
 	assert_int_equal(where.magic, BOOT_LOCATE_MAGIC);
 	assert_memory_equal(h.target_uuid, s.target_uuid, 16);
+	assert_int_equal(h.zero0, 0);
 	assert_int_equal(h.console, BOOT_CONSOLE_SCREEN);
 	assert_int_equal(h.serial_port, 0x2e8);
 	assert_int_equal(h.serial_baud, 9600);

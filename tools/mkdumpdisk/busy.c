@@ -89,13 +89,14 @@ bool busy_is_root(const char *path, const struct stat *st)
 {
 	struct mount root;
 	struct stat slash;
-	char *line;
+	char *line = NULL;
 	bool hit = false;
 
 	if (stat("/", &slash) == 0 && major(slash.st_dev) != 0)
 		hit = busy_below(SYSFS, slash.st_dev, st->st_rdev);
 	if (!hit && find_mount(match_root, 0, &root, &line))
 		hit = busy_below(SYSFS, root.dev, st->st_rdev);
+	free(line);
 	if (hit)
 		tool_error(path, "name another disk", "is part of the running root");
 	return hit;

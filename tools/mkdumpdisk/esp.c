@@ -16,8 +16,6 @@
 #define INSTALL_IT "install the package dosfstools"
 #define ARGS_MAX   24
 
-extern char **environ;
-
 /* Administrators' programs are not in everybody's PATH. */
 static const char *find_program(void)
 {

@@ -118,9 +118,6 @@ static bool confirmed(const struct plan *p)
 		tool_error(p->target.path, "use --yes to do it without asking", "not confirmed");
 		return false;
 	}
-	if (p->found.dumps > 0)
-		fprintf(stderr, "%s: %u dumps on it were not cleared\n", p->target.path,
-			p->found.dumps);
 	if (p->found.text[0])
 		fprintf(stderr, "%s: holds %s\n", p->target.path, p->found.text);
 	fprintf(stderr, "Make %s a dump disk? All that is on it will be lost. [y/N] ",

@@ -76,13 +76,15 @@ static bool slot_uncleared(int fd, u64 start, const struct dl_super *s, u32 slot
 static void look_for_dumps(int fd, u64 start, u64 bytes, struct probe *f)
 {
 	struct dl_super super;
+	char text[64];
 
 	if (!find_super(fd, start, bytes, &super))
 		return;
 	f->dump_disk = true;
 	for (u32 i = 0; i < super.dir_slots; i++)
 		f->dumps += slot_uncleared(fd, start, &super, i);
-	add_finding(f, f->dumps > 0 ? "dumps" : "dump log without dumps to fetch");
+	snprintf(text, sizeof(text), "%u dump%s not cleared", f->dumps, f->dumps == 1 ? "" : "s");
+	add_finding(f, f->dumps > 0 ? text : "dump log without dumps to fetch");
 }
 
 static const char *blkid_value(blkid_probe pr, const char *name)

@@ -38,7 +38,7 @@ static bool check_directory(const char *path)
 		tool_error(path, "use a shorter one", "the name is too long");
 		return false;
 	}
-	strcpy(copy, path);
+	memcpy(copy, path, strlen(path) + 1);
 	if (access(dirname(copy), W_OK | X_OK) == 0)
 		return true;
 	tool_error_errno(path, "be created", errno, "name a directory that can be written");
