@@ -151,6 +151,7 @@ static enum status verify_at(struct physmem *pm, struct oldkernel *k, s64 phys_b
  */
 static enum status verify_guessing(struct physmem *pm, struct oldkernel *k, u32 *guesses)
 {
+	u64 end_pa = memmap_end_pfn(pm->map) << PAGE_SHIFT;
 	enum status st = E_VMCOREINFO;
 	u64 guess;
 	u64 va;
@@ -159,9 +160,10 @@ static enum status verify_guessing(struct physmem *pm, struct oldkernel *k, u32 
 		return E_VMCOREINFO;
 	va -= KERNEL_MAP_VA;
 	guess = 0 - (va & ~(PHYS_BASE_ALIGN - 1));
-	for (; *guesses > 0 && st != OK; guess += PHYS_BASE_ALIGN, --*guesses) {
+	for (; *guesses > 0 && st != OK && va + guess < end_pa; guess += PHYS_BASE_ALIGN) {
 		u64 value;
 
+		--*guesses;
 		if (physmem_read(pm, va + guess, &value, sizeof(value)) == OK && value == guess)
 			st = verify_at(pm, k, (s64)guess);
 	}
