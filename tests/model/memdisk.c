@@ -178,7 +178,7 @@ static enum status disk_poll(struct blk *blk)
 		u32 i = d->reorder ? (u32)(next_random(d) % blk->inflight) : 0;
 		struct blk_req *req = d->queue[i];
 
-		if (d->reorder && next_random(d) % 3 == 0)
+		if ((d->reorder || d->lazy) && next_random(d) % 3 == 0)
 			return OK;
 		if (req->op == BLK_WRITE && d->writes + 1 == d->die_at) {
 			blk->dead = E_TIMEOUT;
@@ -188,6 +188,8 @@ static enum status disk_poll(struct blk *blk)
 		memmove(&d->queue[i], &d->queue[i + 1], (blk->inflight - i) * sizeof(d->queue[0]));
 		req->status = do_request(d, req);
 		req->done = true;
+		if (d->lazy)
+			break;
 	}
 	return blk->dead;
 }
@@ -222,6 +224,7 @@ void memdisk_power_on(struct memdisk *d)
 		.data = d->data,
 		.random = d->random,
 		.reorder = d->reorder,
+		.lazy = d->lazy,
 		.cached = d->cached,
 		.allowed_lba = d->allowed_lba,
 		.allowed_blocks = d->allowed_blocks,

@@ -26,6 +26,7 @@ struct memdisk {
 	u32 tear_blocks;
 	u64 fail_read_lba; /* reading this block fails; 0: none */
 	bool reorder;	   /* complete in random order and not all at once */
+	bool lazy;	   /* complete one request in a poll or none */
 	bool cached;	   /* at the cut any write since the last flush may be lost */
 	/* Only these device blocks may be written. */
 	u64 allowed_lba;

@@ -66,6 +66,29 @@ static void test_packs_when_device_is_busy(void **state)
 	rig_close(&rig);
 }
 
+/* More in flight than the ring holds, in many small requests that end in any order. */
+static void test_ring_is_not_reused_too_early(void **state)
+{
+	static const u32 limits[] = {8 * KIB, 16 * KIB, 128 * KIB};
+
+	(void)state;
+	for (u32 i = 0; i < ARRAY_SIZE(limits); i++) {
+		struct rig_options opt = rig_defaults();
+
+		opt.ram_bytes = 8 * MIB;
+		opt.max_bytes = limits[i];
+		opt.raw_below = 0;
+		rig_open(&rig, &opt);
+		rig.disk.blk.depth = 32;
+		rig.disk.lazy = true;
+		rig.disk.reorder = true;
+		assert_int_equal(rig_dump(&rig), OK);
+		rig_check_all(&rig, 0);
+		assert_in_range(rig.disk.deepest, i < 2 ? 8 : 4, 32);
+		rig_close(&rig);
+	}
+}
+
 /* A device that has nothing to do gets raw groups. */
 static void test_raw_when_device_is_idle(void **state)
 {
@@ -213,6 +236,7 @@ int main(void)
 		cmocka_unit_test(test_all_shapes),
 		cmocka_unit_test(test_raw_only_without_compressor),
 		cmocka_unit_test(test_packs_when_device_is_busy),
+		cmocka_unit_test(test_ring_is_not_reused_too_early),
 		cmocka_unit_test(test_raw_when_device_is_idle),
 		cmocka_unit_test(test_packs_when_space_is_short),
 		cmocka_unit_test(test_level_0_keeps_zero_pages),

@@ -168,6 +168,28 @@ static void test_tear_every_write(void **state)
 	fault_in_all_shapes(TEAR);
 }
 
+/* What a cut dump was given but never used is free again once it is needed. */
+static void test_room_of_a_cut_dump_is_found(void **state)
+{
+	struct rig_options opt = rig_defaults();
+	struct dl_header h;
+
+	(void)state;
+	opt.ram_bytes = 10 * MIB;
+	opt.compressor = DL_COMP_NONE;
+	rig_open(&rig, &opt);
+	rig.disk.cut_at = 20;
+	assert_int_equal(rig_dump(&rig), OK);
+	memdisk_power_on(&rig.disk);
+	assert_true(rig_header(&rig, 0, &h));
+	assert_true(h.limit * 512 > 10 * MIB);
+	assert_int_equal(rig_dump(&rig), OK);
+	rig_check_all(&rig, 1);
+	rig_check(&rig, 0, &report);
+	assert_true(report.chunks > 10 && !report.end);
+	rig_close(&rig);
+}
+
 /* Nothing more is sent to a device that died. */
 static void test_dead_device_is_left_alone(void **state)
 {
@@ -209,6 +231,7 @@ int main(void)
 		cmocka_unit_test(test_die_at_every_write),
 		cmocka_unit_test(test_cut_at_every_write),
 		cmocka_unit_test(test_tear_every_write),
+		cmocka_unit_test(test_room_of_a_cut_dump_is_found),
 		cmocka_unit_test(test_dead_device_is_left_alone),
 		cmocka_unit_test(test_disk_stops_taking_writes),
 	};
