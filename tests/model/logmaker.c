@@ -9,12 +9,6 @@
 #include "crc32c.h"
 #include "tests/model/logmaker.h"
 
-#define LZF_TABLE_SLOTS (1u << 14)
-
-/* liblzf built with its state as an argument; its header knows only the other form. */
-unsigned int lzf_compress(const void *in, unsigned int in_bytes, void *out, unsigned int out_bytes,
-	unsigned int *table);
-
 static u64 pending_runs[DL_GROUP_PAGES * 8];
 static u32 pending_count;
 
@@ -105,16 +99,69 @@ void logmaker_runs(struct logmaker *m, const u64 *runs, u32 count)
 	pending_count = count;
 }
 
+#define LZF_SLOTS	4096
+#define LZF_MAX_LITERAL 32
+#define LZF_MAX_OFFSET	8192
+#define LZF_MAX_MATCH	264
+
+/* Ends the literals from @from to @to: their length before them. Returns the new end of @out. */
+static u32 lzf_literals(const u8 *in, u32 from, u32 to, u8 *out, u32 at)
+{
+	while (from < to) {
+		u32 n = (u32)min_u64(to - from, LZF_MAX_LITERAL);
+
+		out[at++] = (u8)(n - 1);
+		memcpy(out + at, in + from, n);
+		at += n;
+		from += n;
+	}
+	return at;
+}
+
+/* A small encoder of liblzf's format. @out has room for the worst case. */
+static u32 lzf_pack(const u8 *in, u32 bytes, u8 *out)
+{
+	static u32 last[LZF_SLOTS]; /* position + 1 of the last three bytes like these */
+	u32 literal = 0;
+	u32 out_at = 0;
+	u32 at = 0;
+
+	memset(last, 0, sizeof(last));
+	while (at + 3 <= bytes) {
+		u32 slot = (in[at] * 33u + in[at + 1] * 7u + in[at + 2]) % LZF_SLOTS;
+		u32 from = last[slot];
+		u32 n = 0;
+
+		last[slot] = at + 1;
+		if (from && at - from < LZF_MAX_OFFSET) {
+			while (n < LZF_MAX_MATCH && at + n < bytes &&
+				in[from - 1 + n] == in[at + n])
+				n++;
+		}
+		if (n < 3) {
+			at++;
+			continue;
+		}
+		out_at = lzf_literals(in, literal, at, out, out_at);
+		out[out_at++] = (u8)((n - 2 < 7 ? n - 2 : 7) << 5 | (at - from) >> 8);
+		if (n - 2 >= 7)
+			out[out_at++] = (u8)(n - 2 - 7);
+		out[out_at++] = (u8)(at - from);
+		at += n;
+		literal = at;
+	}
+	return lzf_literals(in, literal, bytes, out, out_at);
+}
+
 /* Packed size in @out, or 0 if it would not be smaller. */
 static u32 pack(u32 method, const void *raw, u32 bytes, void *out)
 {
-	static unsigned int table[LZF_TABLE_SLOTS * 2];
 	uLongf room = bytes;
 	size_t packed;
 
-	if (method == DL_COMP_LZF && bytes > 8) {
-		memset(table, 0, sizeof(table));
-		return lzf_compress(raw, bytes, out, bytes - 1, table);
+	if (method == DL_COMP_LZF) {
+		packed = lzf_pack(raw, bytes, out);
+		return packed < bytes ? (u32)packed : 0;
 	}
 	if (method == DL_COMP_ZLIB)
 		return compress2(out, &room, raw, bytes, 1) == Z_OK && room < bytes ? (u32)room : 0;
@@ -148,12 +195,12 @@ static void remember(struct logmaker *m, const struct dl_chunk *c)
 
 void logmaker_chunk(struct logmaker *m, u32 kind, u32 method, const void *raw, u32 bytes)
 {
-	static u8 packed[DL_GROUP_PAGES * PAGE_BYTES];
+	static u8 packed[2 * DL_GROUP_PAGES * PAGE_BYTES];
 	u8 *at = block_at(m, m->h.start + m->next);
 	struct dl_chunk *c = (struct dl_chunk *)(void *)at;
 	u32 size;
 
-	need(bytes <= sizeof(packed));
+	need(bytes <= sizeof(packed) / 2);
 	size = pack(method, raw, bytes, packed);
 	memset(c, 0, sizeof(*c));
 	c->magic = DL_CHUNK_MAGIC;
