@@ -94,12 +94,6 @@ def dump_against_ram(raw, ram, crash):
     return compare(raw, ram, crash.usable, right_offset=lambda pa: ram_offset(pa, crash.ram_bytes))
 
 
-def pages_with_class(info, *names):
-    """Page numbers that the dump's own account gives one of the classes @names."""
-    return {pfn for run in info["classes"] if run["class"] in names
-            for pfn in range(run["pfn"], run["pfn"] + run["count"])}
-
-
 def bytes_equal(left, right):
     """Whether two files are the same, bit for bit."""
     left, right = Path(left), Path(right)

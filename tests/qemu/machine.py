@@ -43,6 +43,7 @@ class Setup:
     cpu_model: str = "qemu64"
     block_bytes: int = 512
     inject_error: dict | None = None  # blkdebug's rule for the dump disk
+    sata: bool = False  # the dump disk on the SATA controller instead of NVMe
     limit_s: int = 300
     extra: tuple = field(default=())
 
@@ -72,8 +73,9 @@ def command_line(setup, folder):
             "-serial", "chardev:console", "-qmp", f"unix:{folder}/qmp,server=on,wait=off"]
     if setup.disk:
         blocks = f"logical_block_size={setup.block_bytes},physical_block_size={setup.block_bytes}"
+        kind = "ide-hd,bus=ide.1" if setup.sata else "nvme,serial=afterimage"
         line += ["-blockdev", disk_node(setup),
-                 "-device", f"nvme,id=dump,serial=afterimage,drive=dump,bootindex=1,{blocks}"]
+                 "-device", f"{kind},id=dump,drive=dump,bootindex=1,{blocks}"]
     if setup.cd:
         line += ["-drive", f"if=none,id=cd,media=cdrom,readonly=on,format=raw,file={setup.cd}",
                  "-device", "ide-cd,id=cd,drive=cd,bus=ide.0,bootindex=0"]
