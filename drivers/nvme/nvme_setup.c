@@ -286,7 +286,7 @@ enum status nvme_open(const struct pci_dev *dev, struct arena *arena, struct nvm
 static enum status format_read(const struct nvme *n, u32 *block_bytes)
 {
 	u8 flbas = n->identify[NVME_IDN_FLBAS];
-	u32 lbaf = get_u32(n->identify + NVME_IDN_LBAF(NVME_IDN_FLBAS_LOW(flbas)));
+	u32 lbaf = get_u32(n->identify + NVME_IDN_LBAF(NVME_IDN_FLBAS_INDEX(flbas)));
 	u32 log2 = NVME_LBAF_LBADS(lbaf);
 
 	if (NVME_LBAF_MS(lbaf) != 0 || n->identify[NVME_IDN_DPS] & NVME_IDN_DPS_TYPE)

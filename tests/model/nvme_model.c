@@ -324,8 +324,11 @@ void nvme_model_add(struct nvme_model *m, u32 nsid, u8 *disk, u64 blocks, u32 bl
 
 	if (m->ns_count > NVME_MODEL_NAMESPACES)
 		abort();
-	*ns = (struct nvme_model_ns) {
-		.nsid = nsid, .blocks = blocks, .block_log2 = block_log2, .disk = disk};
+	*ns = (struct nvme_model_ns) {.nsid = nsid,
+		.blocks = blocks,
+		.block_log2 = block_log2,
+		.format = 1,
+		.disk = disk};
 	if (m->nn < nsid)
 		m->nn = nsid;
 }

@@ -50,7 +50,14 @@ static void test_ready_times(void **state)
 	b.m.ready_reads = 1000;
 	assert_int_equal(bench_open_all(&b), OK);
 	bench_free(&b);
+}
 
+static void test_stop_that_fails(void **state)
+{
+	struct bench b;
+	u64 start;
+
+	(void)state;
 	bench_make(&b, 9);
 	b.m.shutdown_stuck = true;
 	b.m.us_per_read = 1000;
@@ -294,6 +301,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ready_times),
+		cmocka_unit_test(test_stop_that_fails),
 		cmocka_unit_test(test_retry),
 		cmocka_unit_test(test_timeout_is_for_ever),
 		cmocka_unit_test(test_starved),
