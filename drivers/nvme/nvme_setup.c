@@ -82,7 +82,8 @@ static enum status registers_map(struct nvme *n)
 	if (NVME_CAP_LO_MQES(cap_lo) == 0)
 		return E_NVME_FORMAT;
 	n->entries_max = NVME_CAP_LO_MQES(cap_lo) + 1;
-	n->ready_timeout_us = max_u64(NVME_CAP_LO_TO(cap_lo), 1) * NVME_TO_UNIT_MS * 1000;
+	/* One unit more than claimed: some claim 0. */
+	n->ready_timeout_us = (NVME_CAP_LO_TO(cap_lo) + 1ull) * NVME_TO_UNIT_MS * 1000;
 	n->stride = 4u << NVME_CAP_HI_DSTRD(cap_hi);
 	bytes = NVME_DOORBELLS + (u64)NVME_DOORBELLS_OUR * n->stride;
 	if (bytes > NVME_MAP_BYTES)
@@ -285,7 +286,7 @@ enum status nvme_open(const struct pci_dev *dev, struct arena *arena, struct nvm
 static enum status format_read(const struct nvme *n, u32 *block_bytes)
 {
 	u8 flbas = n->identify[NVME_IDN_FLBAS];
-	u32 lbaf = get_u32(n->identify + NVME_IDN_LBAF(NVME_IDN_FLBAS_LOW(flbas)));
+	u32 lbaf = get_u32(n->identify + NVME_IDN_LBAF(NVME_IDN_FLBAS_INDEX(flbas)));
 	u32 log2 = NVME_LBAF_LBADS(lbaf);
 
 	if (NVME_LBAF_MS(lbaf) != 0 || n->identify[NVME_IDN_DPS] & NVME_IDN_DPS_TYPE)

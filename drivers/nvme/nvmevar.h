@@ -28,7 +28,6 @@ struct mmio;
 #define NVME_MAX_BYTES	(DL_MAX_CHUNK_BYTES & ~(NVME_PAGE_BYTES - 1))
 #define NVME_LIST_PRPS	(NVME_MAX_BYTES / NVME_PAGE_BYTES)
 #define NVME_LIST_BYTES (NVME_LIST_PRPS * sizeof(u64))
-#define NVME_MIN_BYTES	(2 * NVME_PAGE_BYTES)
 
 /* In flight at most: what a queue holds less one, and as many lists as one page holds. */
 #define NVME_SLOTS 30
@@ -125,7 +124,10 @@ enum status nvme_die(struct nvme *n, enum status why);
 enum status nvme_wait_csts(
 	const struct nvme *n, u32 mask, u32 want, u64 timeout_us, enum status late) MUST_CHECK;
 
-/* Clears CC.EN and waits until the controller has let go of its queues. */
+/*
+ * Clears CC.EN and waits until the controller has let go of its queues; at most twice the
+ * time it claims for that. E_DEVICE_GONE, E_NVME_READY.
+ */
 enum status nvme_disable(const struct nvme *n) MUST_CHECK;
 
 /* Of a controller in use: E_DEVICE_GONE or E_NVME_FATAL by CSTS. */

@@ -201,8 +201,11 @@ static void write_cc(struct nvme_model *m, u32 value)
 	m->cc = value;
 	if (value & ~old & NVME_CC_EN)
 		enable(m);
-	if (old & ~value & NVME_CC_EN)
+	if (old & ~value & NVME_CC_EN) {
+		if (!(m->csts & (NVME_CSTS_RDY | NVME_CSTS_CFS)) && !m->ready_stuck_0)
+			m->protocol_errors++; /* still coming up: undefined */
 		disable(m);
+	}
 	if (value & ~old & NVME_CC_SHN_NORMAL)
 		m->settle_read = m->reads + m->ready_reads;
 }
@@ -321,8 +324,11 @@ void nvme_model_add(struct nvme_model *m, u32 nsid, u8 *disk, u64 blocks, u32 bl
 
 	if (m->ns_count > NVME_MODEL_NAMESPACES)
 		abort();
-	*ns = (struct nvme_model_ns) {
-		.nsid = nsid, .blocks = blocks, .block_log2 = block_log2, .disk = disk};
+	*ns = (struct nvme_model_ns) {.nsid = nsid,
+		.blocks = blocks,
+		.block_log2 = block_log2,
+		.format = 1,
+		.disk = disk};
 	if (m->nn < nsid)
 		m->nn = nsid;
 }

@@ -46,6 +46,7 @@ struct nvme_model_ns {
 	u32 block_log2;
 	u32 metadata_bytes;
 	u32 protection;
+	u32 format; /* which of its 64 formats is in use */
 	u8 *disk;
 };
 

@@ -39,9 +39,9 @@ static void fill_namespace(const struct nvme_model_ns *ns, u8 *page)
 	u32 format = ns->metadata_bytes | ns->block_log2 << 16;
 
 	memcpy(page + NVME_IDN_NSZE, &ns->blocks, sizeof(ns->blocks));
-	page[NVME_IDN_FLBAS] = 1;
+	page[NVME_IDN_FLBAS] = (u8)((ns->format % 16) | (ns->format / 16) << 5 | 1u << 4);
 	page[NVME_IDN_DPS] = (u8)ns->protection;
-	memcpy(page + NVME_IDN_LBAF(1), &format, sizeof(format));
+	memcpy(page + 128 + 4 * ns->format, &format, sizeof(format));
 }
 
 static u16 identify(struct nvme_model *m, const struct nvme_sqe *sqe)

@@ -292,6 +292,19 @@ static void test_namespace_formats(void **state)
 		assert_int_equal(bench_stop(&b), OK);
 		bench_free(&b);
 	}
+	for (u32 format = 0; format < 64; format++) {
+		bench_make(&b, 12);
+		b.m.ns[0].format = format;
+		assert_int_equal(bench_open_all(&b), OK);
+		bench_free(&b);
+	}
+}
+
+static void test_namespaces_refused(void **state)
+{
+	struct bench b;
+
+	(void)state;
 	bench_make(&b, 9);
 	b.m.ns[0].metadata_bytes = 8;
 	assert_int_equal(bench_open_all(&b), E_NVME_FORMAT);
@@ -351,6 +364,7 @@ int main(void)
 		cmocka_unit_test(test_shapes),
 		cmocka_unit_test(test_refuses),
 		cmocka_unit_test(test_namespace_formats),
+		cmocka_unit_test(test_namespaces_refused),
 		cmocka_unit_test(test_namespace_lists),
 	};
 

@@ -192,6 +192,11 @@ static void test_failures_alone(void **state)
 	super_edit(0, FIRST, 1, LAST - FIRST);
 	super_edit(0, LAST, 1, LAST - FIRST);
 	expect(E_GEOMETRY, 1);
+}
+
+static void test_controllers_alone(void **state)
+{
+	(void)state;
 	make(1);
 	m[0].ns[0].blocks = LAST; /* cloned to a smaller disk */
 	expect(E_GEOMETRY, 1);
@@ -292,6 +297,7 @@ int main(void)
 		cmocka_unit_test(test_memory_is_reused),
 		cmocka_unit_test(test_one_superblock_serves),
 		cmocka_unit_test(test_failures_alone),
+		cmocka_unit_test(test_controllers_alone),
 		cmocka_unit_test(test_most_telling),
 		cmocka_unit_test(test_goes_on_after_a_dead_one),
 		cmocka_unit_test(test_stale_table),
