@@ -116,7 +116,6 @@ void machine_disk_format(struct machine_disk *d)
 {
 	u64 array_blocks = ENTRIES * ENTRY_BYTES / d->block_bytes;
 
-	memset(d->bytes, 0, d->blocks * d->block_bytes);
 	d->bytes[446 + 4] = 0xee;
 	d->bytes[510] = 0x55;
 	d->bytes[511] = 0xaa;

@@ -8,7 +8,7 @@
 #include "arena.h"
 #include "dumplog.h"
 
-#define MACHINE_RAM_BYTES   (4u * MIB)
+#define MACHINE_RAM_BYTES   (2u * MIB)
 #define MACHINE_ARENA_PA    0x20000u
 #define MACHINE_ARENA_BYTES (256u * KIB)
 #define MACHINE_OLD_PA	    (1u * MIB) /* old memory: above this */
@@ -22,7 +22,7 @@ struct machine {
 void machine_init(struct machine *mc);
 void machine_free(struct machine *mc);
 
-/* A dump disk's shape; machine_disk fills the rest. */
+/* A dump disk's shape, over zeroed bytes; machine_disk_format fills them. */
 struct machine_disk {
 	u8 *bytes;
 	u64 blocks;

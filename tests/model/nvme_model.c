@@ -279,6 +279,8 @@ static void model_write(void *model, u32 offset, u32 value)
 
 	if (m->gone)
 		return;
+	if (offset + 4 > m->fn->mapped_bytes)
+		m->protocol_errors++; /* the machine would fault */
 	if (offset >= NVME_DOORBELLS)
 		doorbell(m, offset, value);
 	else if (offset == NVME_CC)

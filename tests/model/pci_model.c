@@ -90,10 +90,12 @@ void pci_write(u32 bdf, u32 offset, u32 value)
 const struct mmio *mmio_map(u64 pa, u64 bytes)
 {
 	for (u32 i = 0; i < bus.count; i++) {
-		const struct pci_model_fn *fn = &bus.fn[i];
+		struct pci_model_fn *fn = &bus.fn[i];
 
-		if (fn->regs && pa == fn->bar_pa && bytes <= fn->bar_bytes)
-			return fn->regs;
+		if (!fn->regs || pa != fn->bar_pa || bytes > fn->bar_bytes)
+			continue;
+		fn->mapped_bytes = max_u64(fn->mapped_bytes, bytes);
+		return fn->regs;
 	}
 	return NULL;
 }

@@ -24,6 +24,7 @@ struct pci_model_fn {
 	u32 status_written; /* ones written to the status half: a driver's mistake */
 	u64 bar_pa;
 	u64 bar_bytes;
+	u64 mapped_bytes;	 /* most that mmio_map was asked for */
 	const struct mmio *regs; /* NULL: mmio_map fails */
 };
 

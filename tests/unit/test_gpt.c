@@ -48,7 +48,7 @@ static int setup(void **state)
 	free(disk.bytes);
 	disk = (struct machine_disk) {
 		.blocks = BLOCKS, .block_bytes = 512, .first = FIRST, .last = LAST};
-	disk.bytes = malloc((u64)BLOCKS * 4096);
+	disk.bytes = calloc(BLOCKS, 4096);
 	fail_lba = UINT64_MAX;
 	max_lba = 0;
 	machine_disk_format(&disk);

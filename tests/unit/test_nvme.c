@@ -321,6 +321,8 @@ static void test_namespaces_refused(void **state)
 	assert_int_equal(nvme_select(b.n, 1), OK);
 	assert_int_equal(nvme_select(b.n, 9), E_NVME_CMD);
 	assert_int_equal(b.n->blk.dead, OK);
+	/* What was selected before must not be reachable under the new name. */
+	assert_int_equal(blk_read(&b.n->blk, 0, 1, b.buf_pa), E_INVAL);
 	bench_free(&b);
 }
 
@@ -352,6 +354,26 @@ static void test_namespace_lists(void **state)
 	free(more);
 }
 
+/* A list that does not ascend or names what can not exist is good up to there only. */
+static void test_lying_lists(void **state)
+{
+	static const u32 second[] = {5, 3, 0, 9, UINT32_MAX};
+	struct bench b;
+
+	(void)state;
+	for (u32 i = 0; i < ARRAY_SIZE(second); i++) {
+		bench_make(&b, 9);
+		b.m.ns[0].nsid = 5;
+		nvme_model_add(&b.m, 6, b.disk, 100, 12);
+		b.m.ns[1].nsid = second[i];
+		b.m.nn = 8;
+		assert_int_equal(bench_open_all(&b), OK);
+		assert_int_equal(b.n->nsid_count, 1);
+		assert_int_equal(b.n->nsids[0], 5);
+		bench_free(&b);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -366,6 +388,7 @@ int main(void)
 		cmocka_unit_test(test_namespace_formats),
 		cmocka_unit_test(test_namespaces_refused),
 		cmocka_unit_test(test_namespace_lists),
+		cmocka_unit_test(test_lying_lists),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,7 +34,7 @@ static void make(u32 count)
 		nvme_model_init(&m[i], BDF(i));
 		disk[i] = (struct machine_disk) {
 			.blocks = BLOCKS, .block_bytes = 512, .first = FIRST, .last = LAST};
-		disk[i].bytes = malloc((u64)BLOCKS * 512);
+		disk[i].bytes = calloc(BLOCKS, 512);
 		memset(disk[i].uuid, (int)i + 1, 16);
 		machine_disk_format(&disk[i]);
 		nvme_model_add(&m[i], 1, disk[i].bytes, BLOCKS, 9);
