@@ -131,6 +131,9 @@ static enum status do_write(struct memdisk *d, const struct blk_req *req)
 		d->outside++;
 	if (d->fail_at && n >= d->fail_at && n - d->fail_at < max_u64(d->fail_count, 1))
 		return E_WRITE;
+	if (d->fail_write_lba >= req->lba && d->fail_write_lba < req->lba + req->blocks &&
+		d->fail_write_lba)
+		return E_WRITE;
 	if (n == d->cut_at)
 		power_off(d);
 	if (d->off)

@@ -24,10 +24,11 @@ struct memdisk {
 	u64 cut_at;	/* power goes before this write; it and all later ones are lost */
 	u64 tear_at;	/* of this write only the first tear_blocks arrive; then power goes */
 	u32 tear_blocks;
-	u64 fail_read_lba; /* reading this block fails; 0: none */
-	bool reorder;	   /* complete in random order and not all at once */
-	bool lazy;	   /* complete one request in a poll or none */
-	bool cached;	   /* at the cut any write since the last flush may be lost */
+	u64 fail_read_lba;  /* reading this block fails; 0: none */
+	u64 fail_write_lba; /* likewise writing */
+	bool reorder;	    /* complete in random order and not all at once */
+	bool lazy;	    /* complete one request in a poll or none */
+	bool cached;	    /* at the cut any write since the last flush may be lost */
 	/* Only these device blocks may be written. */
 	u64 allowed_lba;
 	u64 allowed_blocks;

@@ -190,6 +190,25 @@ static void test_room_of_a_cut_dump_is_found(void **state)
 	rig_close(&rig);
 }
 
+/* A cleared slot is used again, but one copy of it can not be written any more. */
+static void test_stale_copy_of_a_reused_slot(void **state)
+{
+	struct rig_options opt = rig_defaults();
+
+	(void)state;
+	opt.dir_slots = 1;
+	for (u32 i = 0; i < 2; i++) {
+		rig_open_with_dump(&rig, &opt);
+		rig_clear(&rig, 0);
+		rig.disk.fail_write_lba =
+			RIG_PART_LBA + (i ? dl_slot_block(0) : dl_slot_block_back(&rig.super, 0));
+		assert_int_equal(rig_dump(&rig), OK);
+		assert_int_equal(rig_slot_of(&rig, 2), 0);
+		rig_check_all(&rig, 0);
+		rig_close(&rig);
+	}
+}
+
 /* Nothing more is sent to a device that died. */
 static void test_dead_device_is_left_alone(void **state)
 {
@@ -232,6 +251,7 @@ int main(void)
 		cmocka_unit_test(test_cut_at_every_write),
 		cmocka_unit_test(test_tear_every_write),
 		cmocka_unit_test(test_room_of_a_cut_dump_is_found),
+		cmocka_unit_test(test_stale_copy_of_a_reused_slot),
 		cmocka_unit_test(test_dead_device_is_left_alone),
 		cmocka_unit_test(test_disk_stops_taking_writes),
 	};
