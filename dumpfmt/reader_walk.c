@@ -139,11 +139,11 @@ static enum status verdict_open(const struct reader_walk *w)
 {
 	const struct dl_header *h = &w->dump->h;
 
-	if (w->why != E_CHUNK)
+	if (w->why != E_CHUNK && w->why != E_CHECKSUM)
 		return w->why;
 	if (h->reason != OK)
 		return (enum status)h->reason;
-	return h->state == DL_STATE_COMPLETE ? E_CHUNK : E_INTERRUPTED;
+	return h->state == DL_STATE_COMPLETE ? w->why : E_INTERRUPTED;
 }
 
 enum status reader_walk_verdict(const struct reader_walk *w)

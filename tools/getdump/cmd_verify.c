@@ -53,11 +53,26 @@ static enum status check_pages(struct source *s, const struct reader_dump *dump)
 	return st;
 }
 
+/* Writing stopped in the middle: what was under way then is torn, which is no damage. */
+static bool interrupted(const struct verify *v)
+{
+	return !v->walk.closed && v->walk.dump->h.state != DL_STATE_COMPLETE;
+}
+
+static int report_incomplete(const struct verify *v, const struct source *s, enum status why)
+{
+	tool_error(s->path, status_advice(why),
+		"dump %u is incomplete: %s (E%d); %llu chunks are good, %llu torn",
+		v->walk.dump->h.number, status_text(why), (int)why,
+		(unsigned long long)(v->walk.sequence - v->bad), (unsigned long long)v->bad);
+	return TOOL_INCOMPLETE;
+}
+
 static int report(const struct verify *v, const struct source *s, enum status verdict)
 {
 	const struct dl_header *h = &v->walk.dump->h;
 
-	if (v->bad)
+	if (v->bad && !interrupted(v))
 		return tool_error(s->path, status_advice(v->why),
 			"dump %u: %llu of %llu chunks are damaged, the first at block %llu: %s "
 			"(E%d)",
@@ -66,13 +81,8 @@ static int report(const struct verify *v, const struct source *s, enum status ve
 			(int)v->why);
 	if (verdict == E_NO_MEMORY)
 		return tool_error(s->path, NULL, "not enough memory");
-	if (verdict != OK) {
-		tool_error(s->path, status_advice(verdict),
-			"dump %u is incomplete: %s (E%d); the %llu chunks there are good",
-			h->number, status_text(verdict), (int)verdict,
-			(unsigned long long)v->walk.sequence);
-		return TOOL_INCOMPLETE;
-	}
+	if (verdict != OK)
+		return report_incomplete(v, s, verdict);
 	printf("dump %u: good, %llu chunks, %llu pages\n", h->number,
 		(unsigned long long)v->walk.sequence, (unsigned long long)v->walk.pages);
 	return TOOL_DONE;

@@ -71,16 +71,28 @@ static const struct command *find_command(const char *name)
 	return NULL;
 }
 
-static const char *option_name(int letter)
+static const struct option *find_option(int letter)
 {
 	for (u32 i = 0; long_options[i].name; i++) {
 		if (long_options[i].val == letter)
-			return long_options[i].name;
+			return &long_options[i];
 	}
-	return "?";
+	return NULL;
 }
 
-static int set_option(struct options *o, int letter)
+/* What getopt_long did not take: @letter ':' lacks its argument, '?' is unknown. */
+static int bad_option(int letter, char **argv)
+{
+	const char *word = argv[optind - 1];
+
+	if (letter == ':')
+		return tool_error_usage("'%s' needs an argument", word);
+	if (optopt && !find_option(optopt))
+		return tool_error_usage("'-%c' is not an option", optopt);
+	return tool_error_usage("'%s' is not understood", word);
+}
+
+static int set_option(struct options *o, int letter, char **argv)
 {
 	u64 number;
 
@@ -109,7 +121,7 @@ static int set_option(struct options *o, int letter)
 		o->force = true;
 		break;
 	default:
-		return tool_error_usage("the options are not understood");
+		return bad_option(letter, argv);
 	}
 	return TOOL_DONE;
 }
@@ -128,14 +140,14 @@ static int parse_options(int argc, char **argv, struct options *o, char *given)
 	size_t count = 0;
 	int letter;
 
-	while ((letter = getopt_long(argc, argv, "n:f:c:o:hV", long_options, NULL)) != -1) {
+	while ((letter = getopt_long(argc, argv, ":n:f:c:o:hV", long_options, NULL)) != -1) {
 		int code;
 
 		if (letter == 'h')
 			return print(help);
 		if (letter == 'V')
 			return print("getdump (afterimage) " AFTERIMAGE_VERSION "\n");
-		code = set_option(o, letter);
+		code = set_option(o, letter, argv);
 		if (code != TOOL_DONE)
 			return code;
 		if (!memchr(given, letter, count) && count < 31)
@@ -149,7 +161,7 @@ static int run(const struct command *c, struct options *o, const char *given)
 	for (; *given; given++) {
 		if (!strchr(c->options, *given))
 			return tool_error_usage(
-				"%s does not take --%s", c->name, option_name(*given));
+				"%s does not take --%s", c->name, find_option(*given)->name);
 	}
 	return c->run(o);
 }
