@@ -108,7 +108,7 @@ static enum status dump_open(struct session *s)
 	struct dump_info info = {
 		.door = s->handoff->door,
 		.level_asked = super->level,
-		.level_applied = super->level & CAPTURE_LEVEL_ZERO,
+		.level_applied = super->level & DL_LEVEL_ZERO,
 		.compressor = s->compressor.method,
 		.time_s = s->handoff->time_s,
 		.ram_pages = memmap_ram_pages(&s->handoff->map),
@@ -222,7 +222,7 @@ static void leave(const struct session *s, enum status st)
 {
 	static const char *const words[] = {
 		[ACTION_REBOOT] = "rebooting",
-		[ACTION_POWEROFF] = "powering off",
+		[ACTION_POWEROFF] = "halted", /* machine_reset can not switch off */
 		[ACTION_HALT] = "halted",
 	};
 	u32 action = s->target_open ? s->target.super.after : ACTION_REBOOT;

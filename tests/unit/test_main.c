@@ -199,6 +199,10 @@ static void test_actions(void **state)
 	run();
 	expect("afterimage: halted\n");
 	assert_int_equal(host_reset_action(), ACTION_HALT);
+	super_edit(ACTION_POWEROFF, DL_COMP_LZF);
+	run();
+	expect("afterimage: halted\n");
+	assert_int_equal(host_reset_action(), ACTION_POWEROFF);
 	super_edit(99, DL_COMP_LZF);
 	run();
 	expect("afterimage: rebooting\n");

@@ -4,6 +4,7 @@
 #include <json-c/json.h>
 #include <stdio.h>
 #include "plan.h"
+#include "ports.h"
 #include "tools/common/tool.h"
 
 static const char *const part_names[PARTS] = {
@@ -64,6 +65,10 @@ static void print_text(const struct plan *p)
 	printf("  UUID         %s\n", uuid);
 	if (*o->label)
 		printf("  label        %s\n", o->label);
+	if (o->level & ~DL_LEVEL_ZERO)
+		printf("  note         the image leaves out zero pages only (level 1)\n");
+	if (o->after == ACTION_POWEROFF)
+		printf("  note         the image can not switch a machine off; it halts\n");
 	printf(o->dry_run ? "nothing was written (--dry-run)\n" : "next: %s\n",
 		p->layout.whole_disk ? NEXT_DISK : NEXT_PARTITION);
 }
