@@ -51,6 +51,9 @@ static enum status memory_open(struct session *s)
 	if (!s->arena.va)
 		return E_NO_MEMORY;
 	physmem_init(&s->pm, &h->map);
+	if (h->degraded & DL_DEGRADED_MEMMAP)
+		con_printf("afterimage: the firmware's memory map is too long; some memory is not "
+			   "dumped\n");
 	return OK;
 }
 

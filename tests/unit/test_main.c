@@ -367,6 +367,15 @@ static void test_memory(void **state)
 	expect_nothing_written();
 }
 
+static void test_map_too_long(void **state)
+{
+	(void)state;
+	handoff.degraded = DL_DEGRADED_MEMMAP;
+	run();
+	expect("afterimage: the firmware's memory map is too long");
+	assert_int_equal(header(0).degraded, DL_DEGRADED_LEVEL | DL_DEGRADED_MEMMAP);
+}
+
 static void test_panic(void **state)
 {
 	(void)state;
@@ -398,6 +407,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_disk_dies, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_compressor_missing, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_memory, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_map_too_long, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_panic, setup, teardown),
 	};
 
