@@ -27,7 +27,7 @@ enum status capture_init(struct capture *c, struct writer *w, struct physmem *pm
 	c->writer = w;
 	c->pm = pm;
 	c->comp = comp;
-	c->level = CAPTURE_LEVEL_ZERO;
+	c->level = DL_LEVEL_ZERO;
 	c->raw_below = CAPTURE_RAW_BELOW;
 	c->staging = arena_alloc(arena, CAPTURE_STAGING_BYTES, PAGE_BYTES);
 	return c->staging ? OK : E_NO_MEMORY;
@@ -129,7 +129,7 @@ static u32 page_class(struct capture *c, const void *page, u32 class)
 {
 	if (!page)
 		return DL_UNREADABLE;
-	if (class == DL_KEPT && c->level & CAPTURE_LEVEL_ZERO && capture_is_zero(page, PAGE_BYTES))
+	if (class == DL_KEPT && c->level & DL_LEVEL_ZERO && capture_is_zero(page, PAGE_BYTES))
 		return DL_ZERO;
 	return class;
 }

@@ -16,8 +16,6 @@
 
 #define CAPTURE_STAGING_BYTES (DL_GROUP_PAGES * PAGE_BYTES)
 
-#define CAPTURE_LEVEL_ZERO 1u /* bit of the dump level: leave zero pages out */
-
 /* With fewer requests than this in flight the device is about to run dry. */
 #define CAPTURE_RAW_BELOW 2u
 
@@ -35,7 +33,7 @@ struct capture {
 	struct writer *writer;
 	struct physmem *pm;
 	struct compressor *comp;
-	u32 level;     /* CAPTURE_LEVEL_ZERO */
+	u32 level;     /* DL_LEVEL_ZERO */
 	u32 raw_below; /* CAPTURE_RAW_BELOW; 0: never raw to save time */
 	/* Called at most once in CAPTURE_PROGRESS_US; may be NULL. */
 	void (*progress)(void *ctx, const struct capture_progress *p);

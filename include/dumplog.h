@@ -37,6 +37,8 @@ enum dl_overwrite {
 	DL_OVERWRITE_OLDEST = 1,
 };
 
+#define DL_LEVEL_ZERO 1u /* bit of the dump level: leave zero pages out */
+
 /* What became of a page. Stored in the top byte of a run; never renumber. */
 enum dl_class {
 	DL_NOT_RAM = 0,

@@ -6,6 +6,8 @@
 #include "nvmevar.h"
 #include "ports.h"
 
+_Static_assert(offsetof(struct nvme, blk) == 0, "nvme_of needs blk first");
+
 static struct nvme *nvme_of(struct blk *blk)
 {
 	return (struct nvme *)blk;

@@ -2,7 +2,6 @@
  * Registers, queue pairs and admin commands of the NVMe driver: how to talk to a
  * controller, not what about.
  */
-#include <string.h>
 #include "mmio.h"
 #include "nvmevar.h"
 #include "ports.h"
@@ -51,6 +50,10 @@ enum status nvme_disable(const struct nvme *n)
 
 	if (cc == NVME_GONE)
 		return E_DEVICE_GONE;
+	/* Undefined for a controller that is still coming up (s3.1.5); if it never does, so be it. */
+	if (cc & NVME_CC_EN && nvme_wait_csts(n, NVME_CSTS_RDY, NVME_CSTS_RDY, n->ready_timeout_us,
+				       E_NVME_READY) == E_DEVICE_GONE)
+		return E_DEVICE_GONE;
 	nvme_reg_set(n, NVME_CC, cc & ~NVME_CC_EN);
 	return nvme_wait_csts(n, NVME_CSTS_RDY, 0, n->ready_timeout_us, E_NVME_READY);
 }
@@ -61,7 +64,8 @@ enum status nvme_health(const struct nvme *n)
 
 	if (csts == NVME_GONE)
 		return E_DEVICE_GONE;
-	return csts & NVME_CSTS_CFS ? E_NVME_FATAL : OK;
+	/* Not ready while in use: it was reset behind our back and has forgotten the queues. */
+	return csts & NVME_CSTS_CFS || !(csts & NVME_CSTS_RDY) ? E_NVME_FATAL : OK;
 }
 
 void nvme_queue_push(const struct nvme *n, struct nvme_queue *q, const struct nvme_sqe *sqe)

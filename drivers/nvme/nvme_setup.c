@@ -29,6 +29,15 @@ static u64 get_u64(const u8 *p)
 	return v;
 }
 
+void nvme_name(const struct pci_dev *dev, u32 nsid, char *buf, u32 size)
+{
+	u32 len = str_format(buf, size, "nvme %02x:%02x.%u", pci_bus(dev->bdf), pci_slot(dev->bdf),
+		pci_function(dev->bdf));
+
+	if (nsid != 0)
+		str_format(buf + len, size - len, " ns %u", nsid);
+}
+
 static void *page_alloc(struct arena *arena)
 {
 	return arena_alloc(arena, NVME_PAGE_BYTES, NVME_PAGE_BYTES);
@@ -73,7 +82,8 @@ static enum status registers_map(struct nvme *n)
 	if (NVME_CAP_LO_MQES(cap_lo) == 0)
 		return E_NVME_FORMAT;
 	n->entries_max = NVME_CAP_LO_MQES(cap_lo) + 1;
-	n->ready_timeout_us = max_u64(NVME_CAP_LO_TO(cap_lo), 1) * NVME_TO_UNIT_MS * 1000;
+	/* One unit more than claimed: some claim 0. */
+	n->ready_timeout_us = (NVME_CAP_LO_TO(cap_lo) + 1ull) * NVME_TO_UNIT_MS * 1000;
 	n->stride = 4u << NVME_CAP_HI_DSTRD(cap_hi);
 	bytes = NVME_DOORBELLS + (u64)NVME_DOORBELLS_OUR * n->stride;
 	if (bytes > NVME_MAP_BYTES)
@@ -95,7 +105,6 @@ static enum status enable(struct nvme *n)
 {
 	u64 sq_pa = arena_pa(n->arena, n->admin.sq);
 	u64 cq_pa = arena_pa(n->arena, n->admin.cq);
-	enum status st;
 
 	queue_init(&n->admin, NVME_ADMIN_QID, NVME_ADMIN_ENTRIES);
 	nvme_reg_set(
@@ -106,11 +115,7 @@ static enum status enable(struct nvme *n)
 	nvme_reg_set(n, NVME_ACQ_HI, (u32)(cq_pa >> 32));
 	nvme_reg_set(n, NVME_CC,
 		NVME_CC_EN | NVME_CC_IOSQES(NVME_SQE_LOG2) | NVME_CC_IOCQES(NVME_CQE_LOG2));
-	st = nvme_wait_csts(
-		n, NVME_CSTS_RDY | NVME_CSTS_CFS, NVME_CSTS_RDY, n->ready_timeout_us, E_NVME_READY);
-	if (st == E_NVME_READY && nvme_health(n) == E_NVME_FATAL)
-		st = E_NVME_FATAL;
-	return st;
+	return nvme_wait_csts(n, NVME_CSTS_RDY, NVME_CSTS_RDY, n->ready_timeout_us, E_NVME_READY);
 }
 
 /* One page of identify data to n->identify. */
@@ -255,8 +260,7 @@ enum status nvme_open(const struct pci_dev *dev, struct arena *arena, struct nvm
 	n->arena = arena;
 	n->blk.ops = &nvme_blk_ops;
 	n->blk.name = n->name;
-	str_format(n->name, sizeof(n->name), "nvme %02x:%02x.%u", pci_bus(dev->bdf),
-		pci_slot(dev->bdf), pci_function(dev->bdf));
+	nvme_name(dev, 0, n->name, sizeof(n->name));
 	pci_enable_memory(dev);
 	st = registers_map(n);
 	if (st == OK)
@@ -282,7 +286,7 @@ enum status nvme_open(const struct pci_dev *dev, struct arena *arena, struct nvm
 static enum status format_read(const struct nvme *n, u32 *block_bytes)
 {
 	u8 flbas = n->identify[NVME_IDN_FLBAS];
-	u32 lbaf = get_u32(n->identify + NVME_IDN_LBAF(NVME_IDN_FLBAS_LOW(flbas)));
+	u32 lbaf = get_u32(n->identify + NVME_IDN_LBAF(NVME_IDN_FLBAS_INDEX(flbas)));
 	u32 log2 = NVME_LBAF_LBADS(lbaf);
 
 	if (NVME_LBAF_MS(lbaf) != 0 || n->identify[NVME_IDN_DPS] & NVME_IDN_DPS_TYPE)
@@ -314,7 +318,6 @@ enum status nvme_select(struct nvme *n, u32 nsid)
 	if (blocks > NVME_NSZE_MAX)
 		return E_NVME_FORMAT;
 	n->blk.blocks = blocks;
-	str_format(n->name, sizeof(n->name), "nvme %02x:%02x.%u ns %u", pci_bus(n->pci.bdf),
-		pci_slot(n->pci.bdf), pci_function(n->pci.bdf), nsid);
+	nvme_name(&n->pci, nsid, n->name, sizeof(n->name));
 	return OK;
 }

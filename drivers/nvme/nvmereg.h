@@ -113,14 +113,13 @@ ASSERT_AT(struct nvme_cqe, status, 14);
 #define NVME_IDC_VWC_PRESENT  1u
 
 /* Identify namespace (s5.15.2.1) */
-#define NVME_IDN_NSZE	      0
-#define NVME_IDN_FLBAS	      26
-#define NVME_IDN_FLBAS_LOW(v) ((v)&0xfu)
-#define NVME_IDN_FLBAS_EXT    (1u << 4) /* metadata at the end of each block */
-#define NVME_IDN_DPS	      29
-#define NVME_IDN_DPS_TYPE     7u /* protection information in use */
-#define NVME_IDN_LBAF(i)      (128 + 4 * (i))
-#define NVME_LBAF_MS(v)	      ((v)&0xffff)
-#define NVME_LBAF_LBADS(v)    ((v) >> 16 & 0xff)
+#define NVME_IDN_NSZE		0
+#define NVME_IDN_FLBAS		26
+#define NVME_IDN_FLBAS_INDEX(v) (((v)&0xfu) | ((v)&0x60u) >> 1) /* s4.1.5.1 of 2.0 */
+#define NVME_IDN_DPS		29
+#define NVME_IDN_DPS_TYPE	7u /* protection information in use */
+#define NVME_IDN_LBAF(i)	(128 + 4 * (i))
+#define NVME_LBAF_MS(v)		((v)&0xffff)
+#define NVME_LBAF_LBADS(v)	((v) >> 16 & 0xff)
 
 #endif

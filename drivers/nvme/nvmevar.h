@@ -22,12 +22,12 @@ struct mmio;
 #define NVME_ADMIN_QID	    0
 #define NVME_IO_QID	    1
 #define NVME_MAX_NAMESPACES 16
+#define NVME_NAME_BYTES	    32
 
 /* A transfer that starts inside a page touches one page more than it is long. */
 #define NVME_MAX_BYTES	(DL_MAX_CHUNK_BYTES & ~(NVME_PAGE_BYTES - 1))
 #define NVME_LIST_PRPS	(NVME_MAX_BYTES / NVME_PAGE_BYTES)
 #define NVME_LIST_BYTES (NVME_LIST_PRPS * sizeof(u64))
-#define NVME_MIN_BYTES	(2 * NVME_PAGE_BYTES)
 
 /* In flight at most: what a queue holds less one, and as many lists as one page holds. */
 #define NVME_SLOTS 30
@@ -86,7 +86,7 @@ struct nvme {
 	u8 *identify; /* one page */
 	char model[NVME_IDC_MODEL_BYTES + 1];
 	char serial[NVME_IDC_SERIAL_BYTES + 1];
-	char name[32];
+	char name[NVME_NAME_BYTES];
 };
 
 /*
@@ -103,6 +103,9 @@ enum status nvme_open(const struct pci_dev *dev, struct arena *arena, struct nvm
  * After these the controller lives on; see blk.dead for the others.
  */
 enum status nvme_select(struct nvme *n, u32 nsid) MUST_CHECK;
+
+/* What messages call namespace @nsid of @dev, or the controller itself if that is 0. */
+void nvme_name(const struct pci_dev *dev, u32 nsid, char *buf, u32 size);
 
 /*
  * Between the driver's files.
@@ -121,10 +124,13 @@ enum status nvme_die(struct nvme *n, enum status why);
 enum status nvme_wait_csts(
 	const struct nvme *n, u32 mask, u32 want, u64 timeout_us, enum status late) MUST_CHECK;
 
-/* Clears CC.EN and waits until the controller has let go of its queues. */
+/*
+ * Clears CC.EN and waits until the controller has let go of its queues; at most twice the
+ * time it claims for that. E_DEVICE_GONE, E_NVME_READY.
+ */
 enum status nvme_disable(const struct nvme *n) MUST_CHECK;
 
-/* E_DEVICE_GONE or E_NVME_FATAL by CSTS. */
+/* Of a controller in use: E_DEVICE_GONE or E_NVME_FATAL by CSTS. */
 enum status nvme_health(const struct nvme *n) MUST_CHECK;
 
 /* Puts @sqe into the queue and rings the doorbell. There must be room. */

@@ -118,6 +118,11 @@ const void *phys_window(u32 slot, u64 pa, u32 pages)
 	return host.private_windows ? private_window(slot, at, bytes) : at;
 }
 
+void *arena_map(u64 pa, u64 bytes)
+{
+	return host_ram_at(pa, bytes);
+}
+
 u64 clock_us(void)
 {
 	return ++host.now_us;

@@ -1,0 +1,93 @@
+"""What the QEMU tests share: the kernel, one hung victim's memory, the first dump made of
+it, and the lines that show a watcher where the run is."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import capture
+import kernels
+import tools
+import victim
+from machine import Setup
+
+DISK_SIZE = "4G"
+
+
+@dataclass(frozen=True)
+class FirstDump:
+    crash: capture.Crash
+    result: capture.Capture
+    disk: Path
+    ram_after: Path
+    firmware_ram: Path  # the same memory with firmware's traces only
+    reset_at: float  # host's time, seconds since 1970
+
+
+@pytest.fixture(scope="session")
+def step(request):
+    """Prints a line past pytest's capture, with the seconds since the session began."""
+    manager = request.config.pluginmanager.getplugin("capturemanager")
+    began = time.monotonic()
+
+    def show(text):
+        with manager.global_and_fixture_disabled():
+            print(f"\n  [{time.monotonic() - began:6.1f} s] {text}", end="", flush=True)
+    return show
+
+
+@pytest.fixture(scope="session")
+def kernel(step):
+    found = kernels.get()
+    step(f"kernel {found.release} ({found.version})")
+    return found
+
+
+@pytest.fixture(scope="session")
+def first(tmp_path_factory, kernel, step):
+    """The whole story once, with a real reset of the running machine."""
+    folder = tmp_path_factory.mktemp("first")
+    disk = tools.make_disk(folder / "dump.img", DISK_SIZE)
+    cd = victim.make_cd(kernel, folder)
+    step("dump disk and victim's CD made; booting the victim")
+    setup = Setup(ram_file=folder / "ram", disk=disk, cd=cd)
+    machine, nonce, release = capture.start_victim(setup, step)
+    with machine:
+        step(f"victim {nonce} ready; hanging it")
+        capture.hang(machine)
+        crash = capture.keep_truth(machine, folder / "truth", nonce, release)
+        step("nobody answers; memory kept; pressing reset")
+        reset_at = time.time()
+        result = capture.reset_and_capture(machine)
+        machine.save_ram(folder / "after")
+    step(f"dump {result.state} {result.seconds:.1f} s after the reset")
+    (folder / "ram").unlink()
+    firmware = capture.firmware_only(folder, disk, crash, folder / "firmware")
+    return FirstDump(crash, result, disk, folder / "after", firmware, reset_at)
+
+
+@pytest.fixture(scope="session")
+def blank(tmp_path_factory):
+    """An unused dump disk, to be copied."""
+    return tools.make_disk(tmp_path_factory.mktemp("blank") / "dump.img", DISK_SIZE)
+
+
+@pytest.fixture
+def disk(blank, tmp_path):
+    """The test's own unused dump disk."""
+    path = tools.copy(blank, tmp_path / "dump.img")
+    yield path
+    path.unlink(missing_ok=True)
+
+
+@pytest.fixture
+def run_image(first, tmp_path, step):
+    """Captures the kept memory on a disk: run_image(disk, crash=..., **Setup's options)."""
+    def run(disk, crash=first.crash, **options):
+        result = capture.capture(tmp_path, disk, crash, **options)
+        step(result.lines[-2] if len(result.lines) > 1 else "no line")
+        (tmp_path / "ram").unlink()
+        return result
+    return run

@@ -1,0 +1,218 @@
+"""One QEMU machine: q35 with SeaBIOS, software emulation, RAM in a file of the host, an
+NVMe dump disk and, if wanted, the victim's CD. RAM survives the machine's resets and is
+there to be compared when it is stopped. It ends with its time limit, with the test that
+started it, or with the Python that runs it, whichever comes first."""
+
+import ctypes
+import json
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import png
+from qmp import Qmp, QmpError
+
+MIB = 1 << 20
+GIB = 1 << 30
+Q35_LOW_BYTES = 2 * GIB  # RAM below 4 GiB if there is more than Q35_ALL_LOW_BYTES
+Q35_ALL_LOW_BYTES = 0xb0000000
+PR_SET_PDEATHSIG = 1
+FIRMWARE_RESET_S = 3
+POLL_S = 0.02
+
+
+class MachineError(Exception):
+    """The machine did not do what was waited for; the text holds its last lines."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """How a machine is built. Paths are the caller's; @ram_file is made if it is not there."""
+    ram_file: Path
+    ram_bytes: int = GIB
+    disk: Path | None = None
+    cd: Path | None = None
+    cpus: int = 1
+    cpu_model: str = "qemu64"
+    block_bytes: int = 512
+    inject_error: dict | None = None  # blkdebug's rule for the dump disk
+    sata: bool = False  # the dump disk on the SATA controller instead of NVMe
+    limit_s: int = 300
+    extra: tuple = field(default=())
+
+
+def end_with_parent():
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def disk_node(setup):
+    node = {"driver": "file", "filename": str(setup.disk)}
+    if setup.inject_error:
+        node = {"driver": "blkdebug", "image": node, "inject-error": [setup.inject_error]}
+    return json.dumps({"driver": "raw", "node-name": "dump", "file": node,
+                       "cache": {"no-flush": True}})
+
+
+def command_line(setup, folder):
+    threads = "single" if setup.cpus == 1 else "multi"
+    line = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none",
+            "-machine", "q35,memory-backend=ram", "-accel", f"tcg,thread={threads}",
+            "-cpu", setup.cpu_model, "-smp", str(setup.cpus), "-m", f"{setup.ram_bytes // MIB}M",
+            "-object", f"memory-backend-file,id=ram,size={setup.ram_bytes},share=on,"
+                       f"mem-path={setup.ram_file}",
+            "-vga", "std", "-boot", "menu=off,strict=on", "-action", "shutdown=pause,panic=none",
+            "-chardev", f"socket,id=console,path={folder}/console,server=on,wait=off,"
+                        f"logfile={folder}/console.log",
+            "-serial", "chardev:console", "-qmp", f"unix:{folder}/qmp,server=on,wait=off"]
+    if setup.disk:
+        blocks = f"logical_block_size={setup.block_bytes},physical_block_size={setup.block_bytes}"
+        kind = "ide-hd,bus=ide.1" if setup.sata else "nvme,serial=afterimage"
+        line += ["-blockdev", disk_node(setup),
+                 "-device", f"{kind},id=dump,drive=dump,bootindex=1,{blocks}"]
+    if setup.cd:
+        line += ["-drive", f"if=none,id=cd,media=cdrom,readonly=on,format=raw,file={setup.cd}",
+                 "-device", "ide-cd,id=cd,drive=cd,bus=ide.0,bootindex=0"]
+    return line + list(setup.extra)
+
+
+class Machine:
+    """Runs from the start; a context manager whose end ends QEMU and removes its sockets and
+    console log."""
+
+    def __init__(self, setup):
+        self.setup = setup
+        self.folder = Path(tempfile.mkdtemp(prefix="afterimage-qemu-"))
+        self.console_log = self.folder / "console.log"
+        self.qmp = None
+        with open(self.folder / "errors", "wb") as errors:
+            self.process = subprocess.Popen(
+                command_line(setup, self.folder), stdin=subprocess.DEVNULL, stdout=errors,
+                stderr=errors, preexec_fn=end_with_parent)
+        self.started = time.monotonic()
+        self.timer = threading.Timer(setup.limit_s, self.kill)
+        self.timer.daemon = True
+        self.timer.start()
+        try:
+            self.qmp = Qmp(self.folder / "qmp")
+        except QmpError as error:
+            text = (self.folder / "errors").read_text()
+            self.close()
+            raise MachineError(f"QEMU did not start: {text or error}") from error
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        self.timer.cancel()
+        if self.qmp:
+            self.qmp.close()
+        self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def kill(self):
+        """What a power cut is to the disk; safe to repeat."""
+        self.process.kill()
+        self.process.wait()
+
+    # --- the console ---------------------------------------------------------------------
+
+    def console(self):
+        """Everything printed since power on, with plain line ends."""
+        if not self.console_log.exists():
+            return ""
+        text = self.console_log.read_bytes().decode("utf-8", "replace")
+        return text.replace("\r", "")
+
+    def wait_console(self, pattern, timeout_s, start=0):
+        """The match of @pattern in the console's text from character @start on."""
+        deadline = time.monotonic() + timeout_s
+        expression = re.compile(pattern, re.M)
+        while True:
+            ended = self.process.poll() is not None
+            text = self.console()
+            if found := expression.search(text, start):
+                return found
+            if ended or time.monotonic() > deadline:
+                why = "QEMU ended" if ended else f"not in {timeout_s} s"
+                raise MachineError(f"console: no {pattern!r}: {why}; last lines:\n" +
+                                   "\n".join(text[start:].splitlines()[-15:]))
+            time.sleep(POLL_S)
+
+    def type(self, line):
+        """Sends a line to the serial console."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
+            s.connect(str(self.folder / "console"))
+            for byte in line.encode() + b"\n":
+                s.sendall(bytes([byte]))
+                time.sleep(0.001)  # the emulated port has a small queue
+
+    # --- the machine ---------------------------------------------------------------------
+
+    def stop(self):
+        self.qmp.command("stop")
+
+    def cont(self):
+        self.qmp.command("cont")
+
+    def boot_next(self, device):
+        """Which of "dump" and "cd" the next reset boots; the other is not tried."""
+        for index, name in enumerate(("dump", "cd")):
+            if name == "dump" and self.setup.disk or name == "cd" and self.setup.cd:
+                self.qmp.command("qom-set", path=f"/machine/peripheral/{name}",
+                                 property="bootindex",
+                                 value=10 + index if name == device else -1)
+
+    def reset(self):
+        """The reset button, RAM preserved; a stopped machine runs on. From then on a reset
+        made by the guest itself pauses the machine instead."""
+        self.qmp.events.clear()
+        self.qmp.command("system_reset")
+        if not self.qmp.wait_event("RESET", 20):
+            raise MachineError("QEMU did not reset the machine")
+        self.cont()
+        # SeaBIOS, finding that it ran before, resets once more on its own in its first
+        # instructions; only the reset after that one is the guest's.
+        self.qmp.wait_event("RESET", FIRMWARE_RESET_S)
+        self.freeze_at_reboot()
+
+    def freeze_at_reboot(self):
+        self.qmp.command("set-action", reboot="shutdown")
+
+    def wait_end(self, timeout_s):
+        """Until the guest resets or powers off, and the machine is paused before firmware
+        runs again; returns QEMU's reason."""
+        event = self.qmp.wait_event("SHUTDOWN", timeout_s)
+        if not event:
+            raise MachineError(f"the machine neither rebooted nor powered off in {timeout_s} s; "
+                               "last lines:\n" + "\n".join(self.console().splitlines()[-15:]))
+        return event["data"]["reason"]
+
+    def screenshot(self, target):
+        picture = self.folder / "screen.ppm"
+        self.qmp.command("screendump", filename=str(picture))
+        Path(target).write_bytes(png.from_ppm(picture.read_bytes()))
+
+    def save_ram(self, target):
+        """Copies the RAM of the stopped machine; holes stay holes."""
+        subprocess.run(["cp", "--reflink=auto", "--sparse=auto", self.setup.ram_file, target],
+                       check=True, timeout=120)
+
+
+def ram_offset(pa, ram_bytes):
+    """Where the RAM at physical address @pa lies in the RAM file; None if it is no RAM."""
+    low = ram_bytes if ram_bytes <= Q35_ALL_LOW_BYTES else Q35_LOW_BYTES
+    if pa < low:
+        return pa
+    if 4 * GIB <= pa < 4 * GIB + ram_bytes - low:
+        return pa - 4 * GIB + low
+    return None

@@ -1,0 +1,23 @@
+"""Turns the PPM pictures that QEMU writes into PNG files."""
+
+import struct
+import zlib
+
+
+def chunk(kind, data):
+    return (struct.pack(">I", len(data)) + kind + data +
+            struct.pack(">I", zlib.crc32(kind + data)))
+
+
+def from_ppm(ppm):
+    """PNG bytes of a binary PPM (P6, 8 bits a colour)."""
+    magic, width, height, depth, pixels = ppm.split(maxsplit=4)
+    if magic != b"P6" or depth != b"255":
+        raise ValueError("not a picture QEMU writes")
+    # split() may have eaten pixels that look like blanks: take them from the end.
+    width, height = int(width), int(height)
+    pixels = ppm[-width * height * 3:]
+    rows = b"".join(b"\0" + pixels[y * width * 3:(y + 1) * width * 3] for y in range(height))
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) +
+            chunk(b"IDAT", zlib.compress(rows, 6)) + chunk(b"IEND", b""))

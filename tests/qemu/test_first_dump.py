@@ -1,0 +1,161 @@
+"""The main job: a real kernel hangs, the machine is reset, the dump disk captures, and
+every reader opens what comes out, with every page as it was."""
+
+import calendar
+import time
+
+import pytest
+
+import compare
+import readers
+import tools
+import victim
+
+MAX_CHANGED_HIGH = 64
+MAX_IMAGE_BYTES = 160 << 10
+LOW_PAGES = 256
+CLOCK_TOLERANCE_S = 120
+OURS = "overwritten by afterimage"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("extracted")
+
+
+@pytest.fixture(scope="module")
+def files(first, folder, step):
+    """The dump in every format."""
+    out = {kind: tools.extract(first.disk, kind, folder / f"dump.{kind}")
+           for kind in ("raw", "kdump", "elf", "flat")}
+    step("extracted as " + ", ".join(out))
+    return out
+
+
+@pytest.fixture(scope="module")
+def info(first):
+    return tools.info(first.disk)["dump"]
+
+
+def check_drgn(report, first, user_pages=True):
+    names = {name for _, name in report["tasks"]}
+    assert names >= {"init", "kthreadd", *victim.PROCESSES}
+    assert report["release"] == first.crash.release
+    assert report["nodename"] == "test-victim"
+    assert first.crash.release in report["banner"]
+    assert report["current"] == ["sh"]  # the loop that hung the machine
+    assert any(first.crash.nonce in line for line in report["log"])
+    if user_pages:
+        assert report["init_cmdline"] == ["/bin/sh", "/init"]
+
+
+def check_crash(report, first):
+    # Debian 12's crash lists only a few tasks of kernels newer than it knows.
+    assert report["tasks"], report["text"][:2000]
+    assert report["release"] == first.crash.release
+    assert report["nodename"] == "test-victim"
+    assert report["cpu_number"] == "0"
+    assert int(report["jiffies"]) > 0
+    assert any(first.crash.nonce in line for line in report["log"])
+
+
+def test_console_says_what_happened(first):
+    result = first.result
+    assert result.state == "complete" and result.number == 1
+    assert result.action == "rebooting" and result.ended == "guest-reset"
+    assert any(f"kernel {first.crash.release}" in line for line in result.lines)
+    assert 0 < result.kept_pages < result.ram_pages
+
+
+def test_image_is_small():
+    assert tools.program("afterimage.mbr").stat().st_size <= MAX_IMAGE_BYTES
+
+
+def test_dump_is_listed_and_verifies(first, info):
+    assert first.crash.release in tools.getdump("list", first.disk).stdout
+    tools.getdump("verify", first.disk)
+    assert info["state"] == "complete" and info["number"] == 1
+    assert info["kernel"] == first.crash.release and info["host"] == "test-victim"
+    assert info["pages"]["in_dump"] == first.result.kept_pages
+    assert info["pages"]["ram"] == first.result.ram_pages
+    assert info["pages"]["missing"] == 0
+    taken = calendar.timegm(time.strptime(info["time"], "%Y-%m-%dT%H:%M:%SZ"))
+    assert abs(taken - first.reset_at) < CLOCK_TOLERANCE_S
+
+
+def test_every_page_is_as_it_was(first, files, info, step):
+    found = compare.dump_against_ram(files["raw"], first.crash.ram, first.crash)
+    step("dump against the memory at the hang: " + found.describe())
+    assert len(found.high) <= MAX_CHANGED_HIGH
+    assert info["classes"].get(OURS, 0) < LOW_PAGES
+    total = found.equal + len(found.low) + len(found.high)
+    assert total == sum((end - start) // compare.PAGE
+                        for start, end in compare.whole_pages(first.crash.usable))
+
+
+def test_no_page_above_1_mib_is_lost_to_the_image(first, files, step):
+    firmware = compare.truth_against_ram(first.crash, first.firmware_ram)
+    step("firmware alone overwrites: " + firmware.describe())
+    dump = compare.dump_against_ram(files["raw"], first.crash.ram, first.crash)
+    # Firmware's own memory moves a page or two with the devices it finds.
+    assert len(set(dump.high) - set(firmware.high)) <= 2
+    after = compare.dump_against_ram(files["raw"], first.ram_after, first.crash)
+    assert after.high == []
+
+
+@pytest.mark.parametrize("kind", ["kdump", "elf"])
+def test_crash_opens_it(kind, files, first, kernel, folder, step):
+    va = readers.drgn(files[kind], kernel.vmlinux)["banner_va"]
+    report = readers.crash(files[kind], kernel.vmlinux, folder, va)
+    step(f"crash on {kind}: {len(report['tasks'])} tasks, {len(report['log'])} log lines")
+    check_crash(report, first)
+    # The page tables in the dump lead to the banner's bytes.
+    pa = int(report["pa"], 16)
+    assert tools.read_bytes(files["raw"], pa, 64).startswith(
+        f"Linux version {first.crash.release}".encode())
+
+
+@pytest.mark.parametrize("kind", ["kdump", "elf"])
+def test_drgn_opens_it(kind, files, first, kernel, step):
+    report = readers.drgn(files[kind], kernel.vmlinux)
+    step(f"drgn on {kind}: {len(report['tasks'])} tasks")
+    check_drgn(report, first)
+
+
+def test_gdb_opens_the_elf_file(files, first, kernel):
+    report = readers.gdb(files["elf"], kernel.vmlinux)
+    assert report["loads"] >= 2
+    assert report["banner"].startswith(f"Linux version {first.crash.release}")
+    assert report["release"].startswith(first.crash.release)
+    assert report["init_task"] == "swapper/0"
+
+
+@pytest.mark.parametrize("kind", ["kdump", "elf"])
+def test_makedumpfile_filters_it_again(kind, files, first, kernel, folder):
+    lines = readers.makedumpfile_dmesg(files[kind], folder)
+    assert any(first.crash.nonce in line for line in lines)
+    smaller = readers.makedumpfile_filter(files[kind], folder / f"filtered.{kind}")
+    assert smaller.stat().st_size < files["kdump"].stat().st_size
+    check_drgn(readers.drgn(smaller, kernel.vmlinux), first, user_pages=False)
+
+
+def test_flat_file_joins_to_the_same_dump(files, first, kernel, folder):
+    joined = readers.makedumpfile_join(files["flat"], folder / "joined")
+    check_drgn(readers.drgn(joined, kernel.vmlinux), first)
+
+
+@pytest.mark.parametrize("method", ["zstd", "lzo", "none"])
+def test_other_compressors_of_the_kdump_file(method, first, kernel, folder):
+    target = tools.extract(first.disk, "kdump", folder / f"dump.{method}", compress=method)
+    check_drgn(readers.drgn(target, kernel.vmlinux), first)
+
+
+@pytest.mark.parametrize("method", ["zlib", "none"])
+def test_other_compressors_of_the_image(method, first, run_image, tmp_path, step):
+    disk = tools.make_disk(tmp_path / "dump.img", "2G", "--compress", method)
+    assert run_image(disk).state == "complete"
+    assert tools.info(disk)["dump"]["compress"] == method
+    raw = tools.extract(disk, "raw", tmp_path / "raw")
+    found = compare.dump_against_ram(raw, first.crash.ram, first.crash)
+    step(f"{method}: {found.describe()}")
+    assert len(found.high) <= MAX_CHANGED_HIGH

@@ -1,0 +1,101 @@
+"""The victim's boot medium: a CD with GRUB, a Debian kernel and a small initramfs made
+of busybox and a few programs of this machine. It is a CD and not QEMU's -kernel,
+because a kernel given that way would be booted again after the reset."""
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+GUEST = Path(__file__).parent / "guest"
+PROCESSES = ("victim-alpha", "victim-beta", "victim-gamma")
+TIMEOUT_S = 120
+
+GRUB_CONFIG = """\
+set timeout=0
+linux /boot/vmlinuz {cmdline}
+initrd /boot/initramfs
+boot
+"""
+
+
+def libraries(program):
+    """Shared libraries of @program, the loader included."""
+    text = subprocess.run(["ldd", program], capture_output=True, text=True, check=True,
+                          timeout=TIMEOUT_S).stdout
+    return re.findall(r"(/\S+) \(0x", text)
+
+
+def find_program(name):
+    path = shutil.which(name, path="/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin")
+    if not path:
+        raise FileNotFoundError(f"{name} is not installed; run tests/setup.sh")
+    return path
+
+
+def add_program(root, name):
+    program = find_program(name)
+    shutil.copy(program, root / "bin" / name)
+    for library in libraries(program):
+        target = root / library.lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(library, target)
+
+
+def fill_root(root, programs):
+    for folder in ("bin", "dev", "proc", "sys", "tmp", "boot"):
+        (root / folder).mkdir()
+    busybox = find_program("busybox")
+    shutil.copy(busybox, root / "bin" / "busybox")
+    applets = subprocess.run([busybox, "--list"], capture_output=True, text=True, check=True,
+                             timeout=TIMEOUT_S).stdout.split()
+    for applet in set(applets) - {"busybox"}:
+        os.symlink("busybox", root / "bin" / applet)
+    for program in programs:
+        (root / "bin" / program).unlink(missing_ok=True)
+        add_program(root, program)
+    shutil.copy(GUEST / "init", root / "init")
+    for name in PROCESSES:
+        shutil.copy(GUEST / "victim", root / "bin" / name)
+
+
+def pack(root, target):
+    """@root as a cpio archive, uncompressed: the guest is slower than the disk."""
+    names = sorted(str(p.relative_to(root)) for p in root.rglob("*"))
+    with open(target, "wb") as out:
+        subprocess.run(["cpio", "-o", "-H", "newc", "--quiet", "-R", "0:0"], cwd=root,
+                       input="\n".join(names).encode(), stdout=out, check=True,
+                       timeout=TIMEOUT_S)
+
+
+def make_initramfs(target, kernel=None):
+    """With @kernel the archive can load a kdump capture kernel: that one with a plain copy
+    of the same archive."""
+    programs = ["chrt"] + (["kexec", "makedumpfile"] if kernel else [])
+    with tempfile.TemporaryDirectory(dir=target.parent) as temp:
+        root = Path(temp) / "root"
+        root.mkdir()
+        fill_root(root, programs)
+        if kernel:
+            inner = Path(temp) / "inner"
+            pack(root, inner)
+            shutil.copy(inner, root / "boot" / "initramfs")
+            shutil.copy(kernel.vmlinuz, root / "boot" / "vmlinuz")
+        pack(root, target)
+
+
+def make_cd(kernel, folder, extra_cmdline="", kdump=False):
+    """Path of the boot CD, made in @folder."""
+    with tempfile.TemporaryDirectory(dir=folder) as temp:
+        boot = Path(temp) / "boot"
+        (boot / "grub").mkdir(parents=True)
+        shutil.copy(kernel.vmlinuz, boot / "vmlinuz")
+        make_initramfs(boot / "initramfs", kernel if kdump else None)
+        cmdline = f"console=ttyS0 panic=0 {extra_cmdline}".strip()
+        (boot / "grub" / "grub.cfg").write_text(GRUB_CONFIG.format(cmdline=cmdline))
+        target = Path(folder) / ("victim-kdump.iso" if kdump else "victim.iso")
+        subprocess.run(["grub-mkrescue", "-d", "/usr/lib/grub/i386-pc", "-o", target, temp],
+                       capture_output=True, check=True, timeout=TIMEOUT_S)
+    return target
