@@ -66,7 +66,7 @@ void *arena_map(u64 pa, u64 bytes)
 
 const struct mmio *mmio_map(u64 pa, u64 bytes)
 {
-	static struct mmio handles[16];
+	static struct mmio handles[64];
 	static u32 handles_used;
 	u64 first = pa & ~(u64)(PAGE_BYTES - 1);
 	u64 pages = (pa - first + bytes + PAGE_BYTES - 1) >> PAGE_SHIFT;
