@@ -11,12 +11,12 @@
 #include "arena.h"
 #include "status.h"
 
-/* Hash table of liblzf: four bytes for each of 2^HLOG slots, HLOG as the Makefile sets it. */
+/* Hash table of liblzf: four bytes for each of 2^HLOG slots; the Makefile's HLOG is at most 14. */
 #define COMPRESS_LZF_STATE_BYTES (4u << 14)
 
 /*
  * zlib: a 13-bit window and memory level 6 take 70 KiB instead of 262; on groups of at
- * most 64 KiB level 1 loses about a percent by it (tests/bench/bench_compress.c).
+ * most 64 KiB level 1 loses less than a percent by it (tests/bench/bench_compress.c).
  */
 #define COMPRESS_ZLIB_LEVEL	  1
 #define COMPRESS_ZLIB_WINDOW_BITS 13
