@@ -18,8 +18,8 @@ SILENCE_S = 1.0
 PROMPT = "afterimage-test: "
 
 RESULT = (r"^afterimage: (?:dump (?P<number>\d+) (?P<state>complete|incomplete): (?P<rest>.*)"
-          r"|no dump: (?P<none>.*))$")
-ACTION = r"^afterimage: (rebooting|powering off|halted)$"
+          r"|no dump: (?P<none>.*))(?=\n)")
+ACTION = r"^afterimage: (rebooting|powering off|halted)(?=\n)"
 COMPLETE = r"(\d+) pages kept of (\d+), (\d+) bytes written, (\d+) ms"
 MARK_SECTOR = bytes.fromhex("baf803b021eefaf4ebfd")  # prints '!', then stands still
 
@@ -127,7 +127,7 @@ def parse_result(found):
 def watch_image(machine, started, start=0, timeout_s=CAPTURE_TIMEOUT_S):
     """Follows the image from its first line to the machine's end; @started is when the reset
     or power button was pressed, @start where the console's text is the image's."""
-    machine.wait_console(r"^afterimage \S+ via bios$", 20, start)
+    machine.wait_console(r"^afterimage \S+ via bios(?=\n)", 20, start)
     found = machine.wait_console(RESULT, timeout_s, start)
     seconds = time.monotonic() - started
     action = machine.wait_console(ACTION, 20, start)[1]

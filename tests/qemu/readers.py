@@ -55,6 +55,18 @@ def crash(dump, vmlinux, folder, va):
     }
 
 
+def crash_release(dump):
+    """Whose dump crash takes the file for, by its headers alone."""
+    return run("crash", "--osrelease", dump).strip()
+
+
+def drgn_page(dump, pa):
+    """The page at physical address @pa as drgn reads it."""
+    script = ("import drgn, sys; p = drgn.Program(); p.set_core_dump(sys.argv[1]); "
+              "print(p.read(int(sys.argv[2]), 4096, physical=True).hex())")
+    return bytes.fromhex(run(sys.executable, "-c", script, dump, pa))
+
+
 def drgn(dump, vmlinux):
     """The report of drgn_report.py."""
     return json.loads(run(sys.executable, DRGN_REPORT, dump, vmlinux))
