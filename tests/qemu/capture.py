@@ -128,6 +128,7 @@ def watch_image(machine, started, start=0, timeout_s=CAPTURE_TIMEOUT_S):
     """Follows the image from its first line to the machine's end; @started is when the reset
     or power button was pressed, @start where the console's text is the image's."""
     machine.wait_console(r"^afterimage \S+ via bios(?=\n)", 20, start)
+    machine.freeze_at_reboot()
     found = machine.wait_console(RESULT, timeout_s, start)
     seconds = time.monotonic() - started
     action = machine.wait_console(ACTION, 20, start)[1]
@@ -163,7 +164,6 @@ def power_on(folder, disk, crash=None, **options):
 def capture(folder, disk, crash=None, ram_after=None, **options):
     """One capture from kept memory; @ram_after: keep the RAM as the image left it."""
     with power_on(folder, disk, crash, **options) as machine:
-        machine.freeze_at_reboot()
         result = watch_image(machine, machine.started)
         if ram_after:
             machine.save_ram(ram_after)
