@@ -54,7 +54,7 @@ const char *describe_degraded(u32 bit)
 	case DL_DEGRADED_SUPERBLOCK:
 		return "one of the superblocks was damaged";
 	case DL_DEGRADED_LEVEL:
-		return "the disk was too small for the level asked";
+		return "this image applies only a part of the level asked";
 	case DL_DEGRADED_BOOT_HEADER:
 		return "the boot area's settings were damaged: defaults were used";
 	default:
@@ -81,17 +81,4 @@ const char *describe_overwrite(u32 overwrite)
 	};
 
 	return overwrite < ARRAY_SIZE(words) ? words[overwrite] : "unknown";
-}
-
-const char *describe_uuid(const u8 uuid[16], char *buf)
-{
-	u32 at = 0;
-
-	for (u32 i = 0; i < 16; i++) {
-		if (i == 4 || i == 6 || i == 8 || i == 10)
-			buf[at++] = '-';
-		snprintf(buf + at, 3, "%02x", uuid[i]);
-		at += 2;
-	}
-	return buf;
 }
