@@ -75,6 +75,7 @@ def test_dump_is_listed_and_verifies(first, info):
     assert first.crash.release in tools.getdump("list", first.disk).stdout
     tools.getdump("verify", first.disk)
     assert info["state"] == "complete" and info["number"] == 1
+    assert tools.info(first.disk)["disk"]["uuid"] == tools.dump_entry(first.disk)[2]
     assert info["kernel"] == first.crash.release and info["host"] == "test-victim"
     assert info["pages"]["in_dump"] == first.result.kept_pages
     assert info["pages"]["ram"] == first.result.ram_pages
