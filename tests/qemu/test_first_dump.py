@@ -7,6 +7,7 @@ import time
 import pytest
 
 import compare
+import newest
 import readers
 import tools
 import victim
@@ -121,6 +122,25 @@ def test_crash_opens_it(kind, files, first, kernel, folder, step):
     pa = int(report["pa"], 16)
     assert tools.read_bytes(files["raw"], pa, 64).startswith(
         f"Linux version {first.crash.release}".encode())
+
+
+@pytest.mark.parametrize("kind", ["kdump", "elf"])
+def test_newest_crash_lists_every_process(kind, files, first, kernel, folder, step):
+    drgn_report = readers.drgn(files[kind], kernel.vmlinux)
+    report = readers.crash(files[kind], kernel.vmlinux, folder, drgn_report["banner_va"],
+                           newest.command("crash"))
+    step(f"newest crash on {kind}: {len(report['tasks'])} tasks")
+    check_crash(report, first)
+    # crash lists the idle task of the one processor too, and kernel threads in brackets.
+    listed = sorted(name.strip("[]") for name in report["tasks"])
+    assert listed == sorted([name for _, name in drgn_report["tasks"]] + ["swapper/0"])
+
+
+@pytest.mark.parametrize("kind", ["kdump", "elf"])
+def test_newest_makedumpfile_filters_it_again(kind, files, first, kernel, folder):
+    smaller = readers.makedumpfile_filter(files[kind], folder / f"newest.{kind}",
+                                          newest.command("makedumpfile"))
+    check_drgn(readers.drgn(smaller, kernel.vmlinux), first, user_pages=False)
 
 
 @pytest.mark.parametrize("kind", ["kdump", "elf"])
