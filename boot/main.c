@@ -204,16 +204,18 @@ static enum status dump(struct session *s)
 static void report(struct session *s, enum status st, const char *detail)
 {
 	const struct dl_header *h = &s->writer.header;
+	const char *colon = detail[0] ? ": " : "";
 	u64 ms = (clock_us() - s->start_us) / 1000;
 
 	s->reported = true;
 	if (st != OK)
 		con_printf("afterimage: E%u: %s\n", st, status_advice(st));
 	if (!s->dump_open)
-		con_printf("afterimage: no dump: E%u %s%s\n", st, status_text(st), detail);
+		con_printf("afterimage: no dump: E%u %s%s%s\n", st, status_text(st), colon, detail);
 	else if (st != OK)
-		con_printf("afterimage: dump %u incomplete: E%u %s%s; %lu bytes safe\n", h->number,
-			st, status_text(st), detail, writer_safe_bytes(&s->writer));
+		con_printf("afterimage: dump %u incomplete: E%u %s%s%s; %lu bytes safe\n",
+			h->number, st, status_text(st), colon, detail,
+			writer_safe_bytes(&s->writer));
 	else
 		con_printf(
 			"afterimage: dump %u complete: %lu pages kept of %lu, %lu bytes written, "

@@ -376,13 +376,22 @@ static void test_map_too_long(void **state)
 	assert_int_equal(header(0).degraded, DL_DEGRADED_LEVEL | DL_DEGRADED_MEMMAP);
 }
 
+/* Must be the first test: an exception in a front door, before dump_main. */
+static void test_panic_early(void **state)
+{
+	(void)state;
+	dump_panic(E_TRAP, "exception 14");
+	expect("afterimage: no dump: E50 an unexpected processor exception: exception 14\n");
+	expect("afterimage: rebooting\n");
+}
+
 static void test_panic(void **state)
 {
 	(void)state;
 	pci_model_reset();
 	dump_main(&handoff);
 	host_console_clear();
-	dump_panic(E_TRAP, ": exception 14");
+	dump_panic(E_TRAP, "exception 14");
 	assert_int_equal(count_of("afterimage: no dump: E"), 0);
 	expect("afterimage: rebooting\n");
 }
@@ -390,6 +399,7 @@ static void test_panic(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_panic_early, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_complete, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_second_dump, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_actions, setup, teardown),
