@@ -337,7 +337,8 @@ enter32:
 	loop	1b
 
 	movl	%cr4, %eax
-	orl	$(1 << 5 | 1 << 9 | 1 << 10), %eax	/* PAE, OSFXSR, OSXMMEXCPT: zlib uses SSE2 */
+	orl	$(1 << 5 | 1 << 6), %eax	/* PAE; MCE: a machine check is told, not a reset */
+	orl	$(1 << 9 | 1 << 10), %eax	/* OSFXSR, OSXMMEXCPT: zlib uses SSE2 */
 	movl	%eax, %cr4
 	movl	$page_pml4, %eax
 	movl	%eax, %cr3
@@ -346,7 +347,7 @@ enter32:
 	orl	$0x100, %eax
 	wrmsr
 	movl	%cr0, %eax
-	andl	$~(1 << 2 | 1 << 29 | 1 << 30), %eax	/* EM off, caches on */
+	andl	$~(1 << 2 | 1 << 3 | 1 << 29 | 1 << 30), %eax	/* EM, TS off, caches on */
 	orl	$(1 << 31 | 1 << 16 | 1 << 1), %eax	/* PG, WP, MP */
 	movl	%eax, %cr0
 	ljmp	$0x08, $enter64
