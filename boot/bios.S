@@ -83,6 +83,9 @@ read_ok:
 	addw	$READ_BYTES / 16, DAP + 6
 	subw	%ax, %di
 	ja	read_next
+	movw	$msg_locate, %si
+	cmpl	$0x52544641, LOAD_SEGMENT * 16 + 4	/* "AFTR": an image lies there */
+	jne	boot_fail
 	ljmp	$0, $image_entry16
 
 /* Says why on screen and first serial port, then lets the firmware try the next disk. */
