@@ -198,6 +198,8 @@ e820_full:
 	jz	e820_done
 	movl	$1, e820_cut
 e820_done:
+	int	$0x12				/* KiB up to the extended BIOS data area */
+	movw	%ax, base_kib
 
 	call	a20_check
 	jz	a20_on
@@ -282,9 +284,9 @@ msg_cpu:	.asciz	"afterimage: no dump: E45 this processor has no 64-bit mode\r\na
 msg_a20:	.asciz	"afterimage: no dump: E46 address line 20 can not be switched on\r\nafterimage: halted\r\n"
 
 	.balign	4
-	.globl	e820_count, e820_cut
 e820_count:	.long	0
 e820_cut:	.long	0
+base_kib:	.long	0
 
 	.balign	8
 	.globl	gdt
@@ -372,6 +374,7 @@ enter64:
 	movl	$E820_TABLE, %edi
 	movl	e820_count, %esi
 	movl	e820_cut, %edx
+	movl	base_kib, %ecx
 	xorl	%ebp, %ebp
 	call	door_bios
 1:	hlt
