@@ -18,7 +18,7 @@ SILENCE_S = 1.0
 PROMPT = "afterimage-test: "
 
 RESULT = (r"^afterimage: (?:dump (?P<number>\d+) (?P<state>complete|incomplete): (?P<rest>.*)"
-          r"|no dump: (?P<none>.*))$")
+          r"|no dump: (?P<none>.*))\n")
 ACTION = r"^afterimage: (rebooting|powering off|halted)$"
 COMPLETE = r"(\d+) pages kept of (\d+), (\d+) bytes written, (\d+) ms"
 MARK_SECTOR = bytes.fromhex("baf803b021eefaf4ebfd")  # prints '!', then stands still
@@ -59,7 +59,7 @@ def parse_usable(console):
 
 def boot_victim(machine):
     """Until the victim waits for commands; returns its nonce and release."""
-    ready = machine.wait_console(rf"^{PROMPT}ready (\S+) (\S+)", BOOT_TIMEOUT_S)
+    ready = machine.wait_console(rf"^{PROMPT}ready (\S+) (\S+)\n", BOOT_TIMEOUT_S)
     return ready[1], ready[2]
 
 
