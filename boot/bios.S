@@ -83,6 +83,9 @@ read_ok:
 	addw	$READ_BYTES / 16, DAP + 6
 	subw	%ax, %di
 	ja	read_next
+	movw	$msg_locate, %si
+	cmpl	$0x52544641, LOAD_SEGMENT * 16 + 4	/* "AFTR": an image lies there */
+	jne	boot_fail
 	ljmp	$0, $image_entry16
 
 /* Says why on screen and first serial port, then lets the firmware try the next disk. */
@@ -195,6 +198,8 @@ e820_full:
 	jz	e820_done
 	movl	$1, e820_cut
 e820_done:
+	int	$0x12				/* KiB up to the extended BIOS data area */
+	movw	%ax, base_kib
 
 	call	a20_check
 	jz	a20_on
@@ -279,9 +284,9 @@ msg_cpu:	.asciz	"afterimage: no dump: E45 this processor has no 64-bit mode\r\na
 msg_a20:	.asciz	"afterimage: no dump: E46 address line 20 can not be switched on\r\nafterimage: halted\r\n"
 
 	.balign	4
-	.globl	e820_count, e820_cut
 e820_count:	.long	0
 e820_cut:	.long	0
+base_kib:	.long	0
 
 	.balign	8
 	.globl	gdt
@@ -337,7 +342,8 @@ enter32:
 	loop	1b
 
 	movl	%cr4, %eax
-	orl	$(1 << 5 | 1 << 9 | 1 << 10), %eax	/* PAE, OSFXSR, OSXMMEXCPT: zlib uses SSE2 */
+	orl	$(1 << 5 | 1 << 6), %eax	/* PAE; MCE: a machine check is told, not a reset */
+	orl	$(1 << 9 | 1 << 10), %eax	/* OSFXSR, OSXMMEXCPT: zlib uses SSE2 */
 	movl	%eax, %cr4
 	movl	$page_pml4, %eax
 	movl	%eax, %cr3
@@ -346,7 +352,7 @@ enter32:
 	orl	$0x100, %eax
 	wrmsr
 	movl	%cr0, %eax
-	andl	$~(1 << 2 | 1 << 29 | 1 << 30), %eax	/* EM off, caches on */
+	andl	$~(1 << 2 | 1 << 3 | 1 << 29 | 1 << 30), %eax	/* EM, TS off, caches on */
 	orl	$(1 << 31 | 1 << 16 | 1 << 1), %eax	/* PG, WP, MP */
 	movl	%eax, %cr0
 	ljmp	$0x08, $enter64
@@ -368,6 +374,7 @@ enter64:
 	movl	$E820_TABLE, %edi
 	movl	e820_count, %esi
 	movl	e820_cut, %edx
+	movl	base_kib, %ecx
 	xorl	%ebp, %ebp
 	call	door_bios
 1:	hlt

@@ -25,7 +25,7 @@ struct e820_entry {
 ASSERT_SIZE(struct e820_entry, 24);
 
 extern char image_start[], image_end[];
-void door_bios(const struct e820_entry *table, u32 count, u32 cut);
+void door_bios(const struct e820_entry *table, u32 count, u32 cut, u32 base_kib);
 
 static struct handoff handoff;
 
@@ -58,18 +58,31 @@ static void map_build(struct memmap *map, const struct e820_entry *table, u32 co
 	}
 }
 
-/* From the image's end to the end of the low memory that firmware leaves us. */
-static void arena_place(struct handoff *h)
+/*
+ * From the image's end to the end of the low memory that firmware leaves us. Some call the
+ * extended BIOS data area RAM in the memory map; their system management code works in it.
+ */
+static void arena_place(struct handoff *h, u32 base_kib)
 {
 	u64 start = (u64)image_end;
+	u64 end = min_u64((u64)base_kib * KIB, LOW_MEMORY_END);
 	const struct mem_range *low = memmap_find(&h->map, start);
 
 	h->arena_pa = start;
+	if (end <= start)
+		end = LOW_MEMORY_END; /* not a size that can be meant */
 	if (low && low->type == MEM_RAM)
-		h->arena_bytes = min_u64(low->pa + low->bytes, LOW_MEMORY_END) - start;
+		h->arena_bytes = min_u64(low->pa + low->bytes, end) - start;
 }
 
-void door_bios(const struct e820_entry *table, u32 count, u32 cut)
+/* What lies below 1 MiB was written to since the reset, all of it. */
+static void low_memory_touch(struct handoff *h)
+{
+	memmap_touch(&h->map, 0, LOW_MEMORY_END, TOUCHED_FIRMWARE);
+	memmap_touch(&h->map, E820_PA, h->arena_pa + h->arena_bytes - E820_PA, TOUCHED_OURS);
+}
+
+void door_bios(const struct e820_entry *table, u32 count, u32 cut, u32 base_kib)
 {
 	struct handoff *h = &handoff;
 	struct boot_header settings;
@@ -88,8 +101,7 @@ void door_bios(const struct e820_entry *table, u32 count, u32 cut)
 	map_build(&h->map, table, count);
 	if (cut || h->map.dropped)
 		h->degraded |= DL_DEGRADED_MEMMAP;
-	arena_place(h);
-	memmap_touch(&h->map, 0, E820_PA, TOUCHED_FIRMWARE);
-	memmap_touch(&h->map, E820_PA, h->arena_pa + h->arena_bytes - E820_PA, TOUCHED_OURS);
+	arena_place(h, base_kib);
+	low_memory_touch(h);
 	dump_main(h);
 }

@@ -92,17 +92,32 @@ static enum status kernel_find(struct session *s)
 	return OK;
 }
 
-/* A compressor that this image does not have costs disk space, not the dump. */
+/* With a compressor in it, the arena must still do for the rest of the dump. */
+static enum status compressor_take(struct session *s, u32 method)
+{
+	enum status st = compress_init(&s->compressor, method, &s->arena);
+
+	if (st != OK || method == DL_COMP_NONE)
+		return st;
+	if (!range_fits(s->arena.used, WRITER_ARENA_BYTES + CAPTURE_ARENA_BYTES, s->arena.bytes))
+		return E_NO_MEMORY;
+	return OK;
+}
+
+/* A compressor that this image or its memory has not costs disk space, not the dump. */
 static enum status compressor_open(struct session *s)
 {
 	u32 method = s->target.super.compressor;
-	enum status st = compress_init(&s->compressor, method, &s->arena);
+	u64 mark = s->arena.used;
+	enum status st = compressor_take(s, method);
 
-	if (st != E_METHOD)
+	if (st != E_METHOD && st != E_NO_MEMORY)
 		return st;
-	con_printf("afterimage: no compressor %s in this image; writing uncompressed\n",
+	con_printf("afterimage: no %s %s; writing uncompressed\n",
+		st == E_METHOD ? "compressor" : "memory for compressor",
 		dl_compressor_name(method));
-	return compress_init(&s->compressor, DL_COMP_NONE, &s->arena);
+	s->arena.used = mark;
+	return compressor_take(s, DL_COMP_NONE);
 }
 
 static enum status dump_open(struct session *s)
@@ -204,16 +219,18 @@ static enum status dump(struct session *s)
 static void report(struct session *s, enum status st, const char *detail)
 {
 	const struct dl_header *h = &s->writer.header;
+	const char *colon = detail[0] ? ": " : "";
 	u64 ms = (clock_us() - s->start_us) / 1000;
 
 	s->reported = true;
 	if (st != OK)
 		con_printf("afterimage: E%u: %s\n", st, status_advice(st));
 	if (!s->dump_open)
-		con_printf("afterimage: no dump: E%u %s%s\n", st, status_text(st), detail);
+		con_printf("afterimage: no dump: E%u %s%s%s\n", st, status_text(st), colon, detail);
 	else if (st != OK)
-		con_printf("afterimage: dump %u incomplete: E%u %s%s; %lu bytes safe\n", h->number,
-			st, status_text(st), detail, writer_safe_bytes(&s->writer));
+		con_printf("afterimage: dump %u incomplete: E%u %s%s%s; %lu bytes safe\n",
+			h->number, st, status_text(st), colon, detail,
+			writer_safe_bytes(&s->writer));
 	else
 		con_printf(
 			"afterimage: dump %u complete: %lu pages kept of %lu, %lu bytes written, "

@@ -29,6 +29,8 @@ enum status capture_init(struct capture *c, struct writer *w, struct physmem *pm
 	c->comp = comp;
 	c->level = DL_LEVEL_ZERO;
 	c->raw_below = CAPTURE_RAW_BELOW;
+	if (comp->method == DL_COMP_NONE)
+		return OK;
 	c->staging = arena_alloc(arena, CAPTURE_STAGING_BYTES, PAGE_BYTES);
 	return c->staging ? OK : E_NO_MEMORY;
 }

@@ -16,6 +16,9 @@
 
 #define CAPTURE_STAGING_BYTES (DL_GROUP_PAGES * PAGE_BYTES)
 
+/* The most that capture_init takes from the arena; nothing with DL_COMP_NONE. */
+#define CAPTURE_ARENA_BYTES (CAPTURE_STAGING_BYTES + PAGE_BYTES)
+
 /* With fewer requests than this in flight the device is about to run dry. */
 #define CAPTURE_RAW_BELOW 2u
 

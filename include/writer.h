@@ -32,6 +32,13 @@
 #define WRITER_NOTE_MAX_BYTES (16u * KIB)
 #define WRITER_MIN_BYTES      MIB
 
+/* The most that writer_start takes from the arena. */
+#define WRITER_ARENA_BYTES                                                                         \
+	(OUTBOX_RING_BYTES + OUTBOX_MAX_SLOTS * sizeof(struct outbox_slot) +                       \
+		WRITER_CLASS_RUNS * sizeof(u64) +                                                  \
+		WRITER_INDEX_ENTRIES * sizeof(struct dl_index_entry) + DIRECTORY_BUF_BYTES +       \
+		3 * PAGE_BYTES) /* alignment */
+
 /* What the header says about the dump. Texts may be NULL; all are copied. */
 struct dump_info {
 	u32 door;	   /* enum door */

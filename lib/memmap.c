@@ -97,15 +97,18 @@ static void join_closest(struct memmap *map)
 	remove_ranges(map, best + 1, 1);
 }
 
+/* For @n more ranges, at most two. A joined range may then have both ends of the new one in it. */
 static void make_room(struct memmap *map, u32 n)
 {
-	for (u32 i = 0; i < n && map->count + n > MEMMAP_MAX; i++) {
+	for (u32 i = 0; i < 2 && map->count + n > MEMMAP_MAX; i++) {
 		u32 victim = smallest_ram(map);
 
-		if (victim < map->count)
+		if (victim < map->count) {
 			remove_ranges(map, victim, 1);
-		else
+		} else {
 			join_closest(map);
+			n = 2;
+		}
 		map->dropped++;
 	}
 }

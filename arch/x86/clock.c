@@ -33,8 +33,8 @@ static u64 ticks_by_pit(void)
 	outb(PIT_COMMAND, PIT_MODE0_CH2);
 	outb(PIT_CHANNEL2, (u8)count);
 	outb(PIT_CHANNEL2, (u8)(count >> 8));
+	begin = rdtsc(); /* first: an interruption here must not make the ticks too few */
 	outb(SYSTEM_B, b | SYSTEM_B_GATE2);
-	begin = rdtsc();
 	for (u32 i = 0; i < POLLS_MAX; i++) {
 		if (inb(SYSTEM_B) & SYSTEM_B_OUT2)
 			return i > 8 ? rdtsc() - begin : 0;

@@ -21,6 +21,8 @@
 #define PD_WINDOW 8
 #define PD_MMIO	  16
 
+#define MMIO_HANDLES 128 /* a server has dozens of NVMe disks, and each is looked at */
+
 extern u64 page_pd[512];
 extern u64 page_low[512];
 extern char image_start[], image_writable[];
@@ -66,7 +68,7 @@ void *arena_map(u64 pa, u64 bytes)
 
 const struct mmio *mmio_map(u64 pa, u64 bytes)
 {
-	static struct mmio handles[64];
+	static struct mmio handles[MMIO_HANDLES];
 	static u32 handles_used;
 	u64 first = pa & ~(u64)(PAGE_BYTES - 1);
 	u64 pages = (pa - first + bytes + PAGE_BYTES - 1) >> PAGE_SHIFT;

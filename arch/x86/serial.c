@@ -20,9 +20,11 @@
 #define UART_STATUS_TX_EMPTY 0x20
 #define UART_SCRATCH	     7
 #define UART_CLOCK_BAUD	     115200u
+#define UART_CHARS_2_US	     174u /* two characters of 10 bits at that speed */
 #define CHAR_TIMEOUT_US	     20000u
 
 static u16 uart; /* 0: none */
+static u64 char_timeout_us;
 
 static bool uart_there(u16 port)
 {
@@ -48,12 +50,13 @@ void serial_init(u16 port, u32 baud)
 	outb(port + UART_LINE, UART_LINE_8N1);
 	outb(port + UART_FIFO, 0x07);
 	outb(port + UART_MODEM, UART_MODEM_DTR_RTS);
+	char_timeout_us = CHAR_TIMEOUT_US + divisor * UART_CHARS_2_US;
 	uart = port;
 }
 
 static void serial_put(char c)
 {
-	u64 deadline = clock_us() + CHAR_TIMEOUT_US;
+	u64 deadline = clock_us() + char_timeout_us;
 
 	for (;;) {
 		bool late = clock_us() > deadline;

@@ -101,6 +101,13 @@ def test_info_says_everything(image):
     assert info["dump"]["cleared"] is False
 
 
+def test_info_says_what_was_degraded(tmp_path):
+    log = li.Log()
+    li.standard(log).put_header(degraded=16)
+    info = json.loads(out("info", log.save(tmp_path / "i"), "--json"))
+    assert info["dump"]["degraded"] == ["less was left out than the level asked for"]
+
+
 def test_a_dump_is_chosen_by_number(tmp_path):
     log = li.Log()
     for number in (1, 2, 3):

@@ -342,12 +342,36 @@ static void test_disk_dies(void **state)
 	assert_int_equal(header(0).reason, OK);
 }
 
+/* At every size there is a dump, or none was begun. */
+static void test_little_memory(void **state)
+{
+	u32 plain = 0, packed = 0, none = 0;
+
+	for (u32 kib = ARENA_BYTES / KIB; kib > 100; kib -= 8) {
+		teardown(state);
+		setup(state);
+		super_edit(ACTION_REBOOT, DL_COMP_ZLIB);
+		handoff.arena_bytes = kib * KIB;
+		run();
+		if (count_of("no dump: E40")) {
+			none++;
+			expect_nothing_written();
+			continue;
+		}
+		assert_int_equal(none, 0);
+		expect("afterimage: dump 1 complete: ");
+		plain += count_of("no memory for compressor zlib; writing uncompressed\n");
+		packed += header(0).compressor == DL_COMP_ZLIB;
+	}
+	assert_true(packed > 2 && plain > 10 && none > 5);
+}
+
 static void test_compressor_missing(void **state)
 {
 	(void)state;
 	super_edit(ACTION_REBOOT, DL_COMP_ZSTD);
 	run();
-	expect("afterimage: no compressor zstd ");
+	expect("afterimage: no compressor zstd; writing uncompressed\n");
 	expect(" complete: ");
 	assert_int_equal(header(0).compressor, DL_COMP_NONE);
 }
@@ -376,13 +400,22 @@ static void test_map_too_long(void **state)
 	assert_int_equal(header(0).degraded, DL_DEGRADED_LEVEL | DL_DEGRADED_MEMMAP);
 }
 
+/* Must be the first test: an exception in a front door, before dump_main. */
+static void test_panic_early(void **state)
+{
+	(void)state;
+	dump_panic(E_TRAP, "exception 14");
+	expect("afterimage: no dump: E50 an unexpected processor exception: exception 14\n");
+	expect("afterimage: rebooting\n");
+}
+
 static void test_panic(void **state)
 {
 	(void)state;
 	pci_model_reset();
 	dump_main(&handoff);
 	host_console_clear();
-	dump_panic(E_TRAP, ": exception 14");
+	dump_panic(E_TRAP, "exception 14");
 	assert_int_equal(count_of("afterimage: no dump: E"), 0);
 	expect("afterimage: rebooting\n");
 }
@@ -390,6 +423,7 @@ static void test_panic(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_panic_early, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_complete, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_second_dump, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_actions, setup, teardown),
@@ -405,6 +439,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_disk_full, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_write_error, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_disk_dies, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_little_memory, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_compressor_missing, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_memory, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_map_too_long, setup, teardown),

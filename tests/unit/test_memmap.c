@@ -268,6 +268,25 @@ static void test_overfull_of_reserved(void **state)
 	}
 }
 
+/* The two ranges that are joined to make room are those around the new one. */
+static void test_overfull_between_the_closest(void **state)
+{
+	for (u32 touch = 0; touch < 2; touch++) {
+		setup(state);
+		memmap_add(&map, 0, PAGE_BYTES, MEM_RESERVED);
+		memmap_add(&map, 4 * PAGE_BYTES, PAGE_BYTES, MEM_RESERVED);
+		for (u32 i = 2; i < MEMMAP_MAX; i++)
+			memmap_add(&map, (u64)i * MIB, PAGE_BYTES, MEM_RESERVED);
+		assert_int_equal(map.count, MEMMAP_MAX);
+		if (touch)
+			memmap_touch(&map, 2 * PAGE_BYTES, PAGE_BYTES, TOUCHED_OURS);
+		else
+			memmap_add(&map, 2 * PAGE_BYTES, PAGE_BYTES, MEM_RESERVED);
+		check_form();
+		assert_int_equal(memmap_ram_pages(&map), 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -280,6 +299,7 @@ int main(void)
 		cmocka_unit_test_setup(test_overfull_never_invents_ram, setup),
 		cmocka_unit_test_setup(test_overfull_keeps_the_largest, setup),
 		cmocka_unit_test_setup(test_overfull_of_reserved, setup),
+		cmocka_unit_test_setup(test_overfull_between_the_closest, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
