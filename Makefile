@@ -9,10 +9,12 @@ CC      := gcc
 endif
 PYTHON  ?= /usr/bin/python3
 FUZZ_CC ?= clang
+HLOG    ?= 12
 
 WARN    := -Wall -Wextra -Wconversion -Wshadow -Wmissing-prototypes -Wstrict-prototypes \
            -Wvla -Wundef -Wpointer-arith -Wcast-align -Werror
-BASE    := -std=c11 -g $(WARN) -iquote . -iquote include -DAFTERIMAGE_VERSION='"$(VERSION)"'
+BASE    := -std=c11 -g $(WARN) -iquote . -iquote include -DAFTERIMAGE_VERSION='"$(VERSION)"' \
+           -DLZF_HLOG=$(HLOG)u
 METALF  := $(BASE) -O2 -iquote arch/x86/include -ffreestanding -fpie -fno-stack-protector \
            -fcf-protection=none -mno-red-zone -mgeneral-regs-only -ffunction-sections \
            -fdata-sections -fno-asynchronous-unwind-tables -fno-builtin-malloc
@@ -21,7 +23,7 @@ ASANF   := $(HOSTF) -O1 -fno-omit-frame-pointer -fsanitize=address,undefined \
            -fno-sanitize-recover=all
 FUZZF   := $(ASANF) -fsanitize=fuzzer-no-link
 LIBZ_A  := /usr/lib/x86_64-linux-gnu/libz.a
-LZFF    := -I/usr/include/liblzf -DHLOG=14 -DLZF_STATE_ARG=1 -DINIT_HTAB=1 -fno-sanitize=alignment -w
+LZFF    := -I/usr/include/liblzf -DHLOG=$(HLOG) -DLZF_STATE_ARG=1 -DINIT_HTAB=1 -fno-sanitize=alignment -w
 
 # Pure code is compiled in every build; metal code only in the image.
 PURE    := $(sort $(wildcard lib/*.c linux/*.c drivers/*.c drivers/*/*.c dumpfmt/*.c) boot/main.c)

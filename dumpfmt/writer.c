@@ -92,7 +92,8 @@ static enum status find_room(struct writer *w, u64 ram_pages)
 	if (gap.blocks < WRITER_MIN_BYTES / bb)
 		return E_FULL;
 	w->header.start = gap.lba;
-	w->header.limit = min_u64(gap.blocks, worst + chunk_reserve_blocks(bb));
+	/* An eighth more than the worst, so that the first groups find the space ample. */
+	w->header.limit = min_u64(gap.blocks, worst + worst / 8 + chunk_reserve_blocks(bb));
 	return directory_free_slot(&w->dir, &w->slot);
 }
 

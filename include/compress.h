@@ -11,8 +11,8 @@
 #include "arena.h"
 #include "status.h"
 
-/* Hash table of liblzf: four bytes for each of 2^HLOG slots, HLOG as the Makefile sets it. */
-#define COMPRESS_LZF_STATE_BYTES (4u << 14)
+/* Hash table of liblzf: four bytes for each of its slots; the Makefile sets how many. */
+#define COMPRESS_LZF_STATE_BYTES (4u << LZF_HLOG)
 
 /*
  * zlib: a 13-bit window and memory level 6 take 70 KiB instead of 262; on groups of at

@@ -27,9 +27,9 @@
 
 enum dl_compressor {
 	DL_COMP_NONE = 0,
-	DL_COMP_LZF = 1,
-	DL_COMP_ZLIB = 2,
-	DL_COMP_ZSTD = 3,
+	DL_COMP_LZF = 1,  /* liblzf's stream */
+	DL_COMP_ZLIB = 2, /* RFC 1950 */
+	DL_COMP_ZSTD = 3, /* not written yet */
 };
 
 enum dl_overwrite {

@@ -1,7 +1,7 @@
 /*
  * Speed and ratio of the image's compressors on memory: bench_compress [RAMFILE [MIB]].
  * Without a file the memory is made up. Only pages that are not zero count. To try
- * another hash size: make LZFF='... -DHLOG=12' BUILD=/tmp/hlog12 (the table here is big enough for 16).
+ * another hash size: make HLOG=14 BUILD=build/hlog14 build/hlog14/host/bench_compress
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -18,8 +18,8 @@ SILENCE_S = 1.0
 PROMPT = "afterimage-test: "
 
 RESULT = (r"^afterimage: (?:dump (?P<number>\d+) (?P<state>complete|incomplete): (?P<rest>.*)"
-          r"|no dump: (?P<none>.*))\n")
-ACTION = r"^afterimage: (rebooting|powering off|halted)$"
+          r"|no dump: (?P<none>.*))(?=\n)")
+ACTION = r"^afterimage: (rebooting|powering off|halted)(?=\n)"
 COMPLETE = r"(\d+) pages kept of (\d+), (\d+) bytes written, (\d+) ms"
 MARK_SECTOR = bytes.fromhex("baf803b021eefaf4ebfd")  # prints '!', then stands still
 
@@ -59,7 +59,7 @@ def parse_usable(console):
 
 def boot_victim(machine):
     """Until the victim waits for commands; returns its nonce and release."""
-    ready = machine.wait_console(rf"^{PROMPT}ready (\S+) (\S+)\n", BOOT_TIMEOUT_S)
+    ready = machine.wait_console(rf"^{PROMPT}ready (\S+) (\S+)(?=\s)", BOOT_TIMEOUT_S)
     return ready[1], ready[2]
 
 
@@ -127,7 +127,8 @@ def parse_result(found):
 def watch_image(machine, started, start=0, timeout_s=CAPTURE_TIMEOUT_S):
     """Follows the image from its first line to the machine's end; @started is when the reset
     or power button was pressed, @start where the console's text is the image's."""
-    machine.wait_console(r"^afterimage \S+ via bios$", 20, start)
+    machine.wait_console(r"^afterimage \S+ via bios(?=\n)", 20, start)
+    machine.freeze_at_reboot()
     found = machine.wait_console(RESULT, timeout_s, start)
     seconds = time.monotonic() - started
     action = machine.wait_console(ACTION, 20, start)[1]
@@ -163,7 +164,6 @@ def power_on(folder, disk, crash=None, **options):
 def capture(folder, disk, crash=None, ram_after=None, **options):
     """One capture from kept memory; @ram_after: keep the RAM as the image left it."""
     with power_on(folder, disk, crash, **options) as machine:
-        machine.freeze_at_reboot()
         result = watch_image(machine, machine.started)
         if ram_after:
             machine.save_ram(ram_after)

@@ -14,6 +14,7 @@ import victim
 from machine import Setup
 
 DISK_SIZE = "4G"
+COPIED_DISK_SIZE = "512M"
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def first(tmp_path_factory, kernel, step):
 @pytest.fixture(scope="session")
 def blank(tmp_path_factory):
     """An unused dump disk, to be copied."""
-    return tools.make_disk(tmp_path_factory.mktemp("blank") / "dump.img", DISK_SIZE)
+    return tools.make_disk(tmp_path_factory.mktemp("blank") / "dump.img", COPIED_DISK_SIZE)
 
 
 @pytest.fixture

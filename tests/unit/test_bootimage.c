@@ -12,6 +12,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 #include "crc32c.h"
+#include "tools/common/guid.h"
 #include "tools/mkdumpdisk/bootpatch.c"
 #include "tools/mkdumpdisk/device.c"
 #include "tools/mkdumpdisk/layout.c"
@@ -112,17 +113,17 @@ static void test_guid(void **state)
 	/* The dump partition's type as gpt.h states it. */
 	static const u8 disk[16] = {0x62, 0x8c, 0x5d, 0x3f, 0x0e, 0x6b, 0x2c, 0x4e, 0x9a, 0x41,
 		0xaf, 0x7e, 0x1d, 0x0b, 0x5c, 0x90};
-	char text[UUID_TEXT_BYTES];
+	char text[GUID_TEXT_BYTES];
 	u8 there[16], back[16];
 
 	(void)state;
-	layout_guid_text(disk, text);
+	guid_text(disk, text);
 	assert_string_equal(text, "3f5d8c62-6b0e-4e2c-9a41-af7e1d0b5c90");
-	layout_guid_swap(disk, there);
+	guid_swap(disk, there);
 	assert_int_equal(there[0], 0x3f);
-	layout_guid_swap(there, back);
+	guid_swap(there, back);
 	assert_memory_equal(back, disk, 16);
-	layout_guid_swap(there, there);
+	guid_swap(there, there);
 	assert_memory_equal(there, disk, 16);
 }
 

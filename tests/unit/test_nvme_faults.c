@@ -52,6 +52,48 @@ static void test_ready_times(void **state)
 	bench_free(&b);
 }
 
+/* A fatal status ends the wait for readiness; one from before the reset does not matter. */
+static void test_fatal_at_start(void **state)
+{
+	struct bench b;
+	u64 start;
+
+	(void)state;
+	bench_make(&b, 9);
+	b.m.ready_stuck_0 = true;
+	b.m.read_fault = NVME_READ_FATAL;
+	start = clock_us();
+	assert_int_equal(bench_open_all(&b), E_NVME_FATAL);
+	assert_true(clock_us() - start < 10000);
+	assert_false(pci_model_masters(b.m.fn));
+	bench_free(&b);
+
+	bench_make(&b, 9);
+	b.m.csts |= NVME_CSTS_CFS;
+	assert_int_equal(bench_open_all(&b), OK);
+	bench_free(&b);
+}
+
+/* What was asked for before the stop is finished first. */
+static void test_stop_drains(void **state)
+{
+	struct bench b;
+	struct blk_req r[3];
+
+	(void)state;
+	bench_make(&b, 9);
+	b.m.delay_reads = 3;
+	assert_int_equal(bench_open_all(&b), OK);
+	for (u32 i = 0; i < 3; i++) {
+		r[i] = bench_request(BLK_READ, i, 1, b.buf_pa + i * 512, 512);
+		assert_int_equal(blk_submit(&b.n->blk, &r[i]), OK);
+	}
+	assert_int_equal(bench_stop(&b), OK);
+	for (u32 i = 0; i < 3; i++)
+		assert_true(r[i].done && r[i].status == OK);
+	bench_free(&b);
+}
+
 static void test_stop_that_fails(void **state)
 {
 	struct bench b;
@@ -301,6 +343,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ready_times),
+		cmocka_unit_test(test_fatal_at_start),
+		cmocka_unit_test(test_stop_drains),
 		cmocka_unit_test(test_stop_that_fails),
 		cmocka_unit_test(test_retry),
 		cmocka_unit_test(test_timeout_is_for_ever),

@@ -94,6 +94,85 @@ static void the_level_decides_what_is_missing(void **state)
 	}
 }
 
+/* The log ends in the middle of a class run; what the memory map alone knows is missing too. */
+static void contents_may_begin_and_end_inside_a_class_run(void **state)
+{
+	static const struct reader_run want[] = {
+		{0, 8, READER_MISSING, DL_KEPT},
+		{8, 4, READER_HERE, DL_KEPT},
+		{12, 4, READER_MISSING, DL_KEPT},
+		{16, 14, READER_MISSING, DL_CLASSES},
+		{30, 4, READER_HERE, DL_CLASSES},
+		{34, 6, READER_MISSING, DL_CLASSES},
+		{50, 2, READER_HERE, DL_CLASSES},
+	};
+	const struct mem_range ram = {.bytes = 40 * PAGE_BYTES, .type = MEM_RAM};
+	const u64 classes[] = {dl_run(0, 16, DL_KEPT)};
+	struct reader_iter it;
+	struct reader_run run;
+
+	(void)state;
+	logmaker_begin(&maker, 2, 31);
+	logmaker_note(&maker, DL_NOTE_MEMMAP, &ram, sizeof(ram));
+	logmaker_classes(&maker, classes, 1);
+	help_pages(&maker, 8, 4, DL_COMP_LZF);
+	help_pages(&maker, 30, 4, DL_COMP_LZF);
+	help_pages(&maker, 50, 2, DL_COMP_LZF);
+	assert_int_equal(open_log(), OK);
+	assert_int_equal(load(2), E_INTERRUPTED);
+	reader_iter_start(&it, &map, 0);
+	for (u32 i = 0; i < ARRAY_SIZE(want); i++) {
+		assert_true(reader_iter_next(&it, &run));
+		assert_int_equal(run.pfn, want[i].pfn);
+		assert_int_equal(run.count, want[i].count);
+		assert_int_equal(run.fate, want[i].fate);
+		assert_int_equal(run.class, want[i].class);
+	}
+	assert_false(reader_iter_next(&it, &run));
+	reader_map_free(&map);
+	reader_close(&reader);
+}
+
+/* Passes over memory interleave: each chunk is read once, not once per page. */
+static void interleaved_chunks_are_read_once(void **state)
+{
+	u8 page[PAGE_BYTES];
+	u64 reads;
+
+	(void)state;
+	logmaker_begin(&maker, 2, 31);
+	for (u32 chunk = 0; chunk < 24; chunk++) {
+		u8 contents[4 * PAGE_BYTES];
+		u64 runs[4];
+
+		for (u32 i = 0; i < 4; i++) {
+			u64 pfn = chunk / 6 * 24 + i * 6 + chunk % 6;
+
+			runs[i] = dl_run(pfn, 1, DL_KEPT);
+			help_page(pfn, contents + i * PAGE_BYTES);
+		}
+		logmaker_runs(&maker, runs, 4);
+		maker.h.kept_pages += 4;
+		logmaker_chunk(&maker, DL_KIND_PAGES, DL_COMP_LZF, contents, sizeof(contents));
+	}
+	logmaker_end(&maker, OK);
+	assert_int_equal(open_log(), OK);
+	assert_int_equal(load(2), OK);
+	assert_int_equal(reader_pages_open(&pages, &map), OK);
+	reads = source.reads;
+	for (u64 pfn = 0; pfn < 96; pfn++) {
+		u8 want[PAGE_BYTES];
+
+		assert_int_equal(reader_pages_get(&pages, pfn, page), OK);
+		help_page(pfn, want);
+		assert_memory_equal(page, want, PAGE_BYTES);
+	}
+	assert_true(source.reads - reads <= 2 * 24);
+	reader_pages_close(&pages);
+	reader_map_free(&map);
+	reader_close(&reader);
+}
+
 static void notes_are_kept(void **state)
 {
 	const struct reader_note *n;
@@ -358,6 +437,8 @@ int main(void)
 		TEST(good_dumps_are_complete),
 		TEST(every_page_has_its_fate),
 		TEST(the_level_decides_what_is_missing),
+		TEST(contents_may_begin_and_end_inside_a_class_run),
+		TEST(interleaved_chunks_are_read_once),
 		TEST(notes_are_kept),
 		TEST(one_superblock_suffices),
 		TEST(bad_superblocks_are_refused),

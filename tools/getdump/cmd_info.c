@@ -8,6 +8,7 @@
 #include "describe.h"
 #include "getdump.h"
 #include "handoff.h"
+#include "tools/common/guid.h"
 #include "tools/common/tool.h"
 
 #define TEXT_MAX 512
@@ -46,9 +47,9 @@ static void add_time(struct json_object *to, const char *key, u64 time_s)
 
 static void add_uuid(struct json_object *to, const char *key, const u8 uuid[16])
 {
-	char text[40];
+	char text[GUID_TEXT_BYTES];
 
-	add_text(to, key, describe_uuid(uuid, text));
+	add_text(to, key, guid_text(uuid, text));
 }
 
 static void add_status(struct json_object *to, const char *key, enum status st)

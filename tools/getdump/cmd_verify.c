@@ -71,14 +71,14 @@ static int report_incomplete(const struct verify *v, const struct source *s, enu
 static int report(const struct verify *v, const struct source *s, enum status verdict)
 {
 	const struct dl_header *h = &v->walk.dump->h;
+	unsigned long long block = h->start + v->bad_block;
 
 	if (v->bad && !interrupted(v))
 		return tool_error(s->path, status_advice(v->why),
 			"dump %u: %llu of %llu chunks are damaged, the first at block %llu: %s "
 			"(E%d)",
 			h->number, (unsigned long long)v->bad, (unsigned long long)v->walk.sequence,
-			(unsigned long long)(h->start + v->bad_block), status_text(v->why),
-			(int)v->why);
+			block, status_text(v->why), (int)v->why);
 	if (verdict == E_NO_MEMORY)
 		return tool_error(s->path, NULL, "not enough memory");
 	if (verdict != OK)

@@ -82,16 +82,3 @@ const char *describe_overwrite(u32 overwrite)
 
 	return overwrite < ARRAY_SIZE(words) ? words[overwrite] : "unknown";
 }
-
-const char *describe_uuid(const u8 uuid[16], char *buf)
-{
-	u32 at = 0;
-
-	for (u32 i = 0; i < 16; i++) {
-		if (i == 4 || i == 6 || i == 8 || i == 10)
-			buf[at++] = '-';
-		snprintf(buf + at, 3, "%02x", uuid[i]);
-		at += 2;
-	}
-	return buf;
-}

@@ -21,7 +21,4 @@ const char *describe_degraded(u32 bit);
 const char *describe_after(u32 after);
 const char *describe_overwrite(u32 overwrite);
 
-/* @uuid as text in @buf of 37 bytes. Returns @buf. */
-const char *describe_uuid(const u8 uuid[16], char *buf);
-
 #endif

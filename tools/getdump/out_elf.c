@@ -44,7 +44,21 @@ static void start_ranges(
 		ahead->count = 0;
 }
 
-static enum status make_loads(struct elf *e)
+static u64 count_ranges(const struct reader_map *m)
+{
+	struct reader_run ahead;
+	struct reader_iter it;
+	u64 ranges = 0;
+	u64 pfn;
+	u64 count;
+
+	start_ranges(&it, &ahead, m);
+	while (next_range(&it, &ahead, &pfn, &count))
+		ranges++;
+	return ranges;
+}
+
+static void make_loads(struct elf *e)
 {
 	const struct core_facts *f = &e->x->facts;
 	struct reader_run ahead;
@@ -52,12 +66,6 @@ static enum status make_loads(struct elf *e)
 	u64 pfn;
 	u64 count;
 
-	start_ranges(&it, &ahead, &e->x->map);
-	while (next_range(&it, &ahead, &pfn, &count))
-		e->ranges++;
-	e->load = calloc(e->ranges + 1, sizeof(*e->load));
-	if (!e->load)
-		return E_NO_MEMORY;
 	start_ranges(&it, &ahead, &e->x->map);
 	while (e->loads < e->ranges && next_range(&it, &ahead, &pfn, &count)) {
 		Elf64_Phdr *p = &e->load[e->loads++];
@@ -69,7 +77,6 @@ static enum status make_loads(struct elf *e)
 		p->p_filesz = count << PAGE_SHIFT;
 		p->p_memsz = p->p_filesz;
 	}
-	return OK;
 }
 
 /* The range that holds physical address @pa, or NULL. */
@@ -191,11 +198,10 @@ static enum status write_range(struct elf *e, const Elf64_Phdr *load)
 
 static enum status write_all(struct elf *e)
 {
-	enum status st = make_loads(e);
+	enum status st;
 	u64 end;
 
-	if (st != OK)
-		return st;
+	make_loads(e);
 	add_text(e);
 	e->headers_bytes = sizeof(Elf64_Ehdr) + (e->loads + 1) * sizeof(Elf64_Phdr);
 	if (e->loads + 1 >= PN_XNUM)
@@ -211,9 +217,11 @@ static enum status write_all(struct elf *e)
 
 enum status elf_write(struct extract *x)
 {
-	struct elf e = {.x = x};
-	enum status st = write_all(&e);
+	u64 ranges = count_ranges(&x->map);
+	Elf64_Phdr *load = calloc(ranges + 1, sizeof(*load));
+	struct elf e = {.x = x, .ranges = ranges, .load = load};
+	enum status st = load ? write_all(&e) : E_NO_MEMORY;
 
-	free(e.load);
+	free(load);
 	return st;
 }

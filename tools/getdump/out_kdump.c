@@ -12,8 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "extract.h"
-#include "oldkernel.h"
-#include "tools/common/progress.h"
 
 #define BLOCK_BYTES	 4096u
 #define BITS_PER_BLOCK	 (BLOCK_BYTES * 8u)
@@ -149,40 +147,58 @@ static void set_bits(u8 *block, u64 first, u64 count)
 		block[first / 8] = (u8)(block[first / 8] | 1u << first % 8);
 }
 
-/*
- * Writes the bitmap at file offset @at; blocks with no bit set stay holes. @all: every
- * page of RAM, else those with a descriptor.
- */
+/* A bitmap on its way to the file, one block at a time; blocks with no bit set stay holes. */
+struct bitmap {
+	struct sink *sink;
+	u64 at;	   /* file offset of its first block */
+	u64 index; /* of the block at hand */
+	u8 block[BLOCK_BYTES];
+};
+
+static enum status bitmap_flush(struct bitmap *b)
+{
+	enum status st =
+		sink_write(b->sink, b->at + b->index * BLOCK_BYTES, b->block, sizeof(b->block));
+
+	memset(b->block, 0, sizeof(b->block));
+	return st;
+}
+
+static enum status bitmap_add(struct bitmap *b, struct reader_run run)
+{
+	while (run.count > 0) {
+		u64 index = run.pfn / BITS_PER_BLOCK;
+		u64 bit = run.pfn % BITS_PER_BLOCK;
+		u64 count = min_u64(run.count, BITS_PER_BLOCK - bit);
+		enum status st = index == b->index ? OK : bitmap_flush(b);
+
+		if (st != OK)
+			return st;
+		b->index = index;
+		set_bits(b->block, bit, count);
+		run.pfn += count;
+		run.count -= count;
+	}
+	return OK;
+}
+
+/* @all: every page of RAM, else those with a descriptor. */
 static enum status write_bitmap(struct kdump *k, u64 at, bool all)
 {
-	u8 block[BLOCK_BYTES] = {0};
+	struct bitmap b = {.sink = &k->x->sink, .at = at};
 	struct reader_iter it;
 	struct reader_run run;
-	u64 index = 0;
-	enum status st;
 
 	reader_iter_start(&it, &k->x->map, 0);
 	while (reader_iter_next(&it, &run)) {
-		if (!all && !has_descriptor(run.fate))
-			continue;
-		while (run.count > 0) {
-			u64 bit = run.pfn % BITS_PER_BLOCK;
-			u64 count = min_u64(run.count, BITS_PER_BLOCK - bit);
+		enum status st = OK;
 
-			if (run.pfn / BITS_PER_BLOCK != index) {
-				st = sink_write(&k->x->sink, at + index * BLOCK_BYTES, block,
-					sizeof(block));
-				if (st != OK)
-					return st;
-				memset(block, 0, sizeof(block));
-				index = run.pfn / BITS_PER_BLOCK;
-			}
-			set_bits(block, bit, count);
-			run.pfn += count;
-			run.count -= count;
-		}
+		if (all || has_descriptor(run.fate))
+			st = bitmap_add(&b, run);
+		if (st != OK)
+			return st;
 	}
-	return sink_write(&k->x->sink, at + index * BLOCK_BYTES, block, sizeof(block));
+	return bitmap_flush(&b);
 }
 
 static enum status write_bitmaps(struct kdump *k)

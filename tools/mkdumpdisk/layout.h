@@ -14,7 +14,6 @@
 
 #define BOOT_AREA_BYTES (1u * MIB)
 #define ESP_BYTES	(64u * MIB)
-#define UUID_TEXT_BYTES 37
 
 enum layout_part {
 	PART_BOOT,
@@ -48,14 +47,5 @@ u64 layout_capacity_bytes(const struct layout *l);
 
 /* Fills magic and geometry of @super for @l; the rest, and sealing it, are the caller's. */
 void layout_super(const struct layout *l, struct dl_super *super);
-
-/*
- * Between a UUID's bytes in reading order and as a GPT stores them (UEFI 2.10 appendix A:
- * first three fields little-endian). Its own inverse; @from and @to may be the same.
- */
-void layout_guid_swap(const u8 from[16], u8 to[16]);
-
-/* As text from the GPT's bytes, the way PARTUUID is printed. */
-void layout_guid_text(const u8 guid[16], char text[UUID_TEXT_BYTES]);
 
 #endif

@@ -10,6 +10,7 @@
 #include <uuid/uuid.h>
 #include "crc32c.h"
 #include "plan.h"
+#include "tools/common/guid.h"
 #include "tools/common/tool.h"
 
 static struct plan plan;
@@ -42,7 +43,7 @@ static void plan_super(struct plan *p)
 
 	uuid_generate_random(uuid);
 	layout_super(&p->layout, &p->super);
-	layout_guid_swap(uuid, p->super.disk_uuid);
+	guid_swap(uuid, p->super.disk_uuid);
 	p->super.level = o->level;
 	p->super.compressor = o->compressor;
 	p->super.after = o->after;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include "plan.h"
 #include "ports.h"
+#include "tools/common/guid.h"
 #include "tools/common/tool.h"
 
 static const char *const part_names[PARTS] = {
@@ -46,9 +47,9 @@ static void print_console(const struct options *o)
 static void print_text(const struct plan *p)
 {
 	const struct options *o = p->options;
-	char uuid[UUID_TEXT_BYTES], size[32];
+	char uuid[GUID_TEXT_BYTES], size[32];
 
-	layout_guid_text(p->super.disk_uuid, uuid);
+	guid_text(p->super.disk_uuid, uuid);
 	printf("%s: %s%s, %s, %u-byte sectors\n", p->target.path,
 		o->dry_run ? "would become a dump " : "dump ", kind_names[p->target.kind],
 		tool_size_text(p->target.bytes, size, sizeof(size)), p->target.sector_bytes);
@@ -119,9 +120,9 @@ static void print_json(const struct plan *p)
 {
 	const struct options *o = p->options;
 	struct json_object *j = json_object_new_object();
-	char uuid[UUID_TEXT_BYTES];
+	char uuid[GUID_TEXT_BYTES];
 
-	layout_guid_text(p->super.disk_uuid, uuid);
+	guid_text(p->super.disk_uuid, uuid);
 	add_text(j, "target", p->target.path);
 	add_text(j, "kind", kind_names[p->target.kind]);
 	add_flag(j, "dry_run", o->dry_run);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <libfdisk/libfdisk.h>
 #include "plan.h"
+#include "tools/common/guid.h"
 
 struct part_words {
 	const char *type; /* GUID */
@@ -22,12 +23,12 @@ static int describe(struct fdisk_partition *pa, const struct plan *p, u32 i)
 {
 	const struct extent *e = &p->layout.part[i];
 	struct fdisk_parttype *type = fdisk_new_unknown_parttype(0, words[i].type);
-	char uuid[UUID_TEXT_BYTES];
+	char uuid[GUID_TEXT_BYTES];
 	int r;
 
 	if (!type)
 		return -ENOMEM;
-	layout_guid_text(p->super.disk_uuid, uuid);
+	guid_text(p->super.disk_uuid, uuid);
 	r = fdisk_partition_set_type(pa, type);
 	fdisk_unref_parttype(type);
 	r = r ? r : fdisk_partition_set_partno(pa, i);
