@@ -4,7 +4,7 @@
  * firmware for the memory map and switches to 64-bit mode. All real-mode work is
  * here; door_bios.c goes on from it. Memory used below the image:
  *
- *	0x1000	e820 entries, 24 bytes each		0x7c00	stack, downwards
+ *	0x1000	e820 entries, 20 bytes each		0x7c00	stack, downwards
  */
 
 #define E820_TABLE	0x1000
@@ -173,20 +173,23 @@ image_entry16:
 	btl	$29, %edx
 	jnc	no_long_mode
 
-/* ACPI 6.5 s15.1: INT 15h E820h, at most E820_MAX entries. */
+/*
+ * ACPI 6.5 s15.1: INT 15h E820h, at most E820_MAX entries. Without the attributes of ACPI 3:
+ * firmware exists that fills in zeros, "ignore this entry", for all RAM, and Linux, whose
+ * memory it is, does not ask for them either.
+ */
 	xorl	%ebx, %ebx
 	movw	$E820_TABLE, %di
 	movl	%ebx, e820_count
 e820_next:
-	movl	$1, %es:20(%di)			/* a BIOS that writes 20 bytes means "valid" */
 	movl	$0xe820, %eax
-	movl	$24, %ecx
+	movl	$20, %ecx
 	movl	$0x534d4150, %edx		/* "SMAP" */
 	int	$0x15
 	jc	e820_done
 	cmpl	$0x534d4150, %eax
 	jne	e820_done
-	addw	$24, %di
+	addw	$20, %di
 	incl	e820_count
 	cmpl	$E820_MAX, e820_count
 	jae	e820_full

@@ -11,18 +11,16 @@
 #include "handoff.h"
 #include "main.h"
 
-#define E820_RAM	1
-#define E820_ATTR_VALID 1u
-#define E820_PA		0x1000u /* table and its stack below 0x7c00: ours */
-#define LOW_MEMORY_END	0xa0000u
+#define E820_RAM       1
+#define E820_PA	       0x1000u /* table and its stack below 0x7c00: ours */
+#define LOW_MEMORY_END 0xa0000u
 
-struct e820_entry {
+struct __attribute__((packed)) e820_entry {
 	u64 pa;
 	u64 bytes;
 	u32 type;
-	u32 attributes;
 };
-ASSERT_SIZE(struct e820_entry, 24);
+ASSERT_SIZE(struct e820_entry, 20);
 
 extern char image_start[], image_end[];
 void door_bios(const struct e820_entry *table, u32 count, u32 cut, u32 base_kib);
@@ -51,8 +49,6 @@ static struct boot_header settings_read(u32 *degraded)
 static void map_build(struct memmap *map, const struct e820_entry *table, u32 count)
 {
 	for (u32 i = 0; i < count; i++) {
-		if (!(table[i].attributes & E820_ATTR_VALID))
-			continue;
 		memmap_add(map, table[i].pa, table[i].bytes,
 			table[i].type == E820_RAM ? MEM_RAM : MEM_RESERVED);
 	}

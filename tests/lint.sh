@@ -28,6 +28,9 @@ headers_alone() {
 	done
 }
 
+step 'tools that are missing' "$(for tool in clang-format clang-tidy gcc git nm; do
+	command -v "$tool" >/dev/null || echo "$tool"
+done)"
 step 'clang-format' "$(clang-format --dry-run -Werror $sources 2>&1 | grep -E 'error|warning' | head -20)"
 step 'conditional compilation in a .c file' "$(git ls-files '*.c' |
 	xargs grep -nE '^[[:space:]]*#[[:space:]]*(if|ifdef|ifndef)\b')"

@@ -18,6 +18,7 @@
 #define UART_MODEM_DTR_RTS   0x03
 #define UART_STATUS	     5
 #define UART_STATUS_TX_EMPTY 0x20
+#define UART_STATUS_TX_IDLE  0x40 /* the shift register is empty too */
 #define UART_SCRATCH	     7
 #define UART_CLOCK_BAUD	     115200u
 #define UART_CHARS_2_US	     174u /* two characters of 10 bits at that speed */
@@ -54,29 +55,37 @@ void serial_init(u16 port, u32 baud)
 	uart = port;
 }
 
-static void serial_put(char c)
+/* Until the line status has @bits; the port is given up if it takes too long. */
+static bool serial_wait(u8 bits)
 {
 	u64 deadline = clock_us() + char_timeout_us;
 
 	for (;;) {
 		bool late = clock_us() > deadline;
 
-		if (inb(uart + UART_STATUS) & UART_STATUS_TX_EMPTY)
-			break;
+		if ((inb(uart + UART_STATUS) & bits) == bits)
+			return true;
 		if (late) {
 			uart = 0;
-			return;
+			return false;
 		}
 	}
-	outb(uart + UART_DATA, (u8)c);
 }
 
+static void serial_put(char c)
+{
+	if (uart && serial_wait(UART_STATUS_TX_EMPTY))
+		outb(uart + UART_DATA, (u8)c);
+}
+
+/* Returns when all is on the wire: a reset after the last line would cut it short. */
 void serial_write(const char *text, u32 bytes)
 {
 	for (u32 i = 0; i < bytes && uart; i++) {
 		if (text[i] == '\n')
 			serial_put('\r');
-		if (uart)
-			serial_put(text[i]);
+		serial_put(text[i]);
 	}
+	if (uart)
+		serial_wait(UART_STATUS_TX_IDLE);
 }
