@@ -10,6 +10,9 @@
 #define E820_TABLE	0x1000
 #define E820_MAX	170
 #define LOAD_SEGMENT	0x0800		/* BOOT_LOAD_PA / 16 */
+#define E820_COUNT	0x1ff0		/* behind the table; the image stays as it was loaded */
+#define E820_CUT	0x1ff4
+#define BASE_KIB	0x1ff8
 #define READ_BYTES	0x8000		/* per INT 13h call */
 #define READ_TRIES	3
 #define DAP		0x600		/* disk address packet, in memory free for boot sectors */
@@ -147,7 +150,8 @@ image_header:					/* struct boot_header */
 	.byte	0
 	.word	0x3f8
 	.long	115200
-	.skip	16
+	.long	0				/* image_crc32c, by mkdumpdisk */
+	.skip	12
 	.org	image_header + 64
 
 	.section .text16, "ax"
@@ -180,7 +184,8 @@ image_entry16:
  */
 	xorl	%ebx, %ebx
 	movw	$E820_TABLE, %di
-	movl	%ebx, e820_count
+	movl	%ebx, E820_COUNT
+	movl	%ebx, E820_CUT
 e820_next:
 	movl	$0xe820, %eax
 	movl	$20, %ecx
@@ -190,8 +195,8 @@ e820_next:
 	cmpl	$0x534d4150, %eax
 	jne	e820_done
 	addw	$20, %di
-	incl	e820_count
-	cmpl	$E820_MAX, e820_count
+	incl	E820_COUNT
+	cmpl	$E820_MAX, E820_COUNT
 	jae	e820_full
 	testl	%ebx, %ebx
 	jnz	e820_next
@@ -199,10 +204,10 @@ e820_next:
 e820_full:
 	testl	%ebx, %ebx
 	jz	e820_done
-	movl	$1, e820_cut
+	movl	$1, E820_CUT
 e820_done:
 	int	$0x12				/* KiB up to the extended BIOS data area */
-	movw	%ax, base_kib
+	movw	%ax, BASE_KIB
 
 	call	a20_check
 	jz	a20_on
@@ -287,9 +292,6 @@ msg_cpu:	.asciz	"afterimage: no dump: E45 this processor has no 64-bit mode\r\na
 msg_a20:	.asciz	"afterimage: no dump: E46 address line 20 can not be switched on\r\nafterimage: halted\r\n"
 
 	.balign	4
-e820_count:	.long	0
-e820_cut:	.long	0
-base_kib:	.long	0
 
 	.balign	8
 	.globl	gdt
@@ -375,9 +377,9 @@ enter64:
 	xorl	%edx, %edx
 	wrmsr
 	movl	$E820_TABLE, %edi
-	movl	e820_count, %esi
-	movl	e820_cut, %edx
-	movl	base_kib, %ecx
+	movl	E820_COUNT, %esi
+	movl	E820_CUT, %edx
+	movzwl	BASE_KIB, %ecx
 	xorl	%ebp, %ebp
 	call	door_bios
 1:	hlt
@@ -385,12 +387,13 @@ enter64:
 
 	.section .bss.page, "aw", @nobits
 	.balign	4096
-	.globl	page_pml4, page_pdpt, page_pd, page_low
+	.globl	page_pml4, page_pdpt, page_pd, page_low, stack_hole
 page_pml4:	.skip	4096
 page_pdpt:	.skip	4096
 page_pd:	.skip	4096
 page_low:	.skip	4096
-stack:		.skip	16384
+stack_hole:	.skip	4096		/* unmapped by paging_protect() */
+		.skip	16384
 	.globl	stack_end
 stack_end:
 stack_guard:	.skip	64

@@ -22,10 +22,18 @@ struct __attribute__((packed)) e820_entry {
 };
 ASSERT_SIZE(struct e820_entry, 20);
 
-extern char image_start[], image_end[];
+extern char image_start[], image_file_end[], image_end[];
 void door_bios(const struct e820_entry *table, u32 count, u32 cut, u32 base_kib);
 
 static struct handoff handoff;
+
+/* Of the image as it was loaded: only before anything in it has been written to. */
+static u32 image_checksum(void)
+{
+	const char *body = image_start + sizeof(struct boot_header);
+
+	return crc32c(0, body, (u64)(image_file_end - body));
+}
 
 /* The settings mkdumpdisk wrote; the built-in ones if they are damaged. */
 static struct boot_header settings_read(u32 *degraded)
@@ -43,6 +51,7 @@ static struct boot_header settings_read(u32 *degraded)
 	h.console = BOOT_CONSOLE_SERIAL | BOOT_CONSOLE_SCREEN;
 	h.serial_port = 0x3f8;
 	h.serial_baud = 115200;
+	h.image_crc32c = image_checksum();
 	return h;
 }
 
@@ -82,13 +91,17 @@ void door_bios(const struct e820_entry *table, u32 count, u32 cut, u32 base_kib)
 {
 	struct handoff *h = &handoff;
 	struct boot_header settings;
+	bool intact;
 
-	clock_init();
 	crc32c_init();
 	settings = settings_read(&h->degraded);
+	intact = settings.image_crc32c == image_checksum();
+	clock_init();
 	console_init(settings.console, settings.serial_port, settings.serial_baud);
 	trap_init();
 	paging_protect();
+	if (!intact)
+		dump_panic(E_IMAGE, "");
 
 	h->version = HANDOFF_VERSION;
 	h->door = DOOR_BIOS;

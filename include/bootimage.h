@@ -43,12 +43,14 @@ struct boot_header {
 	u8 zero0;
 	u16 serial_port; /* I/O address, 0x3f8 is the first */
 	u32 serial_baud;
-	u8 zero1[16];
+	u32 image_crc32c; /* of what follows this header, image_bytes - 64 bytes */
+	u8 zero1[12];
 };
 ASSERT_SIZE(struct boot_header, 64);
 ASSERT_AT(struct boot_header, magic, 4);
 ASSERT_AT(struct boot_header, image_bytes, 16);
 ASSERT_AT(struct boot_header, target_uuid, 24);
 ASSERT_AT(struct boot_header, serial_baud, 44);
+ASSERT_AT(struct boot_header, image_crc32c, 48);
 
 #endif

@@ -24,7 +24,7 @@ void screen_write(const char *text, u32 bytes);
 /* Which consoles con_write serves: BOOT_CONSOLE_* of include/bootimage.h. */
 void console_init(u32 console, u16 serial_port, u32 serial_baud);
 
-/* The image's code and constants become read-only, page 0 too. */
+/* The image's code and constants become read-only, page 0 too; the page below the stack goes. */
 void paging_protect(void);
 
 /* UTC seconds since 1970 from the CMOS clock, 0 if it gives no valid time; bounded. */

@@ -25,7 +25,7 @@
 
 extern u64 page_pd[512];
 extern u64 page_low[512];
-extern char image_start[], image_writable[];
+extern char image_start[], image_writable[], stack_hole[];
 
 static _Alignas(PAGE_BYTES) u64 window_table[PHYS_WINDOW_SLOTS][512];
 static _Alignas(PAGE_BYTES) u64 mmio_table[512];
@@ -96,6 +96,8 @@ void paging_protect(void)
 
 	page_low[0] &= ~PTE_WRITABLE;
 	invlpg(0);
+	page_low[(u64)stack_hole >> PAGE_SHIFT] = 0;
+	invlpg((u64)stack_hole);
 	for (u64 i = first; i < end; i++) {
 		page_low[i] &= ~PTE_WRITABLE;
 		invlpg(i << PAGE_SHIFT);

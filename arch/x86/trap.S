@@ -6,7 +6,7 @@
 
 	.macro	stub vector
 	.balign	16
-	.if	\vector == 8 || (\vector >= 10 && \vector <= 14) || \vector == 17 || \vector == 21
+	.if	\vector == 8 || (\vector >= 10 && \vector <= 14) || \vector == 17 || \vector == 21 || \vector == 29 || \vector == 30
 	.else
 	pushq	$0			/* no error code: keep the frame alike */
 	.endif

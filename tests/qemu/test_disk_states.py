@@ -17,7 +17,7 @@ from machine import MIB, Setup, disk_node
 
 E_NO_KERNEL, E_VMCOREINFO, E_NO_DISK, E_WRITE = 10, 11, 20, 27
 E_NO_PARTITION, E_SUPERBLOCK, E_FULL = 30, 32, 34
-E_BOOT_HEADER, E_TRAP = 44, 50
+E_BOOT_HEADER, E_IMAGE, E_TRAP = 44, 47, 50
 BOOT_LOCATE = 416  # in the boot sector: where the boot area begins
 BLOCK = 512
 MAX_CHANGED_HIGH = 64
@@ -176,6 +176,17 @@ def test_boot_area_wiped(disk, tmp_path):
     tools.write_bytes(disk, lba * BLOCK, bytes(MIB // 2))
     with capture.power_on(tmp_path, disk) as machine:
         machine.wait_console(rf"^afterimage: no dump: E{E_BOOT_HEADER} .*\n", 20)
+
+
+def test_image_damaged(disk, tmp_path):
+    """One wrong bit in the image's last bytes, which nothing executes, and it does not start."""
+    lba, = struct.unpack("<Q", tools.read_bytes(disk, BOOT_LOCATE, 8))
+    at = lba * BLOCK + tools.program("afterimage.mbr").stat().st_size - BLOCK - 1
+    last, = tools.read_bytes(disk, at, 1)
+    tools.write_bytes(disk, at, bytes([last ^ 1]))
+    with capture.power_on(tmp_path, disk) as machine:
+        machine.wait_console(rf"^afterimage: no dump: E{E_IMAGE} .*\n", 20)
+        machine.wait_console(r"^afterimage: rebooting\n", 20)
 
 
 def test_machine_check(first, disk, tmp_path):

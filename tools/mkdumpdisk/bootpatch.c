@@ -46,6 +46,7 @@ void bootfile_apply(u8 *data, u64 bytes, const struct boot_settings *s)
 	h.zero0 = 0;
 	h.serial_port = s->serial_port;
 	h.serial_baud = s->serial_baud;
+	h.image_crc32c = crc32c(0, data + BOOT_SECTOR_BYTES + sizeof(h), image_bytes - sizeof(h));
 	h.crc32c = 0;
 	h.crc32c = crc32c(0, &h, sizeof(h));
 	memcpy(data + BOOT_SECTOR_BYTES, &h, sizeof(h));

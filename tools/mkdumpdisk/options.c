@@ -147,7 +147,7 @@ static bool parse_serial(char *text, struct options *o)
 	baud_text = strchr(text + 1, ':');
 	if (baud_text) {
 		*baud_text++ = '\0';
-		if (!tool_parse_number(baud_text, SERIAL_BAUD_MAX, &baud) || baud == 0 ||
+		if (!tool_parse_number(baud_text, SERIAL_BAUD_MAX, &baud) || baud < 2 ||
 			SERIAL_BAUD_MAX % baud != 0)
 			return false;
 	}
@@ -178,7 +178,7 @@ static bool parse_console(const char *text, struct options *o)
 		ok = parse_console_word(strsep(&rest, ","), o);
 	if (!ok)
 		tool_error_usage("--console: '%s' is not serial[:PORT[:BAUD]] and/or screen, with "
-				 "PORT 0-3 or 0x100-0xfff8 and BAUD a divisor of 115200",
+				 "PORT 0-3 or 0x100-0xfff8 and BAUD a divisor of 115200 from 2 on",
 			text);
 	return ok;
 }
