@@ -498,7 +498,8 @@ def test_largest_boot_image(tmp_path):
     (["--label", "a\nb", "a"], "printable"), (["--label", b"\xff", "a"], "printable"),
     (["--nonsense", "a"], "--nonsense"), (["-Q", "a"], "-Q"), (["--level"], "--level"),
     (["--console", "", "a"], "--console"), (["--console", "serial:4", "a"], "--console"),
-    (["--console", "serial:0:7", "a"], "--console"), (["--console", "serial:0:1", "a"], "--console"), (["--console", "serial:0:0", "a"], "--console"),
+    (["--console", "serial:0:7", "a"], "--console"),
+    (["--console", "serial:0:1", "a"], "--console"), (["--console", "serial:0:0", "a"], "--console"),
     (["--console", "serial:0x10", "a"], "--console"), (["--console", "seriall", "a"], "--console"),
     (["--console", "serial:0x3f8x", "a"], "--console"), (["--console", "vga", "a"], "--console"),
     (["--console", "screen,", "a"], "--console"), (["--console", "s" * 100, "a"], "--console")])
