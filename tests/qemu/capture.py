@@ -48,7 +48,8 @@ class Capture:
     image_ms: int | None
     action: str
     ended: str  # QEMU's reason for the end
-    seconds: float  # from the reset or the power button to the result line
+    hello_s: float  # from the reset or the power button to the first line, by our clock
+    seconds: float  # likewise to the result line
     lines: tuple
 
 
@@ -128,6 +129,8 @@ def watch_image(machine, started, start=0, timeout_s=CAPTURE_TIMEOUT_S):
     """Follows the image from its first line to the machine's end; @started is when the reset
     or power button was pressed, @start where the console's text is the image's."""
     machine.wait_console(r"^afterimage \S+ via bios(?=\n)", 20, start)
+    hello_s = time.monotonic() - started
+    machine.freeze_at_reboot()
     found = machine.wait_console(RESULT, timeout_s, start)
     seconds = time.monotonic() - started
     action = machine.wait_console(ACTION, 20, start)[1]
@@ -138,7 +141,7 @@ def watch_image(machine, started, start=0, timeout_s=CAPTURE_TIMEOUT_S):
         raise MachineError(f"{len(results)} result lines instead of one")
     lines = tuple(line for line in text.splitlines() if line.startswith("afterimage"))
     state, number, code, reason, counts = parse_result(found)
-    return Capture(state, number, code, reason, *counts, action, ended, seconds, lines)
+    return Capture(state, number, code, reason, *counts, action, ended, hello_s, seconds, lines)
 
 
 def reset_and_capture(machine, timeout_s=CAPTURE_TIMEOUT_S):
@@ -163,7 +166,6 @@ def power_on(folder, disk, crash=None, **options):
 def capture(folder, disk, crash=None, ram_after=None, **options):
     """One capture from kept memory; @ram_after: keep the RAM as the image left it."""
     with power_on(folder, disk, crash, **options) as machine:
-        machine.freeze_at_reboot()
         result = watch_image(machine, machine.started)
         if ram_after:
             machine.save_ram(ram_after)

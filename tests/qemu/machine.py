@@ -24,7 +24,6 @@ GIB = 1 << 30
 Q35_LOW_BYTES = 2 * GIB  # RAM below 4 GiB if there is more than Q35_ALL_LOW_BYTES
 Q35_ALL_LOW_BYTES = 0xb0000000
 PR_SET_PDEATHSIG = 1
-FIRMWARE_RESET_S = 3
 POLL_S = 0.02
 
 
@@ -173,19 +172,16 @@ class Machine:
                                  value=10 + index if name == device else -1)
 
     def reset(self):
-        """The reset button, RAM preserved; a stopped machine runs on. From then on a reset
-        made by the guest itself pauses the machine instead."""
+        """The reset button, RAM preserved; a stopped machine runs on."""
         self.qmp.events.clear()
         self.qmp.command("system_reset")
         if not self.qmp.wait_event("RESET", 20):
             raise MachineError("QEMU did not reset the machine")
         self.cont()
-        # SeaBIOS, finding that it ran before, resets once more on its own in its first
-        # instructions; only the reset after that one is the guest's.
-        self.qmp.wait_event("RESET", FIRMWARE_RESET_S)
-        self.freeze_at_reboot()
 
     def freeze_at_reboot(self):
+        """From now on a reset made by the guest pauses the machine instead. Not for the time
+        firmware runs: SeaBIOS, finding that it ran before, resets a few times on its own."""
         self.qmp.command("set-action", reboot="shutdown")
 
     def wait_end(self, timeout_s):

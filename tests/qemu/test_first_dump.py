@@ -2,6 +2,7 @@
 every reader opens what comes out, with every page as it was."""
 
 import calendar
+import shutil
 import time
 
 import pytest
@@ -20,7 +21,9 @@ OURS = "overwritten by afterimage"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("extracted")
+    path = tmp_path_factory.mktemp("extracted")
+    yield path
+    shutil.rmtree(path)
 
 
 @pytest.fixture(scope="module")
