@@ -4,13 +4,17 @@
 VERSION := 0.1.0
 BUILD   ?= build
 PREFIX  ?= /usr/local
-CC      ?= gcc
+ifeq ($(origin CC),default)
+CC      := gcc
+endif
 PYTHON  ?= /usr/bin/python3
 FUZZ_CC ?= clang
+HLOG    ?= 12
 
 WARN    := -Wall -Wextra -Wconversion -Wshadow -Wmissing-prototypes -Wstrict-prototypes \
            -Wvla -Wundef -Wpointer-arith -Wcast-align -Werror
-BASE    := -std=c11 -g $(WARN) -iquote . -iquote include -DAFTERIMAGE_VERSION='"$(VERSION)"'
+BASE    := -std=c11 -g $(WARN) -iquote . -iquote include -DAFTERIMAGE_VERSION='"$(VERSION)"' \
+           -DLZF_HLOG=$(HLOG)u
 METALF  := $(BASE) -O2 -iquote arch/x86/include -ffreestanding -fpie -fno-stack-protector \
            -fcf-protection=none -mno-red-zone -mgeneral-regs-only -ffunction-sections \
            -fdata-sections -fno-asynchronous-unwind-tables -fno-builtin-malloc
@@ -18,7 +22,8 @@ HOSTF   := $(BASE) -O2 -iquote tests/host/include -D_GNU_SOURCE -D_FILE_OFFSET_B
 ASANF   := $(HOSTF) -O1 -fno-omit-frame-pointer -fsanitize=address,undefined \
            -fno-sanitize-recover=all
 FUZZF   := $(ASANF) -fsanitize=fuzzer-no-link
-LZFF    := -I/usr/include/liblzf -DHLOG=14 -DLZF_STATE_ARG=1 -DINIT_HTAB=1 -w
+LIBZ_A  := /usr/lib/x86_64-linux-gnu/libz.a
+LZFF    := -I/usr/include/liblzf -DHLOG=$(HLOG) -DLZF_STATE_ARG=1 -DINIT_HTAB=1 -fno-sanitize=alignment -w
 
 # Pure code is compiled in every build; metal code only in the image.
 PURE    := $(sort $(wildcard lib/*.c linux/*.c drivers/*.c drivers/*/*.c dumpfmt/*.c) boot/main.c)
@@ -51,18 +56,19 @@ help: ## this list
 # --- artifacts -----------------------------------------------------------------------------
 
 $(BUILD)/afterimage-mbr.elf: boot/image.ld $(call metal_o,$(METAL)) $(BUILD)/metal/libpure.a
-	$(CC) -nostdlib -static -no-pie -Wl,--gc-sections,--build-id=none,-z,noexecstack \
-	  -Wl,--no-warn-rwx-segments -T boot/image.ld -o $@ $(call metal_o,$(METAL)) \
-	  $(BUILD)/metal/libpure.a /usr/lib/x86_64-linux-gnu/libz.a $(BUILD)/metal/libpure.a
+	@echo '  link   $@'
+	@$(LD) -nostdlib -static --gc-sections --build-id=none -z noexecstack \
+	  --no-warn-rwx-segments -T boot/image.ld -o $@ $(call metal_o,$(METAL)) \
+	  --start-group $(BUILD)/metal/libpure.a $(LIBZ_A) --end-group
 
 $(BUILD)/afterimage.mbr: $(BUILD)/afterimage-mbr.elf
-	objcopy -O binary $< $@
+	@objcopy -O binary $< $@
 
 $(BUILD)/getdump: $(call host_o,$(GETDUMP) liblzf/lzf_d.c) $(BUILD)/host/libpure.a
-	$(CC) -o $@ $^ $(TOOL_LIBS)
+	@echo '  link   $@'; $(CC) -o $@ $^ $(TOOL_LIBS)
 
 $(BUILD)/mkdumpdisk: $(call host_o,$(MKDISK)) $(BUILD)/host/libpure.a
-	$(CC) -o $@ $^ $(DISK_LIBS)
+	@echo '  link   $@'; $(CC) -o $@ $^ $(DISK_LIBS)
 
 $(BUILD)/metal/libpure.a: $(PURE_METAL)
 $(BUILD)/host/libpure.a: $(call host_o,$(PURE) liblzf/lzf_c.c)
@@ -71,21 +77,20 @@ $(BUILD)/asan/libtest.a: $(call asan_o,$(PURE) $(PORTS) $(filter-out %/main.c,$(
 $(BUILD)/fuzz/libtest.a: $(call fuzz_o,$(PURE) $(PORTS) $(filter-out %/main.c,$(GETDUMP)) \
                            liblzf/lzf_c.c liblzf/lzf_d.c)
 $(BUILD)/%.a:
-	@rm -f $@
-	ar rcs $@ $^
+	@rm -f $@; ar rcs $@ $^
 
 # --- objects -------------------------------------------------------------------------------
 
 define compile # directory, compiler, flags
-$(BUILD)/$(1)/%.c.o: %.c
+$(BUILD)/$(1)/%.c.o: %.c Makefile
 	@mkdir -p $$(@D)
-	$(2) $(3) -MMD -MP -c -o $$@ $$<
-$(BUILD)/$(1)/%.S.o: %.S
+	@echo '  $(1)  $$<'; $(2) $(3) -MMD -MP -c -o $$@ $$<
+$(BUILD)/$(1)/%.S.o: %.S Makefile
 	@mkdir -p $$(@D)
-	$(2) $(3) -MMD -MP -c -o $$@ $$<
-$(BUILD)/$(1)/liblzf/%.c.o: /usr/src/liblzf/%.c
+	@echo '  $(1)  $$<'; $(2) $(3) -MMD -MP -c -o $$@ $$<
+$(BUILD)/$(1)/liblzf/%.c.o: /usr/src/liblzf/%.c Makefile
 	@mkdir -p $$(@D)
-	$(2) $(3) $(LZFF) -c -o $$@ $$<
+	@echo '  $(1)  $$<'; $(2) $(3) $(LZFF) -c -o $$@ $$<
 endef
 $(eval $(call compile,metal,$(CC),$(METALF)))
 $(eval $(call compile,host,$(CC),$(HOSTF)))
@@ -97,17 +102,60 @@ $(eval $(call compile,fuzz,$(FUZZ_CC),$(FUZZF)))
 # --- tests ---------------------------------------------------------------------------------
 
 $(BUILD)/asan/%: $(BUILD)/asan/tests/unit/%.c.o $(BUILD)/asan/libtest.a
-	$(CC) -fsanitize=address,undefined -o $@ $^ -lcmocka $(TOOL_LIBS)
+	@echo '  link   $@'; $(CC) -fsanitize=address,undefined -o $@ $^ -lcmocka $(TOOL_LIBS)
 
 $(BUILD)/fuzz/%: $(BUILD)/fuzz/tests/fuzz/%.c.o $(BUILD)/fuzz/libtest.a
-	$(FUZZ_CC) -fsanitize=address,undefined,fuzzer -o $@ $^ $(TOOL_LIBS)
+	@echo '  link   $@'; $(FUZZ_CC) -fsanitize=address,undefined,fuzzer -o $@ $^ $(TOOL_LIBS)
 
 $(BUILD)/host/%: $(BUILD)/host/tests/bench/%.c.o $(call host_o,$(PORTS) liblzf/lzf_d.c) \
                  $(BUILD)/host/libpure.a
-	$(CC) -o $@ $^ $(TOOL_LIBS)
+	@echo '  link   $@'; $(CC) -o $@ $^ $(TOOL_LIBS)
 
-check-unit: $(addprefix $(BUILD)/asan/,$(UNITS))
+check-unit: $(addprefix $(BUILD)/asan/,$(UNITS)) ## unit tests under ASan and UBSan
 	@set -e; for t in $^; do echo "== $${t##*/}"; $$t; done
+
+FUZZ_SECONDS ?= 15
+check-fuzz: $(addprefix $(BUILD)/fuzz/,$(FUZZERS)) ## every fuzz target, FUZZ_SECONDS each
+	@set -e; for t in $^; do sh tests/fuzz/run.sh $$t $(FUZZ_SECONDS); done
+
+check-host: all ## the tools against files and loop devices
+	@BUILD=$(BUILD) $(PYTHON) -m pytest -q -p no:cacheprovider tests/host
+
+check-qemu: all ## the whole product in virtual machines
+	@BUILD=$(BUILD) $(PYTHON) -m pytest -q -p no:cacheprovider tests/qemu
+
+lint: $(BUILD)/metal/libpure.a ## format, clang-tidy, headers, purity gate
+	@sh tests/lint.sh $(BUILD)
+
+setup: ## install the Debian packages that building and testing need
+	@sh tests/setup.sh
+
+check: setup ## all tests
+	@sh tests/check.sh $(BUILD)
+
+demo: setup ## hang a real kernel, capture it, look at the dump
+	@$(MAKE) --no-print-directory all
+	@BUILD=$(BUILD) $(PYTHON) tests/demo.py
+
+bench: all $(addprefix $(BUILD)/host/,$(BENCHES)) ## speed and size
+	@BUILD=$(BUILD) sh tests/bench/run.sh
+
+format: ## clang-format on all sources
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+# --- installation --------------------------------------------------------------------------
+
+install: all ## into DESTDIR and PREFIX
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin \
+	  $(DESTDIR)$(PREFIX)/lib/afterimage
+	install -m 755 $(BUILD)/mkdumpdisk $(DESTDIR)$(PREFIX)/sbin/mkdumpdisk
+	install -m 755 $(BUILD)/getdump $(DESTDIR)$(PREFIX)/bin/getdump
+	install -m 644 $(BUILD)/afterimage.mbr $(DESTDIR)$(PREFIX)/lib/afterimage/afterimage.mbr
+
+uninstall: ## what install put there
+	rm -f $(DESTDIR)$(PREFIX)/sbin/mkdumpdisk $(DESTDIR)$(PREFIX)/bin/getdump \
+	  $(DESTDIR)$(PREFIX)/lib/afterimage/afterimage.mbr
+	-rmdir $(DESTDIR)$(PREFIX)/lib/afterimage
 
 clean: ## remove what was built
 	rm -rf $(BUILD)

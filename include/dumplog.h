@@ -27,15 +27,17 @@
 
 enum dl_compressor {
 	DL_COMP_NONE = 0,
-	DL_COMP_LZF = 1,
-	DL_COMP_ZLIB = 2,
-	DL_COMP_ZSTD = 3,
+	DL_COMP_LZF = 1,  /* liblzf's stream */
+	DL_COMP_ZLIB = 2, /* RFC 1950 */
+	DL_COMP_ZSTD = 3, /* not written yet */
 };
 
 enum dl_overwrite {
 	DL_OVERWRITE_NEVER = 0,
 	DL_OVERWRITE_OLDEST = 1,
 };
+
+#define DL_LEVEL_ZERO 1u /* bit of the dump level: leave zero pages out */
 
 /* What became of a page. Stored in the top byte of a run; never renumber. */
 enum dl_class {

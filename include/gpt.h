@@ -28,9 +28,17 @@ typedef enum status (*gpt_read_fn)(void *ctx, u64 lba, u32 blocks, void *buf);
  * @buf is scratch of 2 blocks. Header and entry array checksums must match; every partition
  * returned lies inside the device, except that with @device_blocks == 0 (size unknown or image
  * cut short) only the primary is read and bounds are the header's own.
- * OK, E_NO_PARTITION (no such index), E_GPT (no valid table), or the transport's error.
+ * OK, E_NO_PARTITION (no such index), E_GPT (no valid table), E_GEOMETRY (the entry reaches
+ * outside the table's usable blocks or the device; later indices may be good), or the
+ * transport's error.
  */
 enum status gpt_find(gpt_read_fn read, void *ctx, u64 device_blocks, u32 block_bytes,
 	const u8 type[16], u32 index, void *buf, struct gpt_partition *out) MUST_CHECK;
+
+/*
+ * True if the device's first 512 bytes hold the protective MBR that a GPT needs (s5.2.3).
+ * Without it a table still on the disk is left over from an earlier use.
+ */
+bool gpt_protected(const void *block0);
 
 #endif

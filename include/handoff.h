@@ -22,7 +22,10 @@ const char *door_name(u32 door);
 
 struct handoff {
 	u32 version;
-	u32 door; /* enum door */
+	u32 door;     /* enum door */
+	u32 degraded; /* DL_DEGRADED_* that the door knows of */
+	u32 zero;
+	u64 time_s; /* UTC from the RTC, seconds since 1970; 0: unknown */
 	struct memmap map;
 	u64 arena_pa; /* the only RAM that may be written */
 	u64 arena_bytes;

@@ -47,9 +47,9 @@ enum status pagetable_read(
 
 struct oldkernel {
 	bool verified;	 /* false: candidates seen, none verified; only vi and candidates count */
-	enum status why; /* not verified: what failed for the best candidate */
+	enum status why; /* OK if verified, else what failed for the best candidate */
 	u32 candidates;	 /* seen */
-	u32 verified_count; /* of them verified */
+	u32 verified_count; /* kernels that verified; copies of one kernel's text are one */
 	u64 vmcoreinfo_pa;
 	struct vmcoreinfo vi;
 	struct pagetable pt;
@@ -68,9 +68,9 @@ enum uts_index {
 };
 
 /*
- * Searches all RAM for vmcoreinfo (first at @hint_pa unless 0), verifies each candidate
- * through its own page tables and keeps the best: one with CRASHTIME before one without,
- * then the one found first. @k is big: not for the stack.
+ * Searches all RAM for vmcoreinfo, verifies each candidate through its own page tables
+ * and keeps the best: one with CRASHTIME before one without, then the one found first.
+ * What verifies at @hint_pa (unless 0) is taken without a search. @k is big: not for the stack.
  * OK if verified; E_NO_KERNEL if there is no candidate; else why none verified. @scratch:
  * a second struct oldkernel for comparing.
  */

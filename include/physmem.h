@@ -13,10 +13,11 @@
 
 struct physmem {
 	const struct memmap *map;
-	u32 next_slot;
+	u64 views; /* so far, to tell which slot was used longest ago */
 	struct phys_slot {
 		u64 pa;	   /* first mapped byte */
 		u64 bytes; /* 0: slot unused */
+		u64 last_view;
 		const u8 *va;
 	} slot[PHYS_WINDOW_SLOTS];
 };

@@ -23,6 +23,9 @@ void con_write(const char *text, u32 bytes);
 #define PHYS_WINDOW_SLOTS 4
 const void *phys_window(u32 slot, u64 pa, u32 pages);
 
+/* Where the handoff's arena, the only RAM that may be written, can be reached. */
+void *arena_map(u64 pa, u64 bytes);
+
 /* PCI configuration space; @bdf is bus << 8 | device << 3 | function, @offset a multiple of 4. */
 u32 pci_read(u32 bdf, u32 offset);
 void pci_write(u32 bdf, u32 offset, u32 value);

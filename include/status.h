@@ -59,6 +59,7 @@
 		"prepare the disk again with mkdumpdisk")                                          \
 	X(E_CPU, 45, "this processor lacks a needed feature",                                      \
 		"afterimage needs a 64-bit x86 processor")                                         \
+	X(E_A20, 46, "address line 20 can not be switched on", "update the firmware")              \
 	X(E_TRAP, 50, "an unexpected processor exception",                                         \
 		"report this with the numbers on the screen")                                      \
 	X(E_FOREIGN, 60, "this is no dump disk, dump partition or image of one",                   \

@@ -9,7 +9,8 @@ build="gcc libc6-dev make binutils clang clang-format clang-tidy libclang-rt-14-
 	uuid-dev libcmocka-dev"
 run="dosfstools mtools fdisk"
 test="qemu-system-x86 qemu-utils seabios grub-pc-bin grub-common xorriso busybox-static cpio
-	kmod python3 python3-pytest crash python3-drgn gdb makedumpfile kexec-tools gdisk git xz-utils"
+	kmod mmdebstrap python3 python3-pytest crash python3-drgn gdb makedumpfile kexec-tools gdisk
+	git xz-utils"
 
 installed() {
 	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]

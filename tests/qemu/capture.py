@@ -60,7 +60,7 @@ def parse_usable(console):
 
 def boot_victim(machine):
     """Until the victim waits for commands; returns its nonce and release."""
-    ready = machine.wait_console(rf"^{PROMPT}ready (\S+) (\S+)", BOOT_TIMEOUT_S)
+    ready = machine.wait_console(rf"^{PROMPT}ready (\S+) (\S+)(?=\s)", BOOT_TIMEOUT_S)
     return ready[1], ready[2]
 
 

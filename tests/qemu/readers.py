@@ -30,12 +30,12 @@ def run(*args, **kwargs):
     return done.stdout
 
 
-def crash(dump, vmlinux, folder, va):
-    """What crash shows: release, node, tasks' names, CPU 0's number out of its per-CPU data,
+def crash(dump, vmlinux, folder, va, program=("crash",)):
+    """What crash, started by the words @program, shows: release, node, tasks' names, CPU 0's number out of its per-CPU data,
     jiffies, the physical address of @va by the page tables, and the log."""
     commands = Path(folder) / "crash-commands"
     commands.write_text("\n".join(CRASH_COMMANDS).format(va=va) + "\n")
-    text = run("crash", "-s", "--no_scroll", "-i", commands, vmlinux, dump)
+    text = run(*program, "-s", "--no_scroll", "-i", commands, vmlinux, dump)
 
     def find(pattern):
         found = re.search(pattern, text, re.M)
@@ -107,9 +107,9 @@ def makedumpfile_dmesg(dump, folder):
     return target.read_text(errors="replace").splitlines()
 
 
-def makedumpfile_filter(dump, target, level=31):
+def makedumpfile_filter(dump, target, program=("makedumpfile",), level=31):
     """Filters @dump again, as an administrator does to make it smaller."""
-    run("makedumpfile", "-f", "--message-level", "4", "-c", "-d", level, dump, target)
+    run(*program, "-f", "--message-level", "4", "-c", "-d", level, dump, target)
     return Path(target)
 
 

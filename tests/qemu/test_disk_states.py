@@ -3,6 +3,7 @@ code, and whatever was on the disk before stays there. All run on the first vict
 memory; see capture.py."""
 
 import dataclasses
+import struct
 import subprocess
 import time
 
@@ -12,10 +13,12 @@ import capture
 import compare
 import readers
 import tools
-from machine import MIB
+from machine import MIB, Setup, disk_node
 
 E_NO_KERNEL, E_VMCOREINFO, E_NO_DISK, E_WRITE = 10, 11, 20, 27
 E_NO_PARTITION, E_SUPERBLOCK, E_FULL = 30, 32, 34
+E_BOOT_HEADER, E_TRAP = 44, 50
+BOOT_LOCATE = 416  # in the boot sector: where the boot area begins
 BLOCK = 512
 MAX_CHANGED_HIGH = 64
 # mkdumpdisk keeps less than this for tables, boot area and EFI system partition.
@@ -164,6 +167,47 @@ def test_no_dump_partition(disk, run_image):
     pristine = tools.copy(disk, disk.with_name("pristine.img"))
     check_no_dump(run_image(disk), E_NO_PARTITION)
     assert compare.bytes_equal(disk, pristine)
+
+
+def test_boot_area_wiped(disk, tmp_path):
+    """The boot sector does not jump into what is no image."""
+    lba, = struct.unpack("<Q", tools.read_bytes(disk, BOOT_LOCATE, 8))
+    tools.write_bytes(disk, lba * BLOCK, bytes(MIB // 2))
+    with capture.power_on(tmp_path, disk) as machine:
+        machine.wait_console(rf"^afterimage: no dump: E{E_BOOT_HEADER} .*\n", 20)
+
+
+def test_machine_check(first, disk, tmp_path):
+    """A memory error in the middle is told, not a silent reset and the next attempt."""
+    before = disk.stat().st_blocks
+    with capture.power_on(tmp_path, disk, first.crash) as machine:
+        machine.freeze_at_reboot()
+        wait_written(disk, before, 5 * MIB, machine)
+        machine.stop()
+        machine.qmp.command("human-monitor-command", **{
+            "command-line": "mce 0 9 0xbd00000000000134 0x5 0x1000000 0x8c"})
+        machine.cont()
+        result = capture.watch_image(machine, machine.started)
+    (tmp_path / "ram").unlink()
+    assert (result.state, result.code, result.action) == ("incomplete", E_TRAP, "rebooting")
+    assert ": exception 18 " in result.reason
+    check_usable_part(disk, tmp_path)
+
+
+def test_disk_behind_many_others(first, disk, tmp_path):
+    """As in a server full of NVMe disks: every controller is looked at, the last one counts."""
+    others = [f"nvme,serial=other{i},addr={5 + i // 8:x}.{i % 8},multifunction=on"
+              for i in range(20)]
+    node = disk_node(Setup(ram_file=tmp_path / "ram", disk=disk))
+    extra = ["-blockdev", node,
+             "-device", "nvme,serial=afterimage,drive=dump,bootindex=1,addr=10.0"]
+    for device in others:
+        extra += ["-device", device]
+    with capture.power_on(tmp_path, None, first.crash, extra=tuple(extra)) as machine:
+        machine.freeze_at_reboot()
+        result = capture.watch_image(machine, machine.started)
+    (tmp_path / "ram").unlink()
+    check_complete(disk, result)
 
 
 @pytest.mark.parametrize("which", ["first", "last"])

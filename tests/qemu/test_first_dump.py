@@ -9,6 +9,7 @@ import pytest
 
 import capture
 import compare
+import newest
 import readers
 import tools
 import victim
@@ -81,6 +82,7 @@ def test_dump_is_listed_and_verifies(first, info):
     assert first.crash.release in tools.getdump("list", first.disk).stdout
     tools.getdump("verify", first.disk)
     assert info["state"] == "complete" and info["number"] == 1
+    assert tools.info(first.disk)["disk"]["uuid"] == tools.dump_entry(first.disk)[2]
     assert info["kernel"] == first.crash.release and info["host"] == "test-victim"
     assert info["pages"]["in_dump"] == first.result.kept_pages
     assert info["pages"]["ram"] == first.result.ram_pages
@@ -126,6 +128,25 @@ def test_crash_opens_it(kind, files, first, kernel, folder, step):
     pa = int(report["pa"], 16)
     assert tools.read_bytes(files["raw"], pa, 64).startswith(
         f"Linux version {first.crash.release}".encode())
+
+
+@pytest.mark.parametrize("kind", ["kdump", "elf"])
+def test_newest_crash_lists_every_process(kind, files, first, kernel, folder, step):
+    drgn_report = readers.drgn(files[kind], kernel.vmlinux)
+    report = readers.crash(files[kind], kernel.vmlinux, folder, drgn_report["banner_va"],
+                           newest.command("crash"))
+    step(f"newest crash on {kind}: {len(report['tasks'])} tasks")
+    check_crash(report, first)
+    # crash lists the idle task of the one processor too, and kernel threads in brackets.
+    listed = sorted(name.strip("[]") for name in report["tasks"])
+    assert listed == sorted([name for _, name in drgn_report["tasks"]] + ["swapper/0"])
+
+
+@pytest.mark.parametrize("kind", ["kdump", "elf"])
+def test_newest_makedumpfile_filters_it_again(kind, files, first, kernel, folder):
+    smaller = readers.makedumpfile_filter(files[kind], folder / f"newest.{kind}",
+                                          newest.command("makedumpfile"))
+    check_drgn(readers.drgn(smaller, kernel.vmlinux), first, user_pages=False)
 
 
 @pytest.mark.parametrize("kind", ["kdump", "elf"])

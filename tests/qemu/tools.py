@@ -69,8 +69,13 @@ def copy(source, target):
 
 
 def dump_partition(disk, block_bytes=512):
-    """First byte and length of the dump partition, read from the GPT independently of the
-    project's own code (UEFI 2.10 s5.3)."""
+    """First byte and length of the dump partition."""
+    return dump_entry(disk, block_bytes)[:2]
+
+
+def dump_entry(disk, block_bytes=512):
+    """First byte, length and UUID of the dump partition, read from the GPT independently of
+    the project's own code (UEFI 2.10 s5.3)."""
     with open(disk, "rb") as f:
         f.seek(block_bytes)
         header = f.read(92)
@@ -82,7 +87,8 @@ def dump_partition(disk, block_bytes=512):
             entry = f.read(size)
             if entry[:16] == DUMP_TYPE.bytes_le:
                 first, last = struct.unpack_from("<QQ", entry, 32)
-                return first * block_bytes, (last - first + 1) * block_bytes
+                return (first * block_bytes, (last - first + 1) * block_bytes,
+                        str(uuid.UUID(bytes_le=entry[16:32])))
     raise ToolError(f"{disk} holds no dump partition")
 
 

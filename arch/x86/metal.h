@@ -1,0 +1,33 @@
+/*
+ * What the metal files offer each other and the front doors. The rest of the
+ * program sees only include/ports.h.
+ */
+#ifndef AFTERIMAGE_METAL_H
+#define AFTERIMAGE_METAL_H
+
+#include "types.h"
+
+/* Loads the table of exception handlers; every exception ends in dump_panic(). */
+void trap_init(void);
+
+/* Finds the frequency of the time stamp counter, in 20 ms, or a few 100 ms if the PIT is broken. */
+void clock_init(void);
+
+/* 16550 at I/O @port with @baud (8N1); does nothing if there is none. */
+void serial_init(u16 port, u32 baud);
+void serial_write(const char *text, u32 bytes);
+
+/* VGA text mode 80x25 as the BIOS left it. */
+void screen_init(void);
+void screen_write(const char *text, u32 bytes);
+
+/* Which consoles con_write serves: BOOT_CONSOLE_* of include/bootimage.h. */
+void console_init(u32 console, u16 serial_port, u32 serial_baud);
+
+/* The image's code and constants become read-only, page 0 too. */
+void paging_protect(void);
+
+/* UTC seconds since 1970 from the CMOS clock, 0 if it gives no valid time; bounded. */
+u64 rtc_now_s(void);
+
+#endif

@@ -1,0 +1,103 @@
+/*
+ * The page tables after entry: windows on old memory and device registers. Four
+ * windows of 2 MiB, read-only, and one of 2 MiB for registers, uncached; nothing
+ * else beyond the first MiB is ever mapped. docs/memory.md draws it.
+ */
+#include "metal.h"
+#include "mmio.h"
+#include "ports.h"
+#include "x86.h"
+
+#define PTE_PRESENT  0x001ull
+#define PTE_WRITABLE 0x002ull
+#define PTE_WT	     0x008ull
+#define PTE_UNCACHED 0x010ull
+#define PTE_LARGE    0x080ull
+
+#define LARGE_BYTES (2u * MIB)
+#define LARGE_PAGES 512u
+
+/* Entries of the page directory: virtual address = entry * 2 MiB. */
+#define PD_WINDOW 8
+#define PD_MMIO	  16
+
+#define MMIO_HANDLES 128 /* a server has dozens of NVMe disks, and each is looked at */
+
+extern u64 page_pd[512];
+extern u64 page_low[512];
+extern char image_start[], image_writable[];
+
+static _Alignas(PAGE_BYTES) u64 window_table[PHYS_WINDOW_SLOTS][512];
+static _Alignas(PAGE_BYTES) u64 mmio_table[512];
+static u32 mmio_used;
+
+static void flush_range(u64 va, u32 pages)
+{
+	for (u32 i = 0; i < pages; i++)
+		invlpg(va + (u64)i * PAGE_BYTES);
+}
+
+/* Whole 2 MiB of RAM: one large page. A part of it: only those pages, one by one. */
+const void *phys_window(u32 slot, u64 pa, u32 pages)
+{
+	u64 base = pa & ~(u64)(LARGE_BYTES - 1);
+	u64 va = (u64)(PD_WINDOW + slot) * LARGE_BYTES;
+	u32 first = (u32)((pa - base) >> PAGE_SHIFT);
+	u64 *table = window_table[slot];
+
+	page_pd[PD_WINDOW + slot] = 0;
+	flush_range(va, LARGE_PAGES);
+	if (pages == LARGE_PAGES) {
+		page_pd[PD_WINDOW + slot] = base | PTE_LARGE | PTE_PRESENT;
+		return (const void *)va;
+	}
+	for (u32 i = 0; i < LARGE_PAGES; i++) {
+		bool in = i >= first && i - first < pages;
+
+		table[i] = in ? (base + (u64)i * PAGE_BYTES) | PTE_PRESENT : 0;
+	}
+	page_pd[PD_WINDOW + slot] = (u64)table | PTE_PRESENT | PTE_WRITABLE;
+	return (const void *)(va + (pa - base));
+}
+
+/* The first MiB is mapped one to one. */
+void *arena_map(u64 pa, u64 bytes)
+{
+	return range_fits(pa, bytes, MIB) ? (void *)pa : NULL;
+}
+
+const struct mmio *mmio_map(u64 pa, u64 bytes)
+{
+	static struct mmio handles[MMIO_HANDLES];
+	static u32 handles_used;
+	u64 first = pa & ~(u64)(PAGE_BYTES - 1);
+	u64 pages = (pa - first + bytes + PAGE_BYTES - 1) >> PAGE_SHIFT;
+	struct mmio *m;
+
+	if (handles_used == ARRAY_SIZE(handles) || bytes == 0 || bytes > LARGE_BYTES)
+		return NULL;
+	if (pages > LARGE_PAGES - mmio_used)
+		return NULL;
+	m = &handles[handles_used++];
+	m->va = (u64)PD_MMIO * LARGE_BYTES + (u64)mmio_used * PAGE_BYTES + (pa - first);
+	m->bytes = bytes;
+	for (u64 i = 0; i < pages; i++)
+		mmio_table[mmio_used + i] = (first + i * PAGE_BYTES) | PTE_UNCACHED | PTE_WT |
+					    PTE_WRITABLE | PTE_PRESENT;
+	mmio_used += (u32)pages;
+	page_pd[PD_MMIO] = (u64)mmio_table | PTE_WRITABLE | PTE_PRESENT;
+	return m;
+}
+
+void paging_protect(void)
+{
+	u64 first = (u64)image_start >> PAGE_SHIFT;
+	u64 end = (u64)image_writable >> PAGE_SHIFT;
+
+	page_low[0] &= ~PTE_WRITABLE;
+	invlpg(0);
+	for (u64 i = first; i < end; i++) {
+		page_low[i] &= ~PTE_WRITABLE;
+		invlpg(i << PAGE_SHIFT);
+	}
+}

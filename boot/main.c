@@ -1,0 +1,284 @@
+/*
+ * The core: what happens between a front door and the restart of the machine. Each
+ * step is another file's; here is their order, and what the operator is told.
+ */
+#include <string.h>
+#include "capture.h"
+#include "main.h"
+#include "oldkernel.h"
+#include "pci.h"
+#include "ports.h"
+#include "str.h"
+#include "target.h"
+#include "writer.h"
+
+#define READING_TIME_US 5000000u /* for a message that nobody may be watching for */
+
+/* Everything a capture needs. Big, and there is only one: not on the stack. */
+struct session {
+	const struct handoff *handoff;
+	struct arena arena;
+	struct physmem pm;
+	struct oldkernel kernel;
+	struct oldkernel candidate;
+	struct target target;
+	struct writer writer;
+	struct compressor compressor;
+	struct capture capture;
+	u64 start_us;
+	u32 degraded;
+	bool target_open;
+	bool dump_open;
+	bool reported;
+};
+
+static struct session session;
+
+static void say_hello(const struct session *s)
+{
+	con_printf("afterimage %s via %s\n", AFTERIMAGE_VERSION, door_name(s->handoff->door));
+}
+
+static enum status memory_open(struct session *s)
+{
+	const struct handoff *h = s->handoff;
+
+	if (memmap_ram_pages(&h->map) == 0)
+		return E_MEMMAP;
+	s->arena.pa = h->arena_pa;
+	s->arena.bytes = h->arena_bytes;
+	s->arena.va = arena_map(h->arena_pa, h->arena_bytes);
+	if (!s->arena.va)
+		return E_NO_MEMORY;
+	physmem_init(&s->pm, &h->map);
+	if (h->degraded & DL_DEGRADED_MEMMAP)
+		con_printf("afterimage: the firmware's memory map is too long; some memory is not "
+			   "dumped\n");
+	return OK;
+}
+
+static enum status target_open(struct session *s)
+{
+	enum status st = target_find(s->handoff->target_uuid, &s->arena, &s->target);
+
+	if (st != OK)
+		return st;
+	s->target_open = true;
+	if (s->target.super_damaged)
+		s->degraded |= DL_DEGRADED_SUPERBLOCK;
+	con_printf("afterimage: dump disk %s\n", s->target.blk->name);
+	return OK;
+}
+
+/* A kernel that can not be verified is still dumped, all of it. No trace of one is the end. */
+static enum status kernel_find(struct session *s)
+{
+	struct oldkernel *k = &s->kernel;
+	enum status st = oldkernel_find(&s->pm, s->handoff->vmcoreinfo_pa, k, &s->candidate);
+
+	if (st == E_NO_KERNEL)
+		return st;
+	if (st != OK) {
+		s->degraded |= DL_DEGRADED_NO_VMCOREINFO;
+		con_printf("afterimage: E%u %s; %s\n", st, status_text(st), status_advice(st));
+		return OK;
+	}
+	con_printf("afterimage: kernel %s of host %s\n", k->uts[UTS_RELEASE], k->uts[UTS_NODENAME]);
+	if (k->verified_count > 1) {
+		s->degraded |= DL_DEGRADED_SEVERAL;
+		con_printf("afterimage: %u kernels in memory, this one was taken\n",
+			k->verified_count);
+	}
+	return OK;
+}
+
+/* With a compressor in it, the arena must still do for the rest of the dump. */
+static enum status compressor_take(struct session *s, u32 method)
+{
+	enum status st = compress_init(&s->compressor, method, &s->arena);
+
+	if (st != OK || method == DL_COMP_NONE)
+		return st;
+	if (!range_fits(s->arena.used, WRITER_ARENA_BYTES + CAPTURE_ARENA_BYTES, s->arena.bytes))
+		return E_NO_MEMORY;
+	return OK;
+}
+
+/* A compressor that this image or its memory has not costs disk space, not the dump. */
+static enum status compressor_open(struct session *s)
+{
+	u32 method = s->target.super.compressor;
+	u64 mark = s->arena.used;
+	enum status st = compressor_take(s, method);
+
+	if (st != E_METHOD && st != E_NO_MEMORY)
+		return st;
+	con_printf("afterimage: no %s %s; writing uncompressed\n",
+		st == E_METHOD ? "compressor" : "memory for compressor",
+		dl_compressor_name(method));
+	s->arena.used = mark;
+	return compressor_take(s, DL_COMP_NONE);
+}
+
+static enum status dump_open(struct session *s)
+{
+	const struct dl_super *super = &s->target.super;
+	struct dump_info info = {
+		.door = s->handoff->door,
+		.level_asked = super->level,
+		.level_applied = super->level & DL_LEVEL_ZERO,
+		.compressor = s->compressor.method,
+		.time_s = s->handoff->time_s,
+		.ram_pages = memmap_ram_pages(&s->handoff->map),
+		.release = s->kernel.uts[UTS_RELEASE],
+		.nodename = s->kernel.uts[UTS_NODENAME],
+		.machine = s->kernel.uts[UTS_MACHINE],
+	};
+	enum status st;
+
+	if (info.level_applied != info.level_asked)
+		s->degraded |= DL_DEGRADED_LEVEL;
+	info.degraded = s->degraded;
+	st = writer_start(&s->writer, &s->target.gate, super, &s->arena, &info);
+	s->dump_open = st == OK;
+	return st;
+}
+
+static enum status notes_write(struct session *s)
+{
+	const struct oldkernel *k = &s->kernel;
+	const struct memmap *map = &s->handoff->map;
+	const struct dl_kernel facts = {
+		.root_pa = k->pt.root_pa,
+		.phys_base = (u64)k->phys_base,
+		.page_offset = k->page_offset,
+		.vmcoreinfo_pa = k->vmcoreinfo_pa,
+		.levels = k->pt.levels,
+		.candidates = k->candidates,
+		.verified = k->verified_count,
+	};
+	enum status st;
+
+	st = writer_note(
+		&s->writer, DL_NOTE_MEMMAP, map->range, (u32)(map->count * sizeof(map->range[0])));
+	if (st == OK)
+		st = writer_note(&s->writer, DL_NOTE_KERNEL, &facts, sizeof(facts));
+	if (st == OK && k->vi.bytes)
+		st = writer_note(&s->writer, DL_NOTE_VMCOREINFO, k->vi.text, k->vi.bytes);
+	if (st == OK && k->verified)
+		st = writer_note(&s->writer, DL_NOTE_UTSNAME, k->uts, sizeof(k->uts));
+	return st;
+}
+
+static void progress_print(void *ctx, const struct capture_progress *p)
+{
+	const struct session *s = ctx;
+	u64 ms = max_u64((clock_us() - s->start_us) / 1000, 1);
+	u64 done = p->done_pages * PAGE_BYTES / MIB;
+	u64 total = p->total_pages * PAGE_BYTES / MIB;
+	u64 rate = done * 1000 / ms;
+
+	con_printf("afterimage: %lu MiB of %lu, %lu MiB/s, %lu s left\n", done, total, rate,
+		rate ? (total - done) / rate : 0);
+}
+
+/* Whatever stops the pages is the reason the dump is closed with. */
+static enum status pages_write(struct session *s)
+{
+	enum status st = notes_write(s);
+
+	if (st == OK)
+		st = capture_init(&s->capture, &s->writer, &s->pm, &s->compressor, &s->arena);
+	if (st == OK) {
+		s->capture.progress = progress_print;
+		s->capture.progress_ctx = s;
+		s->capture.level = s->writer.header.level_applied;
+		st = capture_run(&s->capture);
+	}
+	return writer_finish(&s->writer, st);
+}
+
+static enum status dump(struct session *s)
+{
+	enum status st = memory_open(s);
+
+	if (st == OK)
+		st = target_open(s);
+	if (st == OK)
+		st = kernel_find(s);
+	if (st == OK)
+		st = compressor_open(s);
+	if (st == OK)
+		st = dump_open(s);
+	if (st == OK)
+		st = pages_write(s);
+	return st;
+}
+
+/* The one result line. */
+static void report(struct session *s, enum status st, const char *detail)
+{
+	const struct dl_header *h = &s->writer.header;
+	const char *colon = detail[0] ? ": " : "";
+	u64 ms = (clock_us() - s->start_us) / 1000;
+
+	s->reported = true;
+	if (st != OK)
+		con_printf("afterimage: E%u: %s\n", st, status_advice(st));
+	if (!s->dump_open)
+		con_printf("afterimage: no dump: E%u %s%s%s\n", st, status_text(st), colon, detail);
+	else if (st != OK)
+		con_printf("afterimage: dump %u incomplete: E%u %s%s%s; %lu bytes safe\n",
+			h->number, st, status_text(st), colon, detail,
+			writer_safe_bytes(&s->writer));
+	else
+		con_printf(
+			"afterimage: dump %u complete: %lu pages kept of %lu, %lu bytes written, "
+			"%lu ms\n",
+			h->number, h->kept_pages, h->ram_pages, h->stored_bytes, ms);
+}
+
+static void leave(const struct session *s, enum status st)
+{
+	static const char *const words[] = {
+		[ACTION_REBOOT] = "rebooting",
+		[ACTION_POWEROFF] = "halted", /* machine_reset can not switch off */
+		[ACTION_HALT] = "halted",
+	};
+	u32 action = s->target_open ? s->target.super.after : ACTION_REBOOT;
+	u64 end = clock_us() + READING_TIME_US;
+
+	if (action >= ARRAY_SIZE(words))
+		action = ACTION_REBOOT;
+	con_printf("afterimage: %s\n", words[action]);
+	while (st != OK && clock_us() < end)
+		;
+	machine_reset((enum machine_action)action);
+}
+
+void dump_main(const struct handoff *handoff)
+{
+	struct session *s = &session;
+	enum status st;
+
+	memset(s, 0, sizeof(*s));
+	s->handoff = handoff;
+	s->degraded = handoff->degraded;
+	s->start_us = clock_us();
+	say_hello(s);
+	pci_quiesce();
+	st = dump(s);
+	if (s->target_open && s->target.blk->ops->stop(s->target.blk) != OK)
+		con_printf("afterimage: the dump disk did not confirm its shutdown\n");
+	report(s, st, "");
+	leave(s, st);
+}
+
+void dump_panic(enum status status, const char *detail)
+{
+	struct session *s = &session;
+
+	if (!s->reported)
+		report(s, status, detail);
+	leave(s, status);
+}

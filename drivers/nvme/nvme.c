@@ -1,0 +1,265 @@
+/*
+ * The I/O path of the NVMe driver: requests to commands, completions to requests,
+ * deadlines, orderly stop. Polled; no interrupts, one queue pair, one namespace.
+ */
+#include <string.h>
+#include "nvmevar.h"
+#include "ports.h"
+
+_Static_assert(offsetof(struct nvme, blk) == 0, "nvme_of needs blk first");
+
+static struct nvme *nvme_of(struct blk *blk)
+{
+	return (struct nvme *)blk;
+}
+
+/* The segment rules of blk.h, which are the PRP rules (s4.3). */
+static bool segs_ok(const struct blk *blk, const struct blk_req *req)
+{
+	u64 total = 0;
+
+	if (req->nsegs == 0 || req->nsegs > BLK_MAX_SEGS)
+		return false;
+	for (u32 i = 0; i < req->nsegs; i++) {
+		const struct blk_seg *s = &req->seg[i];
+
+		if (s->bytes == 0 || s->pa % NVME_PRP_ALIGN != 0)
+			return false;
+		if (s->pa > UINT64_MAX - s->bytes)
+			return false;
+		if (i > 0 && s->pa % NVME_PAGE_BYTES != 0)
+			return false;
+		if (i < req->nsegs - 1 && (s->pa + s->bytes) % NVME_PAGE_BYTES != 0)
+			return false;
+		total += s->bytes;
+	}
+	return total <= blk->max_bytes && total == (u64)req->blocks * blk->block_bytes;
+}
+
+static bool req_ok(const struct blk *blk, const struct blk_req *req)
+{
+	if (req->op == BLK_FLUSH)
+		return true;
+	if (req->op != BLK_READ && req->op != BLK_WRITE)
+		return false;
+	if (req->blocks == 0 || !range_fits(req->lba, req->blocks, blk->blocks))
+		return false;
+	return segs_ok(blk, req);
+}
+
+/* Page addresses after the first go to the slot's list; returns how many there are. */
+static u32 list_fill(struct nvme_slot *slot, const struct blk_req *req)
+{
+	u32 count = 0;
+
+	for (u32 i = 0; i < req->nsegs; i++) {
+		const struct blk_seg *s = &req->seg[i];
+		u64 pa = s->pa;
+
+		if (i == 0)
+			pa = (pa & ~(u64)(NVME_PAGE_BYTES - 1)) + NVME_PAGE_BYTES;
+		for (; pa < s->pa + s->bytes && count < NVME_LIST_PRPS; pa += NVME_PAGE_BYTES)
+			slot->list[count++] = pa;
+	}
+	return count;
+}
+
+static void command_build(const struct nvme *n, struct nvme_slot *slot, struct nvme_sqe *sqe)
+{
+	static const u8 opcodes[] = {
+		[BLK_READ] = NVME_IO_READ,
+		[BLK_WRITE] = NVME_IO_WRITE,
+		[BLK_FLUSH] = NVME_IO_FLUSH,
+	};
+	const struct blk_req *req = slot->req;
+	u32 more;
+
+	memset(sqe, 0, sizeof(*sqe));
+	sqe->opcode = opcodes[req->op];
+	sqe->cid = slot->cid;
+	sqe->nsid = n->nsid;
+	if (req->op == BLK_FLUSH)
+		return;
+	more = list_fill(slot, req);
+	sqe->prp1 = req->seg[0].pa;
+	if (more == 1)
+		sqe->prp2 = slot->list[0];
+	else if (more > 1)
+		sqe->prp2 = slot->list_pa;
+	sqe->cdw10 = (u32)req->lba;
+	sqe->cdw11 = (u32)(req->lba >> 32);
+	sqe->cdw12 = req->blocks - 1;
+}
+
+static void slot_send(struct nvme *n, struct nvme_slot *slot)
+{
+	struct nvme_sqe sqe;
+	u32 index = (u32)(slot - n->slot);
+
+	slot->cid = (u16)((u32)slot->uses << NVME_CID_SLOT_BITS | index);
+	slot->uses++;
+	slot->deadline_us = clock_us() + (slot->req->op == BLK_FLUSH ? NVME_FLUSH_TIMEOUT_US
+								     : NVME_IO_TIMEOUT_US);
+	command_build(n, slot, &sqe);
+	nvme_queue_push(n, &n->io, &sqe);
+}
+
+static struct nvme_slot *slot_free(struct nvme *n)
+{
+	for (u32 i = 0; i < n->blk.depth; i++) {
+		if (!n->slot[i].req)
+			return &n->slot[i];
+	}
+	return NULL;
+}
+
+static enum status nvme_submit(struct blk *blk, struct blk_req *req)
+{
+	struct nvme *n = nvme_of(blk);
+	struct nvme_slot *slot;
+
+	if (blk->dead != OK)
+		return blk->dead;
+	if (!req_ok(blk, req))
+		return E_INVAL;
+	req->done = false;
+	if (req->op == BLK_FLUSH && !n->vwc) {
+		/* Completed writes are durable already. */
+		req->status = OK;
+		req->done = true;
+		return OK;
+	}
+	slot = slot_free(n);
+	if (!slot)
+		return E_BUSY;
+	slot->req = req;
+	slot->retried = false;
+	blk->inflight++;
+	slot_send(n, slot);
+	return OK;
+}
+
+static void slot_finish(struct nvme *n, struct nvme_slot *slot, u32 status)
+{
+	struct blk_req *req = slot->req;
+
+	if (NVME_STATUS_CODE(status) != 0 && !(status & NVME_STATUS_DNR) && !slot->retried) {
+		slot->retried = true;
+		slot_send(n, slot);
+		return;
+	}
+	req->status = OK;
+	if (NVME_STATUS_CODE(status) != 0)
+		req->status = req->op == BLK_READ ? E_READ : E_WRITE;
+	slot->req = NULL;
+	n->blk.inflight--;
+	req->done = true;
+}
+
+/* One completion; a controller that reports what was never asked is not to be trusted. */
+static enum status complete(struct nvme *n, const struct nvme_cqe *cqe)
+{
+	u32 index = cqe->cid & NVME_CID_SLOT_MASK;
+
+	if (cqe->sq_id != NVME_IO_QID || index >= NVME_SLOTS)
+		return nvme_die(n, E_NVME_FATAL);
+	if (!n->slot[index].req || n->slot[index].cid != cqe->cid)
+		return nvme_die(n, E_NVME_FATAL);
+	slot_finish(n, &n->slot[index], cqe->status);
+	return OK;
+}
+
+/* At most one round of the queue; *@count says how many completions there were. */
+static enum status reap(struct nvme *n, u32 *count)
+{
+	struct nvme_cqe cqe;
+	enum status st = OK;
+
+	for (*count = 0; *count < n->io.entries && st == OK; ++*count) {
+		if (!nvme_queue_pop(&n->io, &cqe))
+			break;
+		st = complete(n, &cqe);
+	}
+	if (*count > 0)
+		nvme_queue_release(n, &n->io);
+	return st;
+}
+
+static bool any_expired(const struct nvme *n, u64 now_us)
+{
+	for (u32 i = 0; i < NVME_SLOTS; i++) {
+		if (n->slot[i].req && now_us >= n->slot[i].deadline_us)
+			return true;
+	}
+	return false;
+}
+
+static enum status nvme_poll(struct blk *blk)
+{
+	struct nvme *n = nvme_of(blk);
+	u64 now_us = clock_us();
+	enum status st;
+	u32 count;
+
+	if (blk->dead != OK)
+		return blk->dead;
+	st = reap(n, &count);
+	if (st != OK)
+		return st;
+	/* Register reads are slow; while nothing completes one a millisecond is enough. */
+	if (count == 0 && now_us >= n->idle_check_us) {
+		n->idle_check_us = now_us + NVME_IDLE_CHECK_US;
+		st = nvme_health(n);
+		if (st != OK)
+			return nvme_die(n, st);
+	}
+	return any_expired(n, now_us) ? nvme_die(n, E_TIMEOUT) : OK;
+}
+
+/* Every request has a deadline, so this ends. */
+static enum status drain(struct nvme *n)
+{
+	enum status st = OK;
+
+	while (n->blk.inflight > 0 && st == OK)
+		st = nvme_poll(&n->blk);
+	return st;
+}
+
+/* Shutdown notification (s7.6.2), then disable. */
+static enum status shut_down(struct nvme *n)
+{
+	u32 cc = nvme_reg(n, NVME_CC);
+	enum status st;
+
+	if (cc == NVME_GONE)
+		return E_DEVICE_GONE;
+	nvme_reg_set(n, NVME_CC, cc | NVME_CC_SHN_NORMAL);
+	st = nvme_wait_csts(
+		n, NVME_CSTS_SHST, NVME_CSTS_SHST_DONE, NVME_SHUTDOWN_TIMEOUT_US, E_TIMEOUT);
+	return st == OK ? nvme_disable(n) : st;
+}
+
+static enum status nvme_stop(struct blk *blk)
+{
+	struct nvme *n = nvme_of(blk);
+	enum status st = blk->dead;
+	enum status off;
+
+	if (st == OK)
+		st = drain(n);
+	if (st == OK)
+		st = shut_down(n);
+	off = pci_disable_dma(&n->pci);
+	if (st == OK)
+		st = off;
+	/* Stopped in order or not, nothing can be sent any more. */
+	nvme_die(n, st == OK ? E_DEVICE_GONE : st);
+	return st;
+}
+
+const struct blk_ops nvme_blk_ops = {
+	.submit = nvme_submit,
+	.poll = nvme_poll,
+	.stop = nvme_stop,
+};

@@ -1,0 +1,139 @@
+/*
+ * Registers, queue pairs and admin commands of the NVMe driver: how to talk to a
+ * controller, not what about.
+ */
+#include "mmio.h"
+#include "nvmevar.h"
+#include "ports.h"
+
+u32 nvme_reg(const struct nvme *n, u32 offset)
+{
+	return mmio_read32(n->regs, offset);
+}
+
+void nvme_reg_set(const struct nvme *n, u32 offset, u32 value)
+{
+	mmio_write32(n->regs, offset, value);
+}
+
+enum status nvme_die(struct nvme *n, enum status why)
+{
+	if (n->blk.dead == OK)
+		n->blk.dead = why;
+	return n->blk.dead;
+}
+
+enum status nvme_wait_csts(
+	const struct nvme *n, u32 mask, u32 want, u64 timeout_us, enum status late)
+{
+	u64 deadline_us = clock_us() + timeout_us;
+
+	for (;;) {
+		bool expired = clock_us() >= deadline_us;
+		u32 csts = nvme_reg(n, NVME_CSTS);
+
+		if (csts == NVME_GONE)
+			return E_DEVICE_GONE;
+		if ((csts & mask) == want)
+			return OK;
+		/* Nothing comes up any more; going down is how a fatal status is left. */
+		if (want != 0 && csts & NVME_CSTS_CFS)
+			return E_NVME_FATAL;
+		if (expired)
+			return late;
+	}
+}
+
+enum status nvme_disable(const struct nvme *n)
+{
+	u32 cc = nvme_reg(n, NVME_CC);
+
+	if (cc == NVME_GONE)
+		return E_DEVICE_GONE;
+	/* Undefined for a controller that is still coming up (s3.1.5); if it never does, so be it. */
+	if (cc & NVME_CC_EN && nvme_wait_csts(n, NVME_CSTS_RDY, NVME_CSTS_RDY, n->ready_timeout_us,
+				       E_NVME_READY) == E_DEVICE_GONE)
+		return E_DEVICE_GONE;
+	nvme_reg_set(n, NVME_CC, cc & ~NVME_CC_EN);
+	return nvme_wait_csts(n, NVME_CSTS_RDY, 0, n->ready_timeout_us, E_NVME_READY);
+}
+
+enum status nvme_health(const struct nvme *n)
+{
+	u32 csts = nvme_reg(n, NVME_CSTS);
+
+	if (csts == NVME_GONE)
+		return E_DEVICE_GONE;
+	/* Not ready while in use: it was reset behind our back and has forgotten the queues. */
+	return csts & NVME_CSTS_CFS || !(csts & NVME_CSTS_RDY) ? E_NVME_FATAL : OK;
+}
+
+void nvme_queue_push(const struct nvme *n, struct nvme_queue *q, const struct nvme_sqe *sqe)
+{
+	q->sq[q->tail] = *sqe;
+	q->tail = (q->tail + 1) % q->entries;
+	mmio_barrier();
+	nvme_reg_set(n, NVME_SQ_TAIL(q->qid, n->stride), q->tail);
+}
+
+bool nvme_queue_pop(struct nvme_queue *q, struct nvme_cqe *out)
+{
+	const struct nvme_cqe *cqe = &q->cq[q->head];
+
+	/* The phase bit is written last; nothing else may be read before it. */
+	mmio_barrier();
+	if ((cqe->status & NVME_STATUS_PHASE) != q->phase)
+		return false;
+	mmio_barrier();
+	*out = *cqe;
+	q->head++;
+	if (q->head == q->entries) {
+		q->head = 0;
+		q->phase ^= NVME_STATUS_PHASE;
+	}
+	return true;
+}
+
+void nvme_queue_release(const struct nvme *n, const struct nvme_queue *q)
+{
+	mmio_barrier();
+	nvme_reg_set(n, NVME_CQ_HEAD(q->qid, n->stride), q->head);
+}
+
+/* Waits for the one admin command in flight. */
+static enum status admin_wait(struct nvme *n, struct nvme_cqe *cqe)
+{
+	u64 deadline_us = clock_us() + NVME_ADMIN_TIMEOUT_US;
+
+	for (;;) {
+		bool expired = clock_us() >= deadline_us;
+		enum status st;
+
+		if (nvme_queue_pop(&n->admin, cqe))
+			return OK;
+		st = nvme_health(n);
+		if (st != OK)
+			return st;
+		if (expired)
+			return E_TIMEOUT;
+	}
+}
+
+enum status nvme_admin(struct nvme *n, struct nvme_sqe *sqe)
+{
+	struct nvme_cqe cqe;
+	enum status st;
+
+	if (n->blk.dead != OK)
+		return n->blk.dead;
+	sqe->cid = n->admin_cid;
+	n->admin_cid = (u16)((n->admin_cid + 1) % NVME_CID_FORBIDDEN);
+	nvme_queue_push(n, &n->admin, sqe);
+	st = admin_wait(n, &cqe);
+	if (st != OK)
+		return nvme_die(n, st);
+	nvme_queue_release(n, &n->admin);
+	if (cqe.cid != sqe->cid || cqe.sq_id != NVME_ADMIN_QID)
+		return nvme_die(n, E_NVME_FATAL);
+	return NVME_STATUS_CODE(cqe.status) == 0 ? OK : E_NVME_CMD;
+}

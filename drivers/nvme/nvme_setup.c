@@ -1,0 +1,323 @@
+/*
+ * Bringing an NVMe controller up (NVMe 1.4 s7.6.1): reset, queues, identify, and the
+ * choice of a namespace. The controller can not do DMA until its reset is verified, so
+ * whatever the old kernel or firmware had asked of it never reaches memory.
+ */
+#include <string.h>
+#include "nvmevar.h"
+#include "ports.h"
+#include "str.h"
+
+#define NVME_BAR	   0
+#define NVME_MAP_BYTES	   0x2000u /* registers and, at the usual strides, our doorbells */
+#define NVME_NSZE_MAX	   (1ull << 51)
+#define NVME_DOORBELLS_OUR 4 /* two queue pairs */
+
+static u32 get_u32(const u8 *p)
+{
+	u32 v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static u64 get_u64(const u8 *p)
+{
+	u64 v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+void nvme_name(const struct pci_dev *dev, u32 nsid, char *buf, u32 size)
+{
+	u32 len = str_format(buf, size, "nvme %02x:%02x.%u", pci_bus(dev->bdf), pci_slot(dev->bdf),
+		pci_function(dev->bdf));
+
+	if (nsid != 0)
+		str_format(buf + len, size - len, " ns %u", nsid);
+}
+
+static void *page_alloc(struct arena *arena)
+{
+	return arena_alloc(arena, NVME_PAGE_BYTES, NVME_PAGE_BYTES);
+}
+
+static enum status memory_take(struct nvme *n)
+{
+	u8 *lists;
+
+	n->admin.sq = page_alloc(n->arena);
+	n->admin.cq = page_alloc(n->arena);
+	n->io.sq = page_alloc(n->arena);
+	n->io.cq = page_alloc(n->arena);
+	n->identify = page_alloc(n->arena);
+	lists = page_alloc(n->arena);
+	if (!lists) /* the last one fails if any did */
+		return E_NO_MEMORY;
+	for (u32 i = 0; i < NVME_SLOTS; i++) {
+		n->slot[i].list = (u64 *)(void *)(lists + i * NVME_LIST_BYTES);
+		n->slot[i].list_pa = arena_pa(n->arena, n->slot[i].list);
+	}
+	return OK;
+}
+
+/* Maps the registers and reads what the controller can do (s3.1.1). */
+static enum status registers_map(struct nvme *n)
+{
+	u32 cap_lo, cap_hi;
+	u64 pa, bytes;
+
+	if (!pci_bar(&n->pci, NVME_BAR, &pa))
+		return E_NVME_READY;
+	n->regs = mmio_map(pa, NVME_MAP_BYTES);
+	if (!n->regs)
+		return E_NO_MEMORY;
+	cap_lo = nvme_reg(n, NVME_CAP_LO);
+	cap_hi = nvme_reg(n, NVME_CAP_HI);
+	if (cap_lo == NVME_GONE || cap_hi == NVME_GONE)
+		return E_DEVICE_GONE;
+	if (!(cap_hi & NVME_CAP_HI_CSS_NVM) || NVME_CAP_HI_MPSMIN(cap_hi) != 0)
+		return E_NVME_FORMAT;
+	if (NVME_CAP_LO_MQES(cap_lo) == 0)
+		return E_NVME_FORMAT;
+	n->entries_max = NVME_CAP_LO_MQES(cap_lo) + 1;
+	/* One unit more than claimed: some claim 0. */
+	n->ready_timeout_us = (NVME_CAP_LO_TO(cap_lo) + 1ull) * NVME_TO_UNIT_MS * 1000;
+	n->stride = 4u << NVME_CAP_HI_DSTRD(cap_hi);
+	bytes = NVME_DOORBELLS + (u64)NVME_DOORBELLS_OUR * n->stride;
+	if (bytes > NVME_MAP_BYTES)
+		n->regs = mmio_map(pa, bytes);
+	return n->regs ? OK : E_NO_MEMORY;
+}
+
+static void queue_init(struct nvme_queue *q, u32 qid, u32 entries)
+{
+	q->qid = qid;
+	q->entries = entries;
+	q->tail = 0;
+	q->head = 0;
+	q->phase = NVME_STATUS_PHASE;
+}
+
+/* From reset to ready with an admin queue. */
+static enum status enable(struct nvme *n)
+{
+	u64 sq_pa = arena_pa(n->arena, n->admin.sq);
+	u64 cq_pa = arena_pa(n->arena, n->admin.cq);
+
+	queue_init(&n->admin, NVME_ADMIN_QID, NVME_ADMIN_ENTRIES);
+	nvme_reg_set(
+		n, NVME_AQA, NVME_AQA_ASQS(NVME_ADMIN_ENTRIES) | NVME_AQA_ACQS(NVME_ADMIN_ENTRIES));
+	nvme_reg_set(n, NVME_ASQ_LO, (u32)sq_pa);
+	nvme_reg_set(n, NVME_ASQ_HI, (u32)(sq_pa >> 32));
+	nvme_reg_set(n, NVME_ACQ_LO, (u32)cq_pa);
+	nvme_reg_set(n, NVME_ACQ_HI, (u32)(cq_pa >> 32));
+	nvme_reg_set(n, NVME_CC,
+		NVME_CC_EN | NVME_CC_IOSQES(NVME_SQE_LOG2) | NVME_CC_IOCQES(NVME_CQE_LOG2));
+	return nvme_wait_csts(n, NVME_CSTS_RDY, NVME_CSTS_RDY, n->ready_timeout_us, E_NVME_READY);
+}
+
+/* One page of identify data to n->identify. */
+static enum status identify(struct nvme *n, u32 cns, u32 nsid)
+{
+	struct nvme_sqe sqe = {
+		.opcode = NVME_ADMIN_IDENTIFY,
+		.nsid = nsid,
+		.prp1 = arena_pa(n->arena, n->identify),
+		.cdw10 = cns,
+	};
+
+	memset(n->identify, 0, NVME_PAGE_BYTES);
+	return nvme_admin(n, &sqe);
+}
+
+/* A space-padded field of identify data as text. */
+static void text_field(char *dst, u32 size, const u8 *src)
+{
+	u32 len = size - 1;
+
+	memcpy(dst, src, len);
+	while (len > 0 && (dst[len - 1] == ' ' || dst[len - 1] == 0))
+		len--;
+	dst[len] = 0;
+	str_sanitize(dst, size);
+}
+
+static u32 transfer_limit(u32 mdts)
+{
+	u64 bytes = NVME_MAX_BYTES;
+
+	if (mdts != 0 && mdts < 16)
+		bytes = min_u64(bytes, (u64)NVME_PAGE_BYTES << mdts);
+	return (u32)bytes;
+}
+
+static enum status identify_controller(struct nvme *n, u32 *namespaces)
+{
+	enum status st = identify(n, NVME_CNS_CONTROLLER, 0);
+
+	if (st != OK)
+		return st;
+	text_field(n->serial, sizeof(n->serial), n->identify + NVME_IDC_SERIAL);
+	text_field(n->model, sizeof(n->model), n->identify + NVME_IDC_MODEL);
+	n->blk.max_bytes = transfer_limit(n->identify[NVME_IDC_MDTS]);
+	n->vwc = n->identify[NVME_IDC_VWC] & NVME_IDC_VWC_PRESENT;
+	*namespaces = get_u32(n->identify + NVME_IDC_NN);
+	return OK;
+}
+
+/* The active namespaces; controllers older than 1.1 number them from 1 and have no list. */
+static enum status list_namespaces(struct nvme *n, u32 namespaces)
+{
+	enum status st = identify(n, NVME_CNS_ACTIVE_NSIDS, 0);
+	u32 last = 0;
+
+	if (st != OK && st != E_NVME_CMD)
+		return st;
+	n->nsid_count = 0;
+	for (u32 i = 0; st == OK && i < NVME_MAX_NAMESPACES; i++) {
+		u32 nsid = get_u32(n->identify + i * sizeof(nsid));
+
+		if (nsid <= last || nsid > namespaces)
+			break;
+		n->nsids[n->nsid_count++] = nsid;
+		last = nsid;
+	}
+	if (n->nsid_count > 0)
+		return OK;
+	for (u32 i = 0; i < min_u64(namespaces, NVME_MAX_NAMESPACES); i++)
+		n->nsids[n->nsid_count++] = i + 1;
+	return OK;
+}
+
+static enum status io_queues_create(struct nvme *n)
+{
+	u32 entries = (u32)min_u64(NVME_IO_ENTRIES, n->entries_max);
+	struct nvme_sqe features = {
+		.opcode = NVME_ADMIN_SET_FEATURES,
+		.cdw10 = NVME_FEATURE_QUEUES,
+	};
+	struct nvme_sqe cq = {
+		.opcode = NVME_ADMIN_CREATE_CQ,
+		.prp1 = arena_pa(n->arena, n->io.cq),
+		.cdw10 = NVME_QUEUE_SIZE(entries) | NVME_IO_QID,
+		.cdw11 = NVME_QUEUE_CONTIGUOUS,
+	};
+	struct nvme_sqe sq = {
+		.opcode = NVME_ADMIN_CREATE_SQ,
+		.prp1 = arena_pa(n->arena, n->io.sq),
+		.cdw10 = NVME_QUEUE_SIZE(entries) | NVME_IO_QID,
+		.cdw11 = NVME_SQ_CQID(NVME_IO_QID) | NVME_QUEUE_CONTIGUOUS,
+	};
+	enum status st = nvme_admin(n, &features);
+
+	queue_init(&n->io, NVME_IO_QID, entries);
+	n->blk.depth = (u32)min_u64(NVME_SLOTS, entries - 1);
+	if (st == OK)
+		st = nvme_admin(n, &cq);
+	if (st == OK)
+		st = nvme_admin(n, &sq);
+	return st;
+}
+
+static enum status bring_up(struct nvme *n)
+{
+	u32 namespaces = 0;
+	enum status st;
+
+	st = enable(n);
+	if (st != OK)
+		return nvme_die(n, st);
+	st = identify_controller(n, &namespaces);
+	if (st == OK)
+		st = list_namespaces(n, namespaces);
+	if (st == OK)
+		st = io_queues_create(n);
+	return st;
+}
+
+/*
+ * After a failed start: a controller that is alive and lets itself be disabled has let
+ * go of its memory; every other one keeps it.
+ */
+static bool released(struct nvme *n)
+{
+	bool idle = n->blk.dead == OK && nvme_disable(n) == OK;
+
+	return pci_disable_dma(&n->pci) == OK && idle;
+}
+
+enum status nvme_open(const struct pci_dev *dev, struct arena *arena, struct nvme **out)
+{
+	u64 mark = arena->used;
+	struct nvme *n = arena_alloc(arena, sizeof(*n), sizeof(u64));
+	enum status st;
+
+	if (!n)
+		return E_NO_MEMORY;
+	n->pci = *dev;
+	n->arena = arena;
+	n->blk.ops = &nvme_blk_ops;
+	n->blk.name = n->name;
+	nvme_name(dev, 0, n->name, sizeof(n->name));
+	pci_enable_memory(dev);
+	st = registers_map(n);
+	if (st == OK)
+		st = memory_take(n);
+	if (st == OK)
+		st = nvme_disable(n);
+	if (st != OK) {
+		/* Nothing was told to the controller yet. */
+		arena->used = mark;
+		return st;
+	}
+	pci_enable_dma(dev);
+	st = bring_up(n);
+	if (st != OK) {
+		if (released(n))
+			arena->used = mark;
+		return st;
+	}
+	*out = n;
+	return OK;
+}
+
+static enum status format_read(const struct nvme *n, u32 *block_bytes)
+{
+	u8 flbas = n->identify[NVME_IDN_FLBAS];
+	u32 lbaf = get_u32(n->identify + NVME_IDN_LBAF(NVME_IDN_FLBAS_INDEX(flbas)));
+	u32 log2 = NVME_LBAF_LBADS(lbaf);
+
+	if (NVME_LBAF_MS(lbaf) != 0 || n->identify[NVME_IDN_DPS] & NVME_IDN_DPS_TYPE)
+		return E_NVME_FORMAT;
+	if (log2 != NVME_BLOCK_LOG2_512 && log2 != NVME_BLOCK_LOG2_4096)
+		return E_NVME_FORMAT;
+	*block_bytes = 1u << log2;
+	return OK;
+}
+
+enum status nvme_select(struct nvme *n, u32 nsid)
+{
+	enum status st;
+	u64 blocks;
+
+	if (n->blk.inflight > 0)
+		return E_BUSY;
+	n->nsid = nsid;
+	n->blk.blocks = 0; /* nothing fits until the namespace is known */
+	st = identify(n, NVME_CNS_NAMESPACE, nsid);
+	if (st != OK)
+		return st;
+	blocks = get_u64(n->identify + NVME_IDN_NSZE);
+	if (blocks == 0)
+		return E_NO_PARTITION;
+	st = format_read(n, &n->blk.block_bytes);
+	if (st != OK)
+		return st;
+	if (blocks > NVME_NSZE_MAX)
+		return E_NVME_FORMAT;
+	n->blk.blocks = blocks;
+	nvme_name(&n->pci, nsid, n->name, sizeof(n->name));
+	return OK;
+}

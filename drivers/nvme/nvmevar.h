@@ -1,0 +1,149 @@
+/*
+ * State of the NVMe driver and its entry points. One admin queue used for one
+ * command at a time, one I/O queue pair for the one namespace that is selected.
+ *
+ * Memory, all from the arena, six pages besides struct nvme:
+ *
+ *	admin SQ | admin CQ | I/O SQ | I/O CQ | identify data | PRP lists, one per slot
+ */
+#ifndef AFTERIMAGE_NVMEVAR_H
+#define AFTERIMAGE_NVMEVAR_H
+
+#include "arena.h"
+#include "blk.h"
+#include "dumplog.h"
+#include "nvmereg.h"
+#include "pci.h"
+
+struct mmio;
+
+#define NVME_ADMIN_ENTRIES  4
+#define NVME_IO_ENTRIES	    32
+#define NVME_ADMIN_QID	    0
+#define NVME_IO_QID	    1
+#define NVME_MAX_NAMESPACES 16
+#define NVME_NAME_BYTES	    32
+
+/* A transfer that starts inside a page touches one page more than it is long. */
+#define NVME_MAX_BYTES	(DL_MAX_CHUNK_BYTES & ~(NVME_PAGE_BYTES - 1))
+#define NVME_LIST_PRPS	(NVME_MAX_BYTES / NVME_PAGE_BYTES)
+#define NVME_LIST_BYTES (NVME_LIST_PRPS * sizeof(u64))
+
+/* In flight at most: what a queue holds less one, and as many lists as one page holds. */
+#define NVME_SLOTS 30
+_Static_assert(NVME_SLOTS *NVME_LIST_BYTES <= NVME_PAGE_BYTES, "PRP lists need one page");
+_Static_assert(NVME_SLOTS < NVME_IO_ENTRIES, "a full queue must hold all slots");
+
+/* Command ids: slot in the low bits, a use count above, so that a late duplicate is noticed. */
+#define NVME_CID_SLOT_BITS 5
+#define NVME_CID_SLOT_MASK ((1u << NVME_CID_SLOT_BITS) - 1)
+_Static_assert(NVME_SLOTS <= NVME_CID_SLOT_MASK, "slot numbers must not make cid 0xffff");
+
+#define NVME_ADMIN_TIMEOUT_US	 5000000ull
+#define NVME_IO_TIMEOUT_US	 10000000ull
+#define NVME_FLUSH_TIMEOUT_US	 30000000ull
+#define NVME_SHUTDOWN_TIMEOUT_US 10000000ull
+#define NVME_IDLE_CHECK_US	 1000ull /* how often CSTS is read while nothing completes */
+
+struct nvme_queue {
+	struct nvme_sqe *sq;
+	struct nvme_cqe *cq;
+	u32 qid;
+	u32 entries;
+	u32 tail; /* next SQ entry to fill */
+	u32 head; /* next CQ entry to look at */
+	u32 phase;
+};
+
+/* One command in flight. */
+struct nvme_slot {
+	struct blk_req *req; /* NULL: free */
+	u16 cid;
+	u16 uses;
+	bool retried;
+	u64 deadline_us;
+	u64 *list; /* NVME_LIST_PRPS entries */
+	u64 list_pa;
+};
+
+struct nvme {
+	struct blk blk; /* first: the ops get this pointer */
+	struct pci_dev pci;
+	const struct mmio *regs;
+	struct arena *arena;
+	u32 stride; /* of doorbells, bytes */
+	u32 entries_max;
+	u64 ready_timeout_us;
+	bool vwc; /* has a volatile write cache */
+	u32 nsid; /* selected */
+	u16 admin_cid;
+	u32 nsid_count;
+	u32 nsids[NVME_MAX_NAMESPACES];
+	u64 idle_check_us; /* when to read CSTS next */
+	struct nvme_queue admin;
+	struct nvme_queue io;
+	struct nvme_slot slot[NVME_SLOTS];
+	u8 *identify; /* one page */
+	char model[NVME_IDC_MODEL_BYTES + 1];
+	char serial[NVME_IDC_SERIAL_BYTES + 1];
+	char name[NVME_NAME_BYTES];
+};
+
+/*
+ * Brings the controller @dev up: reset while it can not do DMA, queues, identify, the list of
+ * namespaces in nsids[]. On failure its DMA is off again, and @arena is as before if the
+ * controller provably lets go of the memory. E_NO_MEMORY, E_NVME_READY, E_NVME_FATAL,
+ * E_NVME_CMD, E_NVME_FORMAT (lacks 4 KiB pages or the NVM commands), E_DEVICE_GONE, E_TIMEOUT.
+ */
+enum status nvme_open(const struct pci_dev *dev, struct arena *arena, struct nvme **out) MUST_CHECK;
+
+/*
+ * Makes nvme->blk the namespace @nsid; nothing may be in flight. E_NO_PARTITION if the
+ * namespace is empty, E_NVME_FORMAT for blocks not of 512 or 4096 bytes or with metadata.
+ * After these the controller lives on; see blk.dead for the others.
+ */
+enum status nvme_select(struct nvme *n, u32 nsid) MUST_CHECK;
+
+/* What messages call namespace @nsid of @dev, or the controller itself if that is 0. */
+void nvme_name(const struct pci_dev *dev, u32 nsid, char *buf, u32 size);
+
+/*
+ * Between the driver's files.
+ */
+
+u32 nvme_reg(const struct nvme *n, u32 offset);
+void nvme_reg_set(const struct nvme *n, u32 offset, u32 value);
+
+/* Declares the device dead for @why, once; returns why it is dead. */
+enum status nvme_die(struct nvme *n, enum status why);
+
+/*
+ * Waits until CSTS & @mask == @want. E_DEVICE_GONE; E_NVME_FATAL if @want is not 0; @late
+ * after @timeout_us.
+ */
+enum status nvme_wait_csts(
+	const struct nvme *n, u32 mask, u32 want, u64 timeout_us, enum status late) MUST_CHECK;
+
+/*
+ * Clears CC.EN and waits until the controller has let go of its queues; at most twice the
+ * time it claims for that. E_DEVICE_GONE, E_NVME_READY.
+ */
+enum status nvme_disable(const struct nvme *n) MUST_CHECK;
+
+/* Of a controller in use: E_DEVICE_GONE or E_NVME_FATAL by CSTS. */
+enum status nvme_health(const struct nvme *n) MUST_CHECK;
+
+/* Puts @sqe into the queue and rings the doorbell. There must be room. */
+void nvme_queue_push(const struct nvme *n, struct nvme_queue *q, const struct nvme_sqe *sqe);
+
+/* Takes the next completion if there is one; nvme_queue_release tells the device. */
+bool nvme_queue_pop(struct nvme_queue *q, struct nvme_cqe *out);
+void nvme_queue_release(const struct nvme *n, const struct nvme_queue *q);
+
+/* Runs one admin command; the device is dead after anything but OK and E_NVME_CMD. */
+enum status nvme_admin(struct nvme *n, struct nvme_sqe *sqe) MUST_CHECK;
+
+/* The operations on nvme->blk. */
+extern const struct blk_ops nvme_blk_ops;
+
+#endif

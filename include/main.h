@@ -1,0 +1,22 @@
+/*
+ * The core's two entries. Everything before dump_main is a front door's.
+ */
+#ifndef AFTERIMAGE_MAIN_H
+#define AFTERIMAGE_MAIN_H
+
+#include "handoff.h"
+#include "status.h"
+
+/*
+ * Captures: prints exactly one result line and the action line, then calls
+ * machine_reset. Returns only in the hosted build.
+ */
+void dump_main(const struct handoff *handoff);
+
+/*
+ * For faults that nothing can go on after (exceptions, overrun stack): says @status and
+ * @detail with the result line and restarts the machine. Never called by pure code but main.
+ */
+void dump_panic(enum status status, const char *detail);
+
+#endif

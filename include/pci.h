@@ -1,0 +1,57 @@
+/*
+ * PCI functions: finding them, stopping and allowing their DMA, and where their
+ * registers are. Configuration space through the ports of ports.h.
+ */
+#ifndef AFTERIMAGE_PCI_H
+#define AFTERIMAGE_PCI_H
+
+#include "status.h"
+#include "types.h"
+
+#define PCI_FUNCTIONS  0x10000u /* bdf is below this */
+#define PCI_CLASS_NVME 0x010802u
+
+struct pci_dev {
+	u32 bdf; /* bus << 8 | device << 3 | function */
+	u16 vendor;
+	u16 device;
+	u32 class; /* class << 16 | subclass << 8 | programming interface */
+};
+
+static inline u32 pci_bus(u32 bdf)
+{
+	return bdf >> 8;
+}
+
+static inline u32 pci_slot(u32 bdf)
+{
+	return bdf >> 3 & 31;
+}
+
+static inline u32 pci_function(u32 bdf)
+{
+	return bdf & 7;
+}
+
+/*
+ * The next function at or after *@cursor, which starts at 0; false when there is none
+ * left. Every bus is looked at, reached by a bridge's numbers or not.
+ */
+bool pci_next(u32 *cursor, struct pci_dev *out);
+
+/* Takes the right to do DMA from every function but bridges. */
+void pci_quiesce(void);
+
+/* Address of memory BAR @index (0-5); false for I/O, unassigned or out of the address space. */
+bool pci_bar(const struct pci_dev *dev, u32 index, u64 *pa);
+
+/* Lets the function answer at its memory BARs, its interrupt pin silent; DMA stays as it is. */
+void pci_enable_memory(const struct pci_dev *dev);
+
+/* Lets the function do DMA. */
+void pci_enable_dma(const struct pci_dev *dev);
+
+/* Takes that back; E_DEVICE_GONE if the function does not show that it did. */
+enum status pci_disable_dma(const struct pci_dev *dev) MUST_CHECK;
+
+#endif

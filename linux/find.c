@@ -1,0 +1,143 @@
+/*
+ * Searching all RAM for kernels and choosing one. One look at each page; what looks like
+ * vmcoreinfo is verified by verify.c. Never follows anything found in memory by itself.
+ */
+#include <string.h>
+#include "verify.h"
+
+#define MAX_VERIFICATIONS 4096 /* a candidate costs microseconds */
+#define MAX_GUESSES	  65536
+#define MAX_KERNELS	  32
+
+/* The kernels verified so far; two copies of one kernel's vmcoreinfo are one kernel. */
+struct seen {
+	u64 root_pa;
+	s64 phys_base;
+};
+
+struct search {
+	struct physmem *pm;
+	struct oldkernel *best;
+	struct oldkernel *scratch;
+	u32 candidates;
+	u32 kernels;
+	u32 guesses;
+	struct seen seen[MAX_KERNELS];
+};
+
+/* Same place means same image, so same release: nothing else can have verified there. */
+static void count_kernel(struct search *s, const struct oldkernel *k)
+{
+	for (u32 i = 0; i < s->kernels; i++) {
+		if (s->seen[i].root_pa == k->pt.root_pa && s->seen[i].phys_base == k->phys_base)
+			return;
+	}
+	if (s->kernels < MAX_KERNELS)
+		s->seen[s->kernels++] = (struct seen) {k->pt.root_pa, k->phys_base};
+}
+
+static bool has_crashtime(const struct oldkernel *k)
+{
+	u32 bytes;
+
+	return vmcoreinfo_text(&k->vi, "CRASHTIME", &bytes) != NULL;
+}
+
+/* A candidate that got as far as its page tables says more than one that did not. */
+static bool is_better(const struct oldkernel *k, const struct oldkernel *best)
+{
+	if (best->vmcoreinfo_pa == 0 && best->vi.bytes == 0)
+		return true;
+	if (k->verified != best->verified)
+		return k->verified;
+	if (k->verified)
+		return has_crashtime(k) && !has_crashtime(best);
+	return k->why != E_VMCOREINFO && best->why == E_VMCOREINFO;
+}
+
+static void examine(struct search *s, u64 pa)
+{
+	struct oldkernel *k = s->scratch;
+
+	memset(k, 0, sizeof(*k));
+	if (!vmcoreinfo_load(s->pm, pa, &k->vi))
+		return;
+	if (s->candidates++ >= MAX_VERIFICATIONS)
+		return;
+	k->vmcoreinfo_pa = pa;
+	k->why = oldkernel_verify(s->pm, k, &s->guesses);
+	k->verified = k->why == OK;
+	if (k->verified)
+		count_kernel(s, k);
+	if (is_better(k, s->best))
+		memcpy(s->best, k, sizeof(*k));
+}
+
+static bool looks_right(const u8 *page)
+{
+	struct note_head head;
+	u64 first;
+
+	memcpy(&first, page, sizeof(first));
+	if ((u32)first != NOTE_NAME_BYTES)
+		return memcmp(&first, "OSRELEAS", sizeof(first)) == 0;
+	memcpy(&head, page, sizeof(head));
+	return vmcoreinfo_is_note(&head);
+}
+
+/* Bytes before the first page of @view that looks right; @bytes if none does. */
+static u64 first_candidate(const u8 *view, u64 bytes)
+{
+	u64 at = 0;
+
+	while (at < bytes && !looks_right(view + at))
+		at += PAGE_BYTES;
+	return at;
+}
+
+/* Looking at a candidate may close the window, so the view is taken again after it. */
+static void scan_range(struct search *s, u64 pa, u64 end, u64 skip_pa)
+{
+	while (pa < end) {
+		u64 left = PHYS_WINDOW_BYTES - (pa & (PHYS_WINDOW_BYTES - 1));
+		u64 bytes = min_u64(end - pa, left);
+		const u8 *view = physmem_view(s->pm, pa, bytes);
+		u64 at = view ? first_candidate(view, bytes) : bytes;
+
+		pa += at;
+		if (at == bytes)
+			continue;
+		if (pa != skip_pa)
+			examine(s, pa);
+		pa += PAGE_BYTES;
+	}
+}
+
+static void scan(struct search *s, u64 skip_pa)
+{
+	const struct memmap *map = s->pm->map;
+
+	for (u32 i = 0; i < map->count; i++) {
+		const struct mem_range *r = &map->range[i];
+
+		if (r->type == MEM_RAM && r->touched != TOUCHED_OURS)
+			scan_range(s, r->pa, r->pa + r->bytes, skip_pa);
+	}
+}
+
+enum status oldkernel_find(
+	struct physmem *pm, u64 hint_pa, struct oldkernel *k, struct oldkernel *scratch)
+{
+	struct search s = {.pm = pm, .best = k, .scratch = scratch, .guesses = MAX_GUESSES};
+
+	memset(k, 0, sizeof(*k));
+	if (hint_pa)
+		examine(&s, hint_pa);
+	if (!k->verified)
+		scan(&s, hint_pa);
+	k->candidates = s.candidates;
+	k->verified_count = s.kernels;
+	if (s.candidates == 0)
+		return k->why = E_NO_KERNEL;
+	return k->why;
+}

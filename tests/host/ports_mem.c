@@ -1,0 +1,172 @@
+/*
+ * Hosted ports for memory, time, console and reset. A window that breaks the port's
+ * contract aborts the test: on the machine it would read device memory.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "physmem.h"
+#include "ports.h"
+#include "ports_mem.h"
+
+#define CONSOLE_BYTES (64 * KIB)
+
+struct piece {
+	u64 pa;
+	u64 bytes;
+	u8 *base;
+};
+
+static struct {
+	struct piece piece[HOST_RAM_PIECES];
+	u32 pieces;
+	bool private_windows;
+	u8 *copy[PHYS_WINDOW_SLOTS];
+	u64 windows;
+	u64 now_us;
+	bool echo;
+	u32 console_used;
+	int reset_action;
+	char console[CONSOLE_BYTES + 1];
+} host = {.reset_action = -1};
+
+static void drop_copies(void)
+{
+	for (u32 i = 0; i < PHYS_WINDOW_SLOTS; i++) {
+		free(host.copy[i]);
+		host.copy[i] = NULL;
+	}
+}
+
+void host_reset_all(void)
+{
+	drop_copies();
+	host.pieces = 0;
+	host.private_windows = false;
+	host.windows = 0;
+	host.now_us = 0;
+	host.echo = false;
+	host.reset_action = -1;
+	host_console_clear();
+}
+
+static void fail(const char *what, u64 pa, u64 bytes)
+{
+	fprintf(stderr, "hosted port: %s: 0x%llx + 0x%llx\n", what, (unsigned long long)pa,
+		(unsigned long long)bytes);
+	abort();
+}
+
+void host_ram_set(u8 *base, u64 bytes)
+{
+	drop_copies();
+	host.pieces = 0;
+	host_ram_add(0, base, bytes);
+}
+
+void host_ram_add(u64 pa, u8 *base, u64 bytes)
+{
+	if (host.pieces == HOST_RAM_PIECES || (pa | bytes) & (PAGE_BYTES - 1))
+		fail("bad piece of memory", pa, bytes);
+	host.piece[host.pieces++] = (struct piece) {pa, bytes, base};
+}
+
+u8 *host_ram_at(u64 pa, u64 bytes)
+{
+	for (u32 i = 0; i < host.pieces; i++) {
+		const struct piece *p = &host.piece[i];
+
+		if (pa >= p->pa && range_fits(pa - p->pa, bytes, p->bytes))
+			return p->base + (pa - p->pa);
+	}
+	return NULL;
+}
+
+void host_windows_private(bool on)
+{
+	drop_copies();
+	host.private_windows = on;
+}
+
+u64 host_windows_opened(void)
+{
+	return host.windows;
+}
+
+static const void *private_window(u32 slot, const u8 *from, u64 bytes)
+{
+	free(host.copy[slot]);
+	host.copy[slot] = malloc(bytes);
+	if (!host.copy[slot])
+		fail("out of memory", 0, bytes);
+	memcpy(host.copy[slot], from, bytes);
+	return host.copy[slot];
+}
+
+const void *phys_window(u32 slot, u64 pa, u32 pages)
+{
+	u64 bytes = (u64)pages << PAGE_SHIFT;
+	const u8 *at = host_ram_at(pa, bytes);
+
+	if (slot >= PHYS_WINDOW_SLOTS || pages == 0 || pa & (PAGE_BYTES - 1))
+		fail("malformed window", pa, bytes);
+	if (!range_fits(pa & (PHYS_WINDOW_BYTES - 1), bytes, PHYS_WINDOW_BYTES))
+		fail("window crosses 2 MiB", pa, bytes);
+	if (!at)
+		fail("window outside memory", pa, bytes);
+	host.windows++;
+	return host.private_windows ? private_window(slot, at, bytes) : at;
+}
+
+void *arena_map(u64 pa, u64 bytes)
+{
+	return host_ram_at(pa, bytes);
+}
+
+u64 clock_us(void)
+{
+	return ++host.now_us;
+}
+
+void host_clock_advance_us(u64 us)
+{
+	host.now_us += us;
+}
+
+void con_write(const char *text, u32 bytes)
+{
+	u32 room = CONSOLE_BYTES - host.console_used;
+	u32 n = bytes < room ? bytes : room;
+
+	memcpy(host.console + host.console_used, text, n);
+	host.console_used += n;
+	host.console[host.console_used] = '\0';
+	if (host.echo)
+		fwrite(text, 1, bytes, stderr);
+}
+
+const char *host_console(void)
+{
+	return host.console;
+}
+
+void host_console_clear(void)
+{
+	host.console_used = 0;
+	host.console[0] = '\0';
+}
+
+void host_console_echo(bool on)
+{
+	host.echo = on;
+}
+
+void machine_reset(enum machine_action action)
+{
+	host.reset_action = (int)action;
+}
+
+int host_reset_action(void)
+{
+	return host.reset_action;
+}

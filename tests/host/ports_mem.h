@@ -1,0 +1,46 @@
+/*
+ * Controls of the hosted ports for memory, time, console and reset. Everything starts
+ * empty; host_reset_all makes it so again.
+ */
+#ifndef AFTERIMAGE_PORTS_MEM_H
+#define AFTERIMAGE_PORTS_MEM_H
+
+#include "types.h"
+
+#define HOST_RAM_PIECES 8
+
+/* Forgets all RAM, settings, console text and the recorded reset; the clock starts at 0. */
+void host_reset_all(void);
+
+/* Forgets what was registered; then @base holds physical memory [0, bytes). */
+void host_ram_set(u8 *base, u64 bytes);
+
+/* One more piece, [pa, pa+bytes), both multiples of 4096; @base stays the caller's. */
+void host_ram_add(u64 pa, u8 *base, u64 bytes);
+
+/* Where @pa..@pa+@bytes lies in the registered pieces, or NULL: for tests that model DMA. */
+u8 *host_ram_at(u64 pa, u64 bytes);
+
+/*
+ * Gives every window its own copy, freed when its slot is used again, so that the
+ * sanitizer sees any use of an outlived view. Slow: 2 MiB copied per window.
+ */
+void host_windows_private(bool on);
+
+/* Windows opened so far. */
+u64 host_windows_opened(void);
+
+/* The clock moves 1 us at each clock_us() and by this. */
+void host_clock_advance_us(u64 us);
+
+/* What con_write got since the last clear, NUL-terminated; the first 64 KiB of it. */
+const char *host_console(void);
+void host_console_clear(void);
+
+/* Also copies the console to stderr. */
+void host_console_echo(bool on);
+
+/* The action of the last machine_reset, -1 if none. */
+int host_reset_action(void);
+
+#endif

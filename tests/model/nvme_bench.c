@@ -1,0 +1,80 @@
+/*
+ * What the NVMe driver's tests share.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "nvme_bench.h"
+
+/* Part of no test program by itself, so without cmocka. */
+static void must(bool ok, const char *what)
+{
+	if (ok)
+		return;
+	fprintf(stderr, "modelled controller: %s\n", what);
+	abort();
+}
+
+void bench_make(struct bench *b, u32 block_log2)
+{
+	memset(b, 0, sizeof(*b));
+	machine_init(&b->mc);
+	nvme_model_init(&b->m, BDF);
+	b->disk = calloc(1, DISK_BYTES);
+	must(b->disk, "out of memory");
+	nvme_model_add(&b->m, 1, b->disk, DISK_BYTES >> block_log2, block_log2);
+	b->m.dma_first = MACHINE_ARENA_PA;
+	b->m.dma_end = MACHINE_ARENA_PA + MACHINE_ARENA_BYTES;
+	b->buf = arena_alloc(&b->mc.arena, BUF_BYTES, PAGE_BYTES);
+	must(b->buf, "arena too small");
+	b->buf_pa = arena_pa(&b->mc.arena, b->buf);
+}
+
+void bench_free(struct bench *b)
+{
+	must(b->m.stray_dma == 0, "DMA that is not allowed");
+	must(b->m.stray_writes == 0, "write outside the extent");
+	must(b->m.protocol_errors == 0, "host broke the specification");
+	free(b->disk);
+	machine_free(&b->mc);
+}
+
+enum status bench_open(struct bench *b)
+{
+	struct pci_dev dev = {.bdf = BDF, .class = PCI_CLASS_NVME};
+
+	return nvme_open(&dev, &b->mc.arena, &b->n);
+}
+
+enum status bench_open_all(struct bench *b)
+{
+	enum status st = bench_open(b);
+
+	return st == OK ? nvme_select(b->n, b->n->nsids[0]) : st;
+}
+
+enum status bench_run(struct blk *blk, struct blk_req *req)
+{
+	enum status st;
+
+	while ((st = blk->ops->submit(blk, req)) == E_BUSY) {
+		st = blk->ops->poll(blk);
+		if (st != OK)
+			return st;
+	}
+	return st == OK ? blk_wait(blk, req) : st;
+}
+
+struct blk_req bench_request(enum blk_op op, u64 lba, u32 blocks, u64 pa, u32 bytes)
+{
+	struct blk_req r = {.op = op, .lba = lba, .blocks = blocks, .nsegs = 1};
+
+	r.seg[0].pa = pa;
+	r.seg[0].bytes = bytes;
+	return r;
+}
+
+enum status bench_stop(struct bench *b)
+{
+	return b->n->blk.ops->stop(&b->n->blk);
+}

@@ -1,0 +1,243 @@
+/*
+ * The core as a whole and everything that can be in the way: what the operator reads, what
+ * is stored, and that nothing is written where nothing may be.
+ */
+#include "tests/unit/main_rig.h"
+
+static void test_no_kernel(void **state)
+{
+	(void)state;
+	memset(ram + fk.note_pa, 0, PAGE_BYTES);
+	memset(ram + fk.text_pa, 0, PAGE_BYTES);
+	run();
+	expect("afterimage: no dump: E10 no Linux kernel found in memory\n");
+	expect_nothing_written();
+}
+
+static void expect_degraded(const char *words)
+{
+	run();
+	expect(words);
+	expect(" complete: ");
+	assert_int_equal(header(0).degraded, DL_DEGRADED_LEVEL | DL_DEGRADED_NO_VMCOREINFO);
+	assert_string_equal(header(0).release, "");
+}
+
+static void test_vmcoreinfo_damaged(void **state)
+{
+	(void)state;
+	fake_kernel_edit(fk.note_pa, "(init_uts_ns)", "(INIT_uts_ns)");
+	fake_kernel_edit(fk.text_pa, "(init_uts_ns)", "(INIT_uts_ns)");
+	expect_degraded("afterimage: E11 ");
+}
+
+static void test_page_tables_outside_memory(void **state)
+{
+	(void)state;
+	*fake_kernel_entry(&fk, fk.image_va, 4) |= 1ull << 45;
+	expect_degraded("afterimage: E13 ");
+}
+
+static void test_page_tables_empty(void **state)
+{
+	(void)state;
+	*fake_kernel_entry(&fk, fk.image_va, 4) = 0;
+	expect_degraded("afterimage: E12 ");
+}
+
+static void test_no_disk(void **state)
+{
+	(void)state;
+	pci_model_reset();
+	run();
+	expect("afterimage: no dump: E20 ");
+}
+
+static void test_disk_not_ready(void **state)
+{
+	(void)state;
+	m.ready_stuck_0 = true;
+	m.us_per_read = 5000;
+	run();
+	expect("afterimage: no dump: E21 ");
+	expect_nothing_written();
+}
+
+static void test_no_partition(void **state)
+{
+	(void)state;
+	memset(disk.bytes + 2 * 512 + 2 * 128, 0x11, 16);
+	machine_gpt_seal(&disk, 1);
+	run();
+	expect("afterimage: no dump: E30 ");
+	expect_nothing_written();
+}
+
+static void test_no_table(void **state)
+{
+	(void)state;
+	memset(disk.bytes + 512, 0, 512);
+	memset(disk.bytes + (disk.blocks - 1) * 512, 0, 512);
+	run();
+	expect("afterimage: no dump: E31 ");
+	expect_nothing_written();
+}
+
+static void test_superblocks(void **state)
+{
+	(void)state;
+	disk.bytes[disk.first * 512 + 20] ^= 1;
+	run();
+	expect(" complete: ");
+	assert_int_equal(header(0).degraded, DL_DEGRADED_LEVEL | DL_DEGRADED_SUPERBLOCK);
+	disk.bytes[disk.last * 512 + 20] ^= 1;
+	m.blocks_written = 0;
+	run();
+	expect("afterimage: no dump: E32 ");
+	expect_nothing_written();
+}
+
+static void test_disk_full(void **state)
+{
+	(void)state;
+	free(disk.bytes);
+	pci_model_reset();
+	make_disk(FIRST + 9 + 16 * 2048);
+	super_edit(ACTION_REBOOT, DL_COMP_NONE);
+	run();
+	expect("afterimage: dump 1 incomplete: E34 ");
+	assert_int_equal(header(0).state, DL_STATE_INCOMPLETE);
+	assert_int_equal(header(0).reason, E_FULL);
+	m.blocks_written = 0;
+	run();
+	expect("afterimage: no dump: E34 ");
+	expect_nothing_written();
+}
+
+static void test_write_error(void **state)
+{
+	(void)state;
+	m.fault = NVME_FAULT_STATUS_DNR;
+	m.fault_at = 120;
+	m.fault_count = 1;
+	run();
+	expect("afterimage: dump 1 incomplete: E27 ");
+	assert_int_equal(header(0).reason, E_WRITE);
+}
+
+static void test_disk_dies(void **state)
+{
+	(void)state;
+	m.fault = NVME_FAULT_GONE;
+	m.fault_at = 120;
+	m.fault_count = 1;
+	run();
+	expect("afterimage: dump 1 incomplete: E23 ");
+	assert_int_equal(header(0).state, DL_STATE_INCOMPLETE);
+	assert_int_equal(header(0).reason, OK);
+}
+
+/* At every size there is a dump, or none was begun. */
+static void test_little_memory(void **state)
+{
+	u32 plain = 0, packed = 0, none = 0;
+
+	for (u32 kib = ARENA_BYTES / KIB; kib > 100; kib -= 8) {
+		teardown(state);
+		setup(state);
+		super_edit(ACTION_REBOOT, DL_COMP_ZLIB);
+		handoff.arena_bytes = kib * KIB;
+		run();
+		if (count_of("no dump: E40")) {
+			none++;
+			expect_nothing_written();
+			continue;
+		}
+		assert_int_equal(none, 0);
+		expect("afterimage: dump 1 complete: ");
+		plain += count_of("no memory for compressor zlib; writing uncompressed\n");
+		packed += header(0).compressor == DL_COMP_ZLIB;
+	}
+	assert_true(packed > 2 && plain > 10 && none > 5);
+}
+
+static void test_compressor_missing(void **state)
+{
+	(void)state;
+	super_edit(ACTION_REBOOT, DL_COMP_ZSTD);
+	run();
+	expect("afterimage: no compressor zstd; writing uncompressed\n");
+	expect(" complete: ");
+	assert_int_equal(header(0).compressor, DL_COMP_NONE);
+}
+
+static void test_memory(void **state)
+{
+	(void)state;
+	handoff.arena_bytes = 64 * KIB;
+	run();
+	expect("afterimage: no dump: E40 ");
+	handoff.arena_pa = RAM_BYTES;
+	run();
+	expect("afterimage: no dump: E40 ");
+	memset(&handoff.map, 0, sizeof(handoff.map));
+	run();
+	expect("afterimage: no dump: E41 ");
+	expect_nothing_written();
+}
+
+static void test_map_too_long(void **state)
+{
+	(void)state;
+	handoff.degraded = DL_DEGRADED_MEMMAP;
+	run();
+	expect("afterimage: the firmware's memory map is too long");
+	assert_int_equal(header(0).degraded, DL_DEGRADED_LEVEL | DL_DEGRADED_MEMMAP);
+}
+
+/* Must be the first test: an exception in a front door, before dump_main. */
+static void test_panic_early(void **state)
+{
+	(void)state;
+	dump_panic(E_TRAP, "exception 14");
+	expect("afterimage: no dump: E50 an unexpected processor exception: exception 14\n");
+	expect("afterimage: rebooting\n");
+}
+
+static void test_panic(void **state)
+{
+	(void)state;
+	pci_model_reset();
+	dump_main(&handoff);
+	host_console_clear();
+	dump_panic(E_TRAP, "exception 14");
+	assert_int_equal(count_of("afterimage: no dump: E"), 0);
+	expect("afterimage: rebooting\n");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		/* before the core has run for the first time */
+		cmocka_unit_test_setup_teardown(test_panic_early, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_kernel, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_vmcoreinfo_damaged, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_page_tables_outside_memory, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_page_tables_empty, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_disk, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_disk_not_ready, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_partition, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_table, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_superblocks, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_disk_full, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_write_error, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_disk_dies, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_little_memory, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_compressor_missing, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_memory, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_map_too_long, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_panic, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,211 @@
+/*
+ * getdump extract: from a dump in the log to a file for the debuggers.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include "extract.h"
+#include "getdump.h"
+#include "source.h"
+#include "tools/common/progress.h"
+#include "tools/common/tool.h"
+
+struct format {
+	const char *name;
+	bool packs;
+	bool stream;
+	enum status (*write)(struct extract *x);
+};
+
+static const struct format formats[] = {
+	{"kdump", true, false, kdump_write},
+	{"elf", false, false, elf_write},
+	{"raw", false, false, raw_write},
+	{"flat", true, true, kdump_write},
+};
+
+static const char *const methods[] = {
+	[PACK_NONE] = "none",
+	[PACK_ZLIB] = "zlib",
+	[PACK_LZO] = "lzo",
+	[PACK_ZSTD] = "zstd",
+};
+
+static const struct format *find_format(const char *name)
+{
+	for (u32 i = 0; i < ARRAY_SIZE(formats); i++) {
+		if (strcmp(name ? name : "kdump", formats[i].name) == 0)
+			return &formats[i];
+	}
+	return NULL;
+}
+
+static bool find_method(const char *name, enum pack_method *method)
+{
+	for (u32 i = 0; i < ARRAY_SIZE(methods); i++) {
+		if (strcmp(name ? name : "zlib", methods[i]) == 0) {
+			*method = (enum pack_method)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool to_stdout(const struct options *o)
+{
+	return o->output && strcmp(o->output, "-") == 0;
+}
+
+static int check_options(
+	const struct options *o, const struct format **format, enum pack_method *method)
+{
+	*format = find_format(o->format);
+	if (!*format)
+		return tool_error_usage("'%s' is not a format", o->format);
+	if (!find_method(o->method, method))
+		return tool_error_usage("'%s' is not a compressor for this", o->method);
+	if (o->method && !(*format)->packs)
+		return tool_error_usage("%s files are not compressed", (*format)->name);
+	if (to_stdout(o) && !(*format)->stream)
+		return tool_error_usage(
+			"%s can not be written to a pipe, flat can", (*format)->name);
+	if (o->output && *o->output == '\0')
+		return tool_error_usage("the output's name is empty");
+	return TOOL_DONE;
+}
+
+enum status extract_page(struct extract *x, u64 pfn, u8 *buf)
+{
+	enum status st = reader_pages_get(&x->pages, pfn, buf);
+
+	progress_at(++x->done_pages * PAGE_BYTES);
+	if (st == OK)
+		return OK;
+	if (x->lost_pages == 0)
+		x->lost_why = st;
+	x->lost_pages++;
+	return E_ABSENT;
+}
+
+static u64 pages_here(const struct reader_map *m)
+{
+	struct reader_totals t;
+
+	reader_map_count(m, &t);
+	return t.here;
+}
+
+static enum status load(struct extract *x, struct source *s, const struct reader_dump *dump)
+{
+	enum status st = reader_map_load(&x->map, &s->reader, dump);
+
+	if (st != OK)
+		return st;
+	x->h = &dump->h;
+	st = facts_load(&x->facts, &x->map);
+	if (st != OK) {
+		reader_map_free(&x->map);
+		return st;
+	}
+	st = reader_pages_open(&x->pages, &x->map);
+	if (st != OK) {
+		facts_free(&x->facts);
+		reader_map_free(&x->map);
+	}
+	return st;
+}
+
+static void unload(struct extract *x)
+{
+	reader_pages_close(&x->pages);
+	facts_free(&x->facts);
+	reader_map_free(&x->map);
+}
+
+/* After a good write: was it all that the dump should hold? */
+static int report_incomplete(const struct extract *x, const char *source)
+{
+	enum status why = x->map.verdict != OK ? x->map.verdict : x->lost_why;
+	struct reader_totals t;
+
+	if (x->map.verdict == OK && x->lost_pages == 0)
+		return TOOL_DONE;
+	reader_map_count(&x->map, &t);
+	tool_error(source, status_advice(why),
+		"dump %u is incomplete: %s (E%d); %llu pages extracted, %llu missing", x->h->number,
+		status_text(why), (int)why, (unsigned long long)(t.here + t.zero - x->lost_pages),
+		(unsigned long long)(t.missing + x->lost_pages));
+	return TOOL_INCOMPLETE;
+}
+
+static bool same_file(const char *a, const char *b)
+{
+	struct stat sa;
+	struct stat sb;
+
+	return stat(a, &sa) == 0 && stat(b, &sb) == 0 && sa.st_dev == sb.st_dev &&
+	       sa.st_ino == sb.st_ino;
+}
+
+static int open_output(struct extract *x, const struct options *o, const struct format *format)
+{
+	static char name[64];
+	const char *path = o->output;
+
+	if (to_stdout(o))
+		return sink_open_stdout(&x->sink);
+	if (!path) {
+		snprintf(name, sizeof(name), "dump.%u.%s", x->h->number, format->name);
+		path = name;
+	}
+	if (same_file(path, o->source))
+		return tool_error(path, "choose another name", "is the source itself");
+	return sink_open_file(&x->sink, path, o->force);
+}
+
+static int write_output(struct extract *x, const struct options *o, const struct format *format)
+{
+	enum status st = OK;
+	int code = open_output(x, o, format);
+
+	if (code != TOOL_DONE)
+		return code;
+	progress_start("extract", pages_here(&x->map) * PAGE_BYTES);
+	if (format->stream)
+		st = sink_flatten(&x->sink);
+	if (st == OK)
+		st = format->write(x);
+	progress_end();
+	if (st != OK) {
+		sink_abort(&x->sink);
+		return st == E_WRITE ? TOOL_FAILED
+				     : tool_error(o->source, NULL, "not enough memory");
+	}
+	code = sink_commit(&x->sink);
+	return code == TOOL_DONE ? report_incomplete(x, o->source) : code;
+}
+
+int cmd_extract(const struct options *o)
+{
+	static struct extract x;
+	const struct reader_dump *dump;
+	const struct format *format;
+	struct source s;
+	int code;
+
+	code = check_options(o, &format, &x.method);
+	if (code != TOOL_DONE)
+		return code;
+	code = source_open_dump(&s, o->source, o->number, &dump);
+	if (code != TOOL_DONE)
+		return code;
+	if (load(&x, &s, dump) == OK) {
+		code = write_output(&x, o, format);
+		unload(&x);
+	} else {
+		code = tool_error(o->source, NULL, "not enough memory");
+	}
+	source_close(&s);
+	return code;
+}

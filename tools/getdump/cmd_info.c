@@ -1,0 +1,255 @@
+/*
+ * getdump info: everything known about a dump, for people or as JSON. Both are made
+ * from one JSON object, so that they can not differ.
+ */
+#include <json-c/json.h>
+#include <stdio.h>
+#include <string.h>
+#include "describe.h"
+#include "getdump.h"
+#include "handoff.h"
+#include "tools/common/guid.h"
+#include "tools/common/tool.h"
+
+#define TEXT_MAX 512
+
+static void add_text(struct json_object *to, const char *key, const char *text)
+{
+	json_object_object_add(to, key, json_object_new_string(text));
+}
+
+static void add_field(struct json_object *to, const char *key, const char *field, u32 size)
+{
+	char text[TEXT_MAX];
+
+	add_text(to, key, tool_printable(text, sizeof(text), field, size));
+}
+
+static void add_number(struct json_object *to, const char *key, u64 value)
+{
+	json_object_object_add(to, key, json_object_new_uint64(value));
+}
+
+static void add_hex(struct json_object *to, const char *key, u64 value)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "0x%llx", (unsigned long long)value);
+	add_text(to, key, text);
+}
+
+static void add_time(struct json_object *to, const char *key, u64 time_s)
+{
+	char text[DESCRIBE_TIME];
+
+	add_text(to, key, describe_time(time_s, text, sizeof(text)));
+}
+
+static void add_uuid(struct json_object *to, const char *key, const u8 uuid[16])
+{
+	char text[GUID_TEXT_BYTES];
+
+	add_text(to, key, guid_text(uuid, text));
+}
+
+static void add_status(struct json_object *to, const char *key, enum status st)
+{
+	char text[TEXT_MAX];
+
+	if (st == OK)
+		snprintf(text, sizeof(text), "good");
+	else
+		snprintf(text, sizeof(text), "E%d %s", (int)st, status_text(st));
+	add_text(to, key, text);
+}
+
+static struct json_object *disk_info(const struct reader *r)
+{
+	const struct dl_super *super = &r->super;
+	struct json_object *o = json_object_new_object();
+
+	add_uuid(o, "uuid", super->disk_uuid);
+	add_field(o, "label", super->label, sizeof(super->label));
+	add_time(o, "created", super->created_s);
+	add_number(o, "block_bytes", super->block_bytes);
+	add_number(o, "blocks", super->blocks);
+	add_number(o, "dump_slots", super->dir_slots);
+	add_number(o, "dumps", r->count);
+	add_number(o, "level", super->level);
+	add_text(o, "compress", dl_compressor_name(super->compressor));
+	add_text(o, "after", describe_after(super->after));
+	add_text(o, "overwrite", describe_overwrite(super->overwrite));
+	add_status(o, "first_superblock", r->super_front);
+	add_status(o, "last_superblock", r->super_back);
+	add_number(o, "damaged_slots", r->bad_slots);
+	return o;
+}
+
+static void add_degraded(struct json_object *to, u32 degraded)
+{
+	struct json_object *list = json_object_new_array();
+
+	for (u32 bit = 0; bit < 32; bit++) {
+		const char *text = describe_degraded(bit);
+
+		if (degraded >> bit & 1)
+			json_object_array_add(
+				list, json_object_new_string(text ? text : "something unknown"));
+	}
+	json_object_object_add(to, "degraded", list);
+}
+
+static void add_header(struct json_object *o, const struct dl_header *h)
+{
+	add_time(o, "time", h->time_s);
+	add_number(o, "duration_ms", h->duration_ms);
+	add_text(o, "via", door_name(h->door));
+	add_field(o, "kernel", h->release, sizeof(h->release));
+	add_field(o, "host", h->nodename, sizeof(h->nodename));
+	add_field(o, "machine", h->machine, sizeof(h->machine));
+	add_field(o, "panic", h->panic, sizeof(h->panic));
+	add_number(o, "level_asked", h->level_asked);
+	add_number(o, "level", h->level_applied);
+	add_text(o, "compress", dl_compressor_name(h->compressor));
+	add_degraded(o, h->degraded);
+	add_uuid(o, "uuid", h->dump_uuid);
+	add_number(o, "first_block", h->start);
+	add_number(o, "generation", h->generation);
+}
+
+static void add_pages(struct json_object *o, const struct reader_map *m)
+{
+	struct json_object *classes = json_object_new_object();
+	struct json_object *pages = json_object_new_object();
+	struct reader_totals t;
+
+	reader_map_count(m, &t);
+	add_number(pages, "ram", t.ram);
+	add_number(pages, "in_dump", t.here);
+	add_number(pages, "zero", t.zero);
+	add_number(pages, "excluded", t.excluded);
+	add_number(pages, "missing", t.missing);
+	for (u32 class = DL_NOT_RAM + 1; class < DL_CLASSES; class ++) {
+		if (t.class[class])
+			add_number(classes, dl_class_name(class), t.class[class]);
+	}
+	if (t.class[DL_CLASSES])
+		add_number(classes, "not recorded", t.class[DL_CLASSES]);
+	json_object_object_add(o, "pages", pages);
+	json_object_object_add(o, "classes", classes);
+}
+
+static void add_kernel(struct json_object *o, const struct reader_map *m)
+{
+	const struct reader_note *n = reader_map_note(m, DL_NOTE_KERNEL, 0);
+	struct dl_kernel k;
+	u32 cpus = 0;
+
+	if (n && n->bytes >= sizeof(k)) {
+		memcpy(&k, n->data, sizeof(k));
+		add_hex(o, "phys_base", k.phys_base);
+		add_hex(o, "page_offset", k.page_offset);
+		add_hex(o, "page_table", k.root_pa);
+		add_number(o, "page_table_levels", k.levels);
+		add_hex(o, "vmcoreinfo_at", k.vmcoreinfo_pa);
+		add_number(o, "kernels_seen", k.candidates);
+		add_number(o, "kernels_verified", k.verified);
+	}
+	n = reader_map_note(m, DL_NOTE_VMCOREINFO, 0);
+	add_number(o, "vmcoreinfo_bytes", n ? n->bytes : 0);
+	while (reader_map_note(m, DL_NOTE_PRSTATUS, cpus))
+		cpus++;
+	add_number(o, "cpus_with_registers", cpus);
+}
+
+static struct json_object *dump_info(const struct reader_map *m)
+{
+	struct json_object *o = json_object_new_object();
+	const struct dl_header *h = &m->dump->h;
+
+	add_number(o, "number", h->number);
+	add_text(o, "state", m->verdict == OK ? "complete" : "incomplete");
+	if (m->verdict != OK)
+		add_status(o, "reason", m->verdict);
+	json_object_object_add(o, "cleared", json_object_new_boolean(h->flags & DL_FLAG_CLEARED));
+	add_header(o, h);
+	add_number(o, "chunks", m->chunks);
+	add_number(o, "damaged_chunks", m->bad_chunks);
+	add_number(o, "bytes", m->log_blocks * m->r->super.block_bytes);
+	add_pages(o, m);
+	add_kernel(o, m);
+	return o;
+}
+
+/* One level of "key: value" lines; lists and tables indented below their key. */
+static void print_object(struct json_object *object, const char *indent)
+{
+	json_object_object_foreach(object, key, value)
+	{
+		printf("%s%s: %s\n", indent, key, json_object_get_string(value));
+	}
+}
+
+static void print_value(const char *key, struct json_object *value)
+{
+	if (json_object_is_type(value, json_type_object)) {
+		printf("%s:\n", key);
+		print_object(value, "  ");
+		return;
+	}
+	if (!json_object_is_type(value, json_type_array)) {
+		printf("%s: %s\n", key, json_object_get_string(value));
+		return;
+	}
+	for (size_t i = 0; i < json_object_array_length(value); i++)
+		printf("%s: %s\n", key,
+			json_object_get_string(json_object_array_get_idx(value, i)));
+}
+
+static void print_text(struct json_object *dump)
+{
+	json_object_object_foreach(dump, key, value)
+	{
+		print_value(key, value);
+	}
+}
+
+static void print_info(const struct options *o, const struct reader_map *m)
+{
+	struct json_object *all = json_object_new_object();
+	struct json_object *dump = dump_info(m);
+	struct json_object *disk = disk_info(m->r);
+
+	json_object_object_add(all, "disk", disk);
+	json_object_object_add(all, "dump", dump);
+	if (o->json) {
+		puts(json_object_to_json_string_ext(
+			all, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
+	} else {
+		print_text(dump);
+		puts("disk:");
+		print_object(disk, "  ");
+	}
+	json_object_put(all);
+}
+
+int cmd_info(const struct options *o)
+{
+	const struct reader_dump *dump;
+	struct reader_map m;
+	struct source s;
+	int code;
+
+	code = source_open_dump(&s, o->source, o->number, &dump);
+	if (code != TOOL_DONE)
+		return code;
+	if (reader_map_load(&m, &s.reader, dump) == OK) {
+		print_info(o, &m);
+		reader_map_free(&m);
+		describe_damage(&s);
+	} else {
+		code = tool_error(o->source, NULL, "not enough memory");
+	}
+	source_close(&s);
+	return code;
+}

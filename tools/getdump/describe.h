@@ -1,0 +1,24 @@
+/*
+ * Facts of a log in words, for list, info and verify.
+ */
+#ifndef AFTERIMAGE_DESCRIBE_H
+#define AFTERIMAGE_DESCRIBE_H
+
+#include "source.h"
+
+#define DESCRIBE_TIME 32
+
+/* UTC in ISO 8601, or "unknown" for 0. Returns @buf. */
+const char *describe_time(u64 time_s, char *buf, u32 size);
+
+/* Says on stderr which superblock or directory slots are damaged; true if any. */
+bool describe_damage(const struct source *s);
+
+/* What bit @bit of dl_header.degraded means, or NULL. */
+const char *describe_degraded(u32 bit);
+
+/* The words of the numbers in a superblock. */
+const char *describe_after(u32 after);
+const char *describe_overwrite(u32 overwrite);
+
+#endif

@@ -1,0 +1,27 @@
+/*
+ * The commands of getdump.
+ */
+#ifndef AFTERIMAGE_GETDUMP_H
+#define AFTERIMAGE_GETDUMP_H
+
+#include "types.h"
+
+struct options {
+	const char *source;
+	u32 number; /* 0: the newest */
+	bool all;
+	bool json;
+	bool force;
+	const char *format; /* NULL: not given, as below */
+	const char *method;
+	const char *output;
+};
+
+/* Each returns a TOOL_* code. */
+int cmd_list(const struct options *o);
+int cmd_info(const struct options *o);
+int cmd_verify(const struct options *o);
+int cmd_clear(const struct options *o);
+int cmd_extract(const struct options *o);
+
+#endif

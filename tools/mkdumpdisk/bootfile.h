@@ -1,0 +1,43 @@
+/*
+ * The file afterimage.mbr: found, checked, and given its settings in memory. Nothing
+ * is written.
+ */
+#ifndef MKDUMPDISK_BOOTFILE_H
+#define MKDUMPDISK_BOOTFILE_H
+
+#include "bootimage.h"
+#include "types.h"
+
+#define BOOT_FILE_MAX_BYTES (BOOT_SECTOR_BYTES + BOOT_MAX_BYTES)
+
+struct bootfile {
+	char path[4096];
+	u32 bytes; /* whole file; sector and image */
+	u8 data[BOOT_FILE_MAX_BYTES];
+};
+
+struct boot_settings {
+	u8 target_uuid[16]; /* as in the superblock */
+	u8 console;	    /* BOOT_CONSOLE_* */
+	u16 serial_port;
+	u32 serial_baud;
+	u64 boot_lba; /* of the boot area, in device blocks */
+	u32 block_bytes;
+};
+
+/*
+ * What is wrong with the @bytes at @data as an afterimage.mbr, in words, or NULL. Settings
+ * that are already in it do not matter.
+ */
+const char *bootfile_fault(const u8 *data, u64 bytes) MUST_CHECK;
+
+/* Writes @s into a file without fault: the locate record and the sealed header. */
+void bootfile_apply(u8 *data, u64 bytes, const struct boot_settings *s);
+
+/*
+ * Reads @path, or, if that is NULL, afterimage.mbr beside the running program or in
+ * ../lib/afterimage. @target is for the message. False: reported.
+ */
+bool bootfile_load(struct bootfile *f, const char *path, const char *target) MUST_CHECK;
+
+#endif

@@ -1,0 +1,155 @@
+/*
+ * mkdumpdisk: prepares a disk, a partition or an image file to take dumps. Everything
+ * is checked and decided here in order; install() does the writing.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <uuid/uuid.h>
+#include "crc32c.h"
+#include "plan.h"
+#include "tools/common/guid.h"
+#include "tools/common/tool.h"
+
+static struct plan plan;
+
+static bool plan_layout(struct plan *p)
+{
+	const struct target *t = &p->target;
+	u64 need;
+	char have_text[32], need_text[32];
+
+	if (t->kind == TARGET_IMAGE && t->bytes % t->sector_bytes != 0) {
+		tool_error(t->path, "give it a size in whole sectors",
+			"its size is not a multiple of %u bytes", t->sector_bytes);
+		return false;
+	}
+	if (layout_make(&p->layout, t->kind != TARGET_PARTITION, t->bytes, t->sector_bytes, &need))
+		return true;
+	tool_error(t->path, "use a larger one",
+		"is too small: %s (%llu bytes), needs %s (%llu bytes)",
+		tool_size_text(t->bytes, have_text, sizeof(have_text)),
+		(unsigned long long)t->bytes, tool_size_text(need, need_text, sizeof(need_text)),
+		(unsigned long long)need);
+	return false;
+}
+
+static void plan_super(struct plan *p)
+{
+	const struct options *o = p->options;
+	uuid_t uuid;
+
+	uuid_generate_random(uuid);
+	layout_super(&p->layout, &p->super);
+	guid_swap(uuid, p->super.disk_uuid);
+	p->super.level = o->level;
+	p->super.compressor = o->compressor;
+	p->super.after = o->after;
+	p->super.overwrite = o->overwrite;
+	p->super.created_s = (u64)time(NULL);
+	snprintf(p->super.label, sizeof(p->super.label), "%s", o->label);
+	dl_super_seal(&p->super);
+}
+
+static bool plan_boot(struct plan *p)
+{
+	const struct options *o = p->options;
+	struct boot_settings s = {
+		.console = o->console,
+		.serial_port = o->serial_port,
+		.serial_baud = o->serial_baud,
+		.boot_lba = p->layout.part[PART_BOOT].start / p->layout.block_bytes,
+		.block_bytes = p->layout.block_bytes,
+	};
+
+	if (!p->layout.whole_disk)
+		return true;
+	if (!bootfile_load(&p->boot, o->image, p->target.path))
+		return false;
+	memcpy(s.target_uuid, p->super.disk_uuid, sizeof(s.target_uuid));
+	bootfile_apply(p->boot.data, p->boot.bytes, &s);
+	p->esp_fd = esp_make(&p->layout, p->target.path);
+	return p->esp_fd >= 0;
+}
+
+/* Nothing that anybody may want is lost without --force. */
+static bool plan_loss(struct plan *p)
+{
+	const char *path = p->target.path;
+	u32 dumps;
+
+	if (!probe_target(&p->target, &p->found)) {
+		if (!p->options->force)
+			tool_error_errno(path, "be examined", errno,
+				"check the disk, or use --force to give up what is on it");
+		return p->options->force;
+	}
+	dumps = p->found.dumps;
+	if (p->options->force || !p->found.text[0])
+		return true;
+	if (dumps > 0)
+		tool_error(path, "fetch and clear them with getdump, or use --force to lose them",
+			"is a dump disk with %u dump%s not cleared", dumps, dumps == 1 ? "" : "s");
+	else
+		tool_error(path, "use --force to give that up", "holds %s", p->found.text);
+	return false;
+}
+
+/* Every check there is; nothing is written. */
+static bool plan_make(struct plan *p)
+{
+	p->esp_fd = -1;
+	if (!target_open(&p->target, p->options) || !plan_layout(p))
+		return false;
+	if (!plan_loss(p))
+		return false;
+	plan_super(p);
+	return plan_boot(p);
+}
+
+static bool confirmed(const struct plan *p)
+{
+	char answer[16];
+
+	if (p->options->yes)
+		return true;
+	if (!isatty(STDIN_FILENO)) {
+		tool_error(p->target.path, "use --yes to do it without asking", "not confirmed");
+		return false;
+	}
+	if (p->found.text[0])
+		fprintf(stderr, "%s: holds %s\n", p->target.path, p->found.text);
+	fprintf(stderr, "Make %s a dump disk? All that is on it will be lost. [y/N] ",
+		p->target.path);
+	if (fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y'))
+		return true;
+	tool_error(p->target.path, NULL, "not confirmed, nothing was written");
+	return false;
+}
+
+static bool prepare(struct plan *p)
+{
+	if (!plan_make(p))
+		return false;
+	if (!p->options->dry_run && (!confirmed(p) || !install(p)))
+		return false;
+	if (report_print(p))
+		return true;
+	tool_error(p->target.path, "see it again with getdump", "the report could not be printed");
+	return false;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options;
+	int exit_code;
+
+	tool_init("mkdumpdisk");
+	crc32c_init();
+	if (!options_parse(argc, argv, &options, &exit_code))
+		return fflush(stdout) == 0 ? exit_code : TOOL_FAILED;
+	plan.options = &options;
+	return prepare(&plan) ? TOOL_DONE : TOOL_FAILED;
+}

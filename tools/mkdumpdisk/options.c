@@ -1,0 +1,325 @@
+/*
+ * Command line to struct options: every value is checked here, nothing is opened.
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "bootimage.h"
+#include "dumplog.h"
+#include "options.h"
+#include "ports.h"
+#include "tools/common/tool.h"
+
+#define SERIAL_BAUD_MAX 115200u
+#define SERIAL_PORT_MIN 0x100u
+#define SERIAL_PORT_MAX 0xfff8u
+
+static const char *const after_names[] = {
+	[ACTION_REBOOT] = "reboot",
+	[ACTION_POWEROFF] = "poweroff",
+	[ACTION_HALT] = "halt",
+};
+static const char *const overwrite_names[] = {
+	[DL_OVERWRITE_NEVER] = "never",
+	[DL_OVERWRITE_OLDEST] = "oldest",
+};
+static const char *const compressor_names[] = {
+	[DL_COMP_NONE] = "none",
+	[DL_COMP_LZF] = "lzf",
+	[DL_COMP_ZLIB] = "zlib",
+	[DL_COMP_ZSTD] = "zstd",
+};
+
+#define SHORT_OPTIONS ":s:l:c:a:C:o:L:i:S:fynjhV"
+
+static const struct option long_options[] = {
+	{"size", required_argument, NULL, 's'},
+	{"level", required_argument, NULL, 'l'},
+	{"compress", required_argument, NULL, 'c'},
+	{"after", required_argument, NULL, 'a'},
+	{"console", required_argument, NULL, 'C'},
+	{"overwrite", required_argument, NULL, 'o'},
+	{"label", required_argument, NULL, 'L'},
+	{"image", required_argument, NULL, 'i'},
+	{"sector-size", required_argument, NULL, 'S'},
+	{"force", no_argument, NULL, 'f'},
+	{"yes", no_argument, NULL, 'y'},
+	{"dry-run", no_argument, NULL, 'n'},
+	{"json", no_argument, NULL, 'j'},
+	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, 'V'},
+	{NULL, 0, NULL, 0},
+};
+
+static const char help_text[] =
+	"Usage: mkdumpdisk [OPTION]... TARGET\n"
+	"Prepare TARGET, a whole disk, a partition or a disk image file, to take crash dumps.\n"
+	"A whole disk or image becomes bootable; a partition only gets the dump partition's\n"
+	"contents. What is on TARGET is lost.\n"
+	"\n"
+	"  -s, --size SIZE         create the image file TARGET of this size (K, M, G, T)\n"
+	"  -l, --level N           dump level 0-31 as in makedumpfile (default 31)\n"
+	"  -c, --compress METHOD   lzf (default), zlib or none\n"
+	"  -a, --after ACTION      reboot (default), poweroff or halt\n"
+	"  -C, --console LIST      serial[:PORT[:BAUD]] and/or screen, separated by commas;\n"
+	"                          PORT is 0-3 or an I/O address like 0x3f8\n"
+	"                          (default serial:0:115200,screen)\n"
+	"  -o, --overwrite POLICY  never (default) or oldest: when dumps fill the disk\n"
+	"  -L, --label TEXT        a name for the disk, up to 63 bytes\n"
+	"  -i, --image FILE        boot image to install (default afterimage.mbr beside this\n"
+	"                          program or in ../lib/afterimage)\n"
+	"  -S, --sector-size N     512 (default) or 4096, for image files\n"
+	"  -f, --force             although TARGET holds data\n"
+	"  -y, --yes               do not ask\n"
+	"  -n, --dry-run           show what would be done, write nothing\n"
+	"  -j, --json              report as JSON\n"
+	"  -h, --help              this text\n"
+	"  -V, --version           the version\n"
+	"\n"
+	"Exit codes: 0 done, 1 failed or refused, 2 wrong usage.\n";
+
+const char *options_after_name(u32 after)
+{
+	return after_names[after];
+}
+
+const char *options_overwrite_name(u32 overwrite)
+{
+	return overwrite_names[overwrite];
+}
+
+/* Index of @text in @names, or false after the message. */
+static bool parse_name(
+	const char *option, const char *text, const char *const *names, u32 count, u32 *value)
+{
+	for (u32 i = 0; i < count; i++) {
+		if (strcmp(text, names[i]) == 0) {
+			*value = i;
+			return true;
+		}
+	}
+	tool_error_usage("--%s: '%s' is not known", option, text);
+	return false;
+}
+
+static bool parse_compressor(const char *text, u32 *value)
+{
+	if (!parse_name("compress", text, compressor_names, ARRAY_SIZE(compressor_names), value))
+		return false;
+	if (*value != DL_COMP_ZSTD)
+		return true;
+	tool_error_usage("--compress: zstd does not fit the boot image; use lzf or zlib, getdump "
+			 "can recompress with zstd");
+	return false;
+}
+
+static bool parse_port(const char *text, u16 *port)
+{
+	static const u16 com[] = {0x3f8, 0x2f8, 0x3e8, 0x2e8};
+	unsigned long v;
+	char *end;
+
+	if (text[0] >= '0' && text[0] <= '3' && text[1] == '\0') {
+		*port = com[text[0] - '0'];
+		return true;
+	}
+	if (strncmp(text, "0x", 2) != 0 || strlen(text) > 6 || text[2] == '\0')
+		return false;
+	if (strspn(text + 2, "0123456789abcdefABCDEF") != strlen(text + 2))
+		return false;
+	v = strtoul(text + 2, &end, 16);
+	if (v < SERIAL_PORT_MIN || v > SERIAL_PORT_MAX)
+		return false;
+	*port = (u16)v;
+	return true;
+}
+
+/* What follows "serial": nothing, :PORT or :PORT:BAUD. */
+static bool parse_serial(char *text, struct options *o)
+{
+	u64 baud = SERIAL_BAUD_MAX;
+	char *baud_text;
+
+	o->console |= BOOT_CONSOLE_SERIAL;
+	if (*text == '\0')
+		return true;
+	baud_text = strchr(text + 1, ':');
+	if (baud_text) {
+		*baud_text++ = '\0';
+		if (!tool_parse_number(baud_text, SERIAL_BAUD_MAX, &baud) || baud == 0 ||
+			SERIAL_BAUD_MAX % baud != 0)
+			return false;
+	}
+	o->serial_baud = (u32)baud;
+	return parse_port(text + 1, &o->serial_port);
+}
+
+static bool parse_console_word(char *word, struct options *o)
+{
+	if (strcmp(word, "screen") == 0) {
+		o->console |= BOOT_CONSOLE_SCREEN;
+		return true;
+	}
+	if (strncmp(word, "serial", 6) != 0 || (word[6] != '\0' && word[6] != ':'))
+		return false;
+	return parse_serial(word + 6, o);
+}
+
+static bool parse_console(const char *text, struct options *o)
+{
+	char copy[64];
+	char *rest = copy;
+	bool ok = strlen(text) < sizeof(copy);
+
+	o->console = 0;
+	snprintf(copy, sizeof(copy), "%s", text);
+	for (u32 i = 0; ok && rest && i < sizeof(copy); i++)
+		ok = parse_console_word(strsep(&rest, ","), o);
+	if (!ok)
+		tool_error_usage("--console: '%s' is not serial[:PORT[:BAUD]] and/or screen, with "
+				 "PORT 0-3 or 0x100-0xfff8 and BAUD a divisor of 115200",
+			text);
+	return ok;
+}
+
+static bool parse_label(const char *text, const char **label)
+{
+	char shown[LABEL_MAX_BYTES + 2];
+
+	*label = text;
+	if (strlen(text) > LABEL_MAX_BYTES) {
+		tool_error_usage("--label: longer than %d bytes", LABEL_MAX_BYTES);
+		return false;
+	}
+	tool_printable(shown, sizeof(shown), text, LABEL_MAX_BYTES);
+	if (strcmp(shown, text) == 0)
+		return true;
+	tool_error_usage("--label: not printable UTF-8");
+	return false;
+}
+
+static bool parse_level(const char *text, u32 *level)
+{
+	u64 v;
+
+	if (!tool_parse_number(text, 31, &v)) {
+		tool_error_usage("--level: '%s' is not 0-31", text);
+		return false;
+	}
+	*level = (u32)v;
+	return true;
+}
+
+static bool parse_size(const char *text, u64 *bytes)
+{
+	if (tool_parse_size(text, bytes) && *bytes > 0)
+		return true;
+	tool_error_usage("--size: '%s' is not a size like 4G", text);
+	return false;
+}
+
+static bool parse_sector_size(const char *text, u32 *bytes)
+{
+	u64 v;
+
+	if (!tool_parse_number(text, 4096, &v) || (v != 512 && v != 4096)) {
+		tool_error_usage("--sector-size: '%s' is not 512 or 4096", text);
+		return false;
+	}
+	*bytes = (u32)v;
+	return true;
+}
+
+/* Options without a value; false for any other. */
+static bool take_flag(struct options *o, int c)
+{
+	switch (c) {
+	case 'f':
+		o->force = true;
+		return true;
+	case 'y':
+		o->yes = true;
+		return true;
+	case 'n':
+		o->dry_run = true;
+		return true;
+	case 'j':
+		o->json = true;
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Options with a value; what is none is the user's @last word. */
+static bool take_value(struct options *o, int c, const char *value, const char *last)
+{
+	switch (c) {
+	case 's':
+		return parse_size(value, &o->size_bytes);
+	case 'l':
+		return parse_level(value, &o->level);
+	case 'c':
+		return parse_compressor(value, &o->compressor);
+	case 'a':
+		return parse_name("after", value, after_names, ARRAY_SIZE(after_names), &o->after);
+	case 'C':
+		return parse_console(value, o);
+	case 'o':
+		return parse_name("overwrite", value, overwrite_names, ARRAY_SIZE(overwrite_names),
+			&o->overwrite);
+	case 'L':
+		return parse_label(value, &o->label);
+	case 'i':
+		o->image = value;
+		return true;
+	case 'S':
+		return parse_sector_size(value, &o->sector_bytes);
+	case ':':
+		tool_error_usage("'%s' needs a value", last);
+		return false;
+	default:
+		tool_error_usage("'%s' is not an option, or not with a value", last);
+		return false;
+	}
+}
+
+static bool take_target(struct options *o, int argc, char **argv)
+{
+	if (optind == argc)
+		tool_error_usage("no TARGET given");
+	else if (argc - optind > 1)
+		tool_error_usage("more than one TARGET given");
+	else
+		o->target = argv[optind];
+	return o->target != NULL;
+}
+
+bool options_parse(int argc, char **argv, struct options *o, int *exit_code)
+{
+	int c;
+
+	*o = (struct options) {
+		.label = "",
+		.level = 31,
+		.compressor = DL_COMP_LZF,
+		.console = BOOT_CONSOLE_SERIAL | BOOT_CONSOLE_SCREEN,
+		.serial_port = 0x3f8,
+		.serial_baud = SERIAL_BAUD_MAX,
+	};
+	*exit_code = TOOL_DONE;
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, SHORT_OPTIONS, long_options, NULL)) != -1) {
+		if (c == 'h' || c == 'V') {
+			fputs(c == 'h' ? help_text : "mkdumpdisk " AFTERIMAGE_VERSION "\n", stdout);
+			return false;
+		}
+		if (!take_flag(o, c) && !take_value(o, c, optarg, argv[optind - 1])) {
+			*exit_code = TOOL_USAGE;
+			return false;
+		}
+	}
+	*exit_code = TOOL_USAGE;
+	return take_target(o, argc, argv);
+}

@@ -1,0 +1,41 @@
+/*
+ * Everything that was decided about a target before the first write.
+ */
+#ifndef MKDUMPDISK_PLAN_H
+#define MKDUMPDISK_PLAN_H
+
+#include "bootfile.h"
+#include "layout.h"
+#include "options.h"
+#include "probe.h"
+#include "target.h"
+
+struct plan {
+	const struct options *options;
+	struct target target;
+	struct probe found; /* what will be lost */
+	struct layout layout;
+	struct dl_super super;
+	struct bootfile boot; /* only of a whole disk; settings applied */
+	int esp_fd;	      /* file with the EFI system partition's contents; -1: none */
+};
+
+/*
+ * Makes the file system of the EFI system partition in a file in memory: its fd, or -1 after
+ * the message. A file and not the target, so that a failure costs nothing.
+ */
+int esp_make(const struct layout *l, const char *target);
+
+/* Writes the partition table to a target that has none; false with errno. */
+bool table_write(const struct plan *p) MUST_CHECK;
+
+/*
+ * Writes all of it, first what makes the target useless and last what makes it boot. On
+ * failure says at which step, and in what state the target is. True: all is on the disk.
+ */
+bool install(struct plan *p) MUST_CHECK;
+
+/* The report to stdout; the plan's if nothing was written. False if stdout failed. */
+bool report_print(const struct plan *p) MUST_CHECK;
+
+#endif

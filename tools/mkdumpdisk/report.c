@@ -1,0 +1,153 @@
+/*
+ * Says what was made, or would be made: for people or as JSON, from the same facts.
+ */
+#include <json-c/json.h>
+#include <stdio.h>
+#include "plan.h"
+#include "ports.h"
+#include "tools/common/guid.h"
+#include "tools/common/tool.h"
+
+static const char *const part_names[PARTS] = {
+	[PART_BOOT] = "boot area",
+	[PART_ESP] = "EFI system partition",
+	[PART_DUMP] = "dump partition",
+};
+
+static const char *const kind_names[] = {
+	[TARGET_DISK] = "disk",
+	[TARGET_PARTITION] = "partition",
+	[TARGET_IMAGE] = "image",
+};
+
+#define NEXT_DISK                                                                                  \
+	"choose it in the firmware's boot menu (BIOS or legacy boot) after a reset, or put it "    \
+	"first in the boot order while a dump is wanted"
+#define NEXT_PARTITION "boot the image from a boot menu or by kexec; it finds this partition"
+
+static void print_partitions(const struct layout *l)
+{
+	char size[32], start[32];
+
+	for (u32 i = 0; l->whole_disk && i < PARTS; i++)
+		printf("  partition %u  %-20s  %s at %s\n", i + 1, part_names[i],
+			tool_size_text(l->part[i].bytes, size, sizeof(size)),
+			tool_size_text(l->part[i].start, start, sizeof(start)));
+}
+
+static void print_console(const struct options *o)
+{
+	if (o->console & BOOT_CONSOLE_SERIAL)
+		printf(" serial port 0x%x at %u", o->serial_port, o->serial_baud);
+	if (o->console == (BOOT_CONSOLE_SERIAL | BOOT_CONSOLE_SCREEN))
+		printf(",");
+	printf("%s\n", o->console & BOOT_CONSOLE_SCREEN ? " screen" : "");
+}
+
+static void print_text(const struct plan *p)
+{
+	const struct options *o = p->options;
+	char uuid[GUID_TEXT_BYTES], size[32];
+
+	guid_text(p->super.disk_uuid, uuid);
+	printf("%s: %s%s, %s, %u-byte sectors\n", p->target.path,
+		o->dry_run ? "would become a dump " : "dump ", kind_names[p->target.kind],
+		tool_size_text(p->target.bytes, size, sizeof(size)), p->target.sector_bytes);
+	print_partitions(&p->layout);
+	printf("  capacity     %s\n",
+		tool_size_text(layout_capacity_bytes(&p->layout), size, sizeof(size)));
+	printf("  dump level   %u, compression %s\n", o->level, dl_compressor_name(o->compressor));
+	printf("  afterwards   %s; when full: overwrite %s\n", options_after_name(o->after),
+		options_overwrite_name(o->overwrite));
+	if (p->layout.whole_disk) {
+		printf("  console     ");
+		print_console(o);
+	}
+	printf("  UUID         %s\n", uuid);
+	if (*o->label)
+		printf("  label        %s\n", o->label);
+	if (o->level & ~DL_LEVEL_ZERO)
+		printf("  note         the image leaves out zero pages only (level 1)\n");
+	if (o->after == ACTION_POWEROFF)
+		printf("  note         the image can not switch a machine off; it halts\n");
+	printf(o->dry_run ? "nothing was written (--dry-run)\n" : "next: %s\n",
+		p->layout.whole_disk ? NEXT_DISK : NEXT_PARTITION);
+}
+
+static void add_text(struct json_object *to, const char *key, const char *text)
+{
+	json_object_object_add(to, key, json_object_new_string(text));
+}
+
+static void add_number(struct json_object *to, const char *key, u64 n)
+{
+	json_object_object_add(to, key, json_object_new_uint64(n));
+}
+
+static void add_flag(struct json_object *to, const char *key, bool on)
+{
+	json_object_object_add(to, key, json_object_new_boolean(on));
+}
+
+static struct json_object *json_partitions(const struct layout *l)
+{
+	struct json_object *list = json_object_new_array();
+
+	for (u32 i = 0; l->whole_disk && i < PARTS; i++) {
+		struct json_object *part = json_object_new_object();
+
+		add_number(part, "number", i + 1);
+		add_text(part, "name", part_names[i]);
+		add_number(part, "start_bytes", l->part[i].start);
+		add_number(part, "bytes", l->part[i].bytes);
+		json_object_array_add(list, part);
+	}
+	return list;
+}
+
+static struct json_object *json_console(const struct options *o)
+{
+	struct json_object *c = json_object_new_object();
+
+	add_flag(c, "serial", o->console & BOOT_CONSOLE_SERIAL);
+	add_number(c, "port", o->serial_port);
+	add_number(c, "baud", o->serial_baud);
+	add_flag(c, "screen", o->console & BOOT_CONSOLE_SCREEN);
+	return c;
+}
+
+static void print_json(const struct plan *p)
+{
+	const struct options *o = p->options;
+	struct json_object *j = json_object_new_object();
+	char uuid[GUID_TEXT_BYTES];
+
+	guid_text(p->super.disk_uuid, uuid);
+	add_text(j, "target", p->target.path);
+	add_text(j, "kind", kind_names[p->target.kind]);
+	add_flag(j, "dry_run", o->dry_run);
+	add_number(j, "bytes", p->target.bytes);
+	add_number(j, "sector_bytes", p->target.sector_bytes);
+	add_text(j, "uuid", uuid);
+	add_text(j, "label", o->label);
+	add_number(j, "capacity_bytes", layout_capacity_bytes(&p->layout));
+	add_number(j, "level", o->level);
+	add_text(j, "compress", dl_compressor_name(o->compressor));
+	add_text(j, "after", options_after_name(o->after));
+	add_text(j, "overwrite", options_overwrite_name(o->overwrite));
+	if (p->layout.whole_disk)
+		json_object_object_add(j, "console", json_console(o));
+	json_object_object_add(j, "partitions", json_partitions(&p->layout));
+	add_text(j, "next", p->layout.whole_disk ? NEXT_DISK : NEXT_PARTITION);
+	puts(json_object_to_json_string_ext(j, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED));
+	json_object_put(j);
+}
+
+bool report_print(const struct plan *p)
+{
+	if (p->options->json)
+		print_json(p);
+	else
+		print_text(p);
+	return fflush(stdout) == 0 && !ferror(stdout);
+}
