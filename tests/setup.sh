@@ -4,7 +4,7 @@
 # Changes nothing else on the machine.
 set -eu
 
-build="gcc libc6-dev make binutils clang clang-format clang-tidy clang-tools libclang-rt-14-dev
+build="gcc libc6-dev make binutils clang clang-format clang-tidy libclang-rt-14-dev
 	llvm liblzf-dev zlib1g-dev libzstd-dev liblzo2-dev libjson-c-dev libfdisk-dev libblkid-dev
 	uuid-dev libcmocka-dev"
 run="dosfstools mtools fdisk"

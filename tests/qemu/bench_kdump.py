@@ -56,7 +56,7 @@ def ours(folder, cd, method):
         raise MachineError("our dump is not complete:\n" + "\n".join(result.lines))
     disk.unlink()
     return {"how": f"afterimage --level 1 --compress {method}", "used": used,
-            "before": result.seconds - result.image_ms / 1000, "dump": result.image_ms / 1000,
+            "before": result.hello_s, "dump": result.seconds - result.hello_s,
             "total": result.seconds, "bytes": result.written_bytes}
 
 

@@ -48,7 +48,8 @@ class Capture:
     image_ms: int | None
     action: str
     ended: str  # QEMU's reason for the end
-    seconds: float  # from the reset or the power button to the result line
+    hello_s: float  # from the reset or the power button to the first line, by our clock
+    seconds: float  # likewise to the result line
     lines: tuple
 
 
@@ -128,6 +129,7 @@ def watch_image(machine, started, start=0, timeout_s=CAPTURE_TIMEOUT_S):
     """Follows the image from its first line to the machine's end; @started is when the reset
     or power button was pressed, @start where the console's text is the image's."""
     machine.wait_console(r"^afterimage \S+ via bios(?=\n)", 20, start)
+    hello_s = time.monotonic() - started
     machine.freeze_at_reboot()
     found = machine.wait_console(RESULT, timeout_s, start)
     seconds = time.monotonic() - started
@@ -139,7 +141,7 @@ def watch_image(machine, started, start=0, timeout_s=CAPTURE_TIMEOUT_S):
         raise MachineError(f"{len(results)} result lines instead of one")
     lines = tuple(line for line in text.splitlines() if line.startswith("afterimage"))
     state, number, code, reason, counts = parse_result(found)
-    return Capture(state, number, code, reason, *counts, action, ended, seconds, lines)
+    return Capture(state, number, code, reason, *counts, action, ended, hello_s, seconds, lines)
 
 
 def reset_and_capture(machine, timeout_s=CAPTURE_TIMEOUT_S):

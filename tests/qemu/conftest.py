@@ -1,6 +1,7 @@
 """What the QEMU tests share: the kernel, one hung victim's memory, the first dump made of
 it, and the lines that show a watcher where the run is."""
 
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,7 +67,8 @@ def first(tmp_path_factory, kernel, step):
     step(f"dump {result.state} {result.seconds:.1f} s after the reset")
     (folder / "ram").unlink()
     firmware = capture.firmware_only(folder, disk, crash, folder / "firmware")
-    return FirstDump(crash, result, disk, folder / "after", firmware, reset_at)
+    yield FirstDump(crash, result, disk, folder / "after", firmware, reset_at)
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")
@@ -75,12 +77,17 @@ def blank(tmp_path_factory):
     return tools.make_disk(tmp_path_factory.mktemp("blank") / "dump.img", COPIED_DISK_SIZE)
 
 
+@pytest.fixture(autouse=True)
+def tidy(tmp_path):
+    """Disks and memories are big: a test's go when it is over."""
+    yield
+    shutil.rmtree(tmp_path)
+
+
 @pytest.fixture
 def disk(blank, tmp_path):
     """The test's own unused dump disk."""
-    path = tools.copy(blank, tmp_path / "dump.img")
-    yield path
-    path.unlink(missing_ok=True)
+    return tools.copy(blank, tmp_path / "dump.img")
 
 
 @pytest.fixture

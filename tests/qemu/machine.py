@@ -172,8 +172,7 @@ class Machine:
                                  value=10 + index if name == device else -1)
 
     def reset(self):
-        """The reset button, RAM preserved; a stopped machine runs on. SeaBIOS, finding that it
-        ran before, resets once more on its own."""
+        """The reset button, RAM preserved; a stopped machine runs on."""
         self.qmp.events.clear()
         self.qmp.command("system_reset")
         if not self.qmp.wait_event("RESET", 20):
@@ -181,7 +180,8 @@ class Machine:
         self.cont()
 
     def freeze_at_reboot(self):
-        """From now on a reset made by the guest pauses the machine instead."""
+        """From now on a reset made by the guest pauses the machine instead. Not for the time
+        firmware runs: SeaBIOS, finding that it ran before, resets a few times on its own."""
         self.qmp.command("set-action", reboot="shutdown")
 
     def wait_end(self, timeout_s):

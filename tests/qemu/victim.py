@@ -93,7 +93,7 @@ def make_cd(kernel, folder, extra_cmdline="", kdump=False):
         (boot / "grub").mkdir(parents=True)
         shutil.copy(kernel.vmlinuz, boot / "vmlinuz")
         make_initramfs(boot / "initramfs", kernel if kdump else None)
-        cmdline = f"console=ttyS0 panic=0 {extra_cmdline}".strip()
+        cmdline = f"console=ttyS0 panic=0 {extra_cmdline}".strip().replace("$", "\\$")
         (boot / "grub" / "grub.cfg").write_text(GRUB_CONFIG.format(cmdline=cmdline))
         target = Path(folder) / ("victim-kdump.iso" if kdump else "victim.iso")
         subprocess.run(["grub-mkrescue", "-d", "/usr/lib/grub/i386-pc", "-o", target, temp],
