@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 
 import pytest
@@ -235,15 +236,40 @@ def test_failed_output_is_removed(image, tmp_path):
     for form in ("kdump", "elf", "raw", "flat"):
         for limit in (0, 4096, 20000, 200000):
             done = subprocess.run(
-                ["/bin/sh", "-c", f"trap '' XFSZ; ulimit -f {limit // 512}; exec "
+                ["/bin/sh", "-c", f"ulimit -f {limit // 512}; exec "
                  f"{GETDUMP} extract {image} -c none -f {form}"
                  if form in ("kdump", "flat") else
-                 f"trap '' XFSZ; ulimit -f {limit // 512}; exec "
+                 f"ulimit -f {limit // 512}; exec "
                  f"{GETDUMP} extract {image} -f {form}"],
                 cwd=here, capture_output=True, timeout=60, check=False)
             assert done.returncode == 1, (form, limit, done.stderr)
             assert b"cannot write: File too large; choose a place with more room" in done.stderr
             assert not list(here.iterdir())
+
+
+@pytest.fixture(scope="module", name="shim")
+def make_shim(tmp_path_factory):
+    source = ROOT / "tests" / "host" / "preload" / "fail_at.c"
+    made = tmp_path_factory.mktemp("shim") / "fail_at.so"
+    subprocess.run([os.environ.get("CC", "gcc"), "-D_GNU_SOURCE", "-shared", "-fPIC", "-o", made,
+                    source, "-ldl"], check=True)
+    return made
+
+
+@pytest.mark.parametrize("name", ["HUP", "INT", "TERM"])
+def test_a_signal_leaves_nothing_unless_ignored(image, tmp_path, shim, name):
+    """nohup and background jobs ignore signals; the extraction must then go on."""
+    here = tmp_path / "out"
+    here.mkdir()
+    number = int(getattr(signal, f"SIG{name}"))
+    for ignored in (False, True):
+        trap = f"trap '' {name}; " if ignored else ""
+        done = subprocess.run(
+            ["/bin/sh", "-c", f"{trap}export LD_PRELOAD={shim}; exec {GETDUMP} extract {image}"],
+            env={**os.environ, "FAIL_PROGRAM": "getdump", "FAIL_AT": "3",
+                 "FAIL_SIGNAL": str(number)}, cwd=here, timeout=60, check=False)
+        assert done.returncode == (0 if ignored else -number)
+        assert [f.name for f in here.iterdir()] == (["dump.1.kdump"] if ignored else [])
 
 
 def test_full_pipe_reader_gone(image):

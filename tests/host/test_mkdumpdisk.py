@@ -726,10 +726,8 @@ def test_read_only_file(tmp_path, mbr):
 def test_mkfs_fat_fails(tmp_path, mbr):
     """No memory for the partition's contents: nothing is written."""
     import resource
-    import signal
 
     def limit():
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (MIB, MIB))
 
     img = sparse(tmp_path / "disk.img")

@@ -1,6 +1,7 @@
 /*
  * Messages on stderr. Knows nothing of dumps or disks.
  */
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +13,7 @@ static const char *tool_name = "afterimage";
 void tool_init(const char *name)
 {
 	tool_name = name;
+	signal(SIGXFSZ, SIG_IGN);
 }
 
 static void begin(const char *target)
