@@ -123,7 +123,7 @@ class Dump:
         self.entries, self.last_index, self.end_at, self.places = [], 0, 0, []
         self.fields = dict(state=INCOMPLETE, reason=0, flags=0, time=1750000000 + number,
                            release=b"6.1.0-test", node=b"crashhost", machine=b"x86_64",
-                           panic=b"", limit=log.blocks - 1 - log.slots - log.free)
+                           panic=b"", degraded=0, limit=log.blocks - 1 - log.slots - log.free)
         self.fields.update(fields)
         self.put_header()
         self.chunk(START, self.header())
@@ -134,7 +134,7 @@ class Dump:
             "<8sII16s16sIIII QQQQQQ IIIIII QQQQ 65s65s65s97s48xI", b"AFTRDMP1", 1,
             self.generation, self.log.uuid, self.uuid, self.number, f["state"], f["flags"],
             f["reason"], self.start, f["limit"], self.next, self.sequence, self.end_at,
-            f["time"], 1234, 1, self.level, self.level, LZF, 0, self.ram, self.kept,
+            f["time"], 1234, 1, self.level, self.level, LZF, f["degraded"], self.ram, self.kept,
             self.zero, self.next * self.log.block, f["release"], f["node"], f["machine"],
             f["panic"], 0)
         return sealed(data, 508)
