@@ -20,6 +20,7 @@ import pytest
 
 BUILD = os.path.abspath(os.environ.get("BUILD", "build"))
 TOOL = os.path.join(BUILD, "mkdumpdisk")
+GETDUMP = os.path.join(BUILD, "getdump")
 SHIM_SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "preload", "fail_at.c")
 MIB = 1 << 20
 SIZE = 160 * MIB
@@ -866,6 +867,9 @@ def test_mounted_partition(tmp_path, mbr, loop, mounted):
         refused(r, target, f"mounted on {point}", "unmount")
     out = made("--yes", "--image", mbr, f"{dev}p2")
     assert "boot menu or by kexec" in out and "partition 1" not in out
+    assert f"give the partition the type {DUMP_TYPE.lower()} with sfdisk --part-type" in out
+    check("sfdisk", "--no-reread", "--no-tell-kernel", "--part-type", dev, "2", DUMP_TYPE)
+    assert run(GETDUMP, "list", dev).returncode == 0
 
 
 @needs_root
