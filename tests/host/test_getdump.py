@@ -539,7 +539,17 @@ def test_help_and_version():
     assert re.fullmatch(r"getdump \(afterimage\) \d+\.\d+\.\d+\n", out("--version"))
     with open("/dev/full", "wb") as full:
         for args in (["--help"], ["--version"]):
-            assert subprocess.run([GETDUMP, *args], stdout=full, check=False).returncode == 1
+            done = subprocess.run([GETDUMP, *args], stdout=full, stderr=subprocess.PIPE,
+                                  check=False)
+            assert done.returncode == 1 and b"cannot be written" in done.stderr
+
+
+def test_messages_hold_no_control_characters(image):
+    for args, code in ((["list", "no\033[2Jdisk\n"], 1), (["li\nst", image], 2)):
+        err = getdump(*args, code=code).err
+        assert err.count("\n") == 1 and "\033" not in err
+    assert "no?[2Jdisk?: cannot open" in getdump("list", "no\033[2Jdisk\n", code=1).err
+    assert "G\u00fc te: cannot open" in getdump("list", "G\u00fc te", code=1).err
 
 
 def test_full_standard_output(image):

@@ -523,7 +523,7 @@ def test_help_and_version():
 def test_output_that_cannot_be_written(tmp_path, mbr):
     with open("/dev/full", "w") as full:
         r = subprocess.run([TOOL, "--help"], stdout=full, stderr=subprocess.PIPE)
-        assert r.returncode == 1
+        assert r.returncode == 1 and b"cannot be written" in r.stderr
         r = subprocess.run([TOOL, "--size", "100M", "--image", mbr, "--yes", tmp_path / "d.img"],
                            stdout=full, stderr=subprocess.PIPE, text=True)
         assert r.returncode == 1 and "report could not be printed" in r.stderr
