@@ -368,6 +368,19 @@ def test_verify_checks_everything(log, tmp_path):
     assert "directory slots" in getdump("verify", bad.save(image), code=1).err
 
 
+def test_verify_passes_over_reused_space(tmp_path):
+    """A cleared dump whose space another one has taken is no damage, unless it is asked for."""
+    log = li.Log()
+    first = li.standard(log, 1)
+    log.free = first.start
+    li.standard(log, 2)
+    image = log.save(tmp_path / "disk.img")
+    getdump("verify", image, code=3)
+    getdump("clear", image, "-n", 1)
+    assert out("verify", image).startswith("dump 2: good")
+    assert "dump 1 is incomplete" in getdump("verify", image, "-n", 1, code=3).err
+
+
 def test_one_superblock_serves(log, tmp_path):
     for at in (0, len(log.disk) - log.block):
         disk = bytearray(log.disk)
