@@ -449,13 +449,16 @@ def test_a_disk_image_cut_short(log, tmp_path):
     image = tmp_path / "i"
     copy = li.Log(log.block)
     d = li.standard(copy)
-    disk = li.gpt_disk(copy.disk, log.block)
+    disk = li.gpt_disk(copy.disk, log.block, before=64)
     start = disk.index(b"AFTRSUP1")
     image.write_bytes(disk[:start + d.places[8][0] + 200])
     assert "incomplete" in out("list", image) and "E61" in out("list", image)
     getdump("extract", image, "-o", tmp_path / "k", code=3)
     assert set(check_kdump(tmp_path / "k").pages) == li.ZEROS | set(range(32))
     assert "cut short" in getdump("clear", image, "--all", code=1).err
+    for end in (start - 5000, start, start + 100):
+        image.write_bytes(disk[:end])
+        assert "E61" in getdump("list", image, code=1).err
 
 
 def test_other_files_are_refused(tmp_path):
