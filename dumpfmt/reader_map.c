@@ -8,6 +8,7 @@
 #define PFN_END	    ((u64)1 << 40)
 #define NOTES_FIRST 16
 #define NOTES_MAX   65536
+#define NOTES_BYTES (64u * MIB) /* of all notes; registers of 8192 CPUs take 3 */
 
 static enum status add_pages(struct reader_map *m, const struct reader_walk *w)
 {
@@ -31,7 +32,10 @@ static enum status add_pages(struct reader_map *m, const struct reader_walk *w)
 	return OK;
 }
 
-/* Long runs come in pieces of 65536 pages; they are put together again. */
+/*
+ * Long runs come in pieces of 65536 pages; they are put together again. Runs ascend through
+ * the dump: others are refused, as a few packed bytes could name one page without end.
+ */
 static enum status add_class(struct reader_map *m, u64 run)
 {
 	struct reader_spans *s = &m->classes;
@@ -46,6 +50,8 @@ static enum status add_class(struct reader_map *m, u64 run)
 		last->count += span.count;
 		return OK;
 	}
+	if (last && span.pfn < last->pfn + last->count)
+		return E_CHUNK;
 	return reader_spans_add(m->r, s, &span);
 }
 
@@ -111,6 +117,8 @@ static enum status add_note(struct reader_map *m, const u8 *raw, u32 bytes)
 	memcpy(&head, raw, sizeof(head));
 	if (!range_fits(sizeof(head), head.bytes, bytes))
 		return E_CHUNK;
+	if (!range_fits(m->notes_bytes, head.bytes, NOTES_BYTES))
+		return E_CHUNK;
 	st = grow_notes(m);
 	if (st != OK)
 		return st;
@@ -123,6 +131,7 @@ static enum status add_note(struct reader_map *m, const u8 *raw, u32 bytes)
 	memcpy(note->data, raw + sizeof(head), head.bytes);
 	note->data[head.bytes] = 0;
 	m->notes++;
+	m->notes_bytes += head.bytes;
 	if (head.type == DL_NOTE_MEMMAP)
 		return add_ram(m, note->data, note->bytes);
 	return OK;
@@ -233,6 +242,7 @@ void reader_map_free(struct reader_map *m)
 	m->note = NULL;
 	m->notes = 0;
 	m->notes_room = 0;
+	m->notes_bytes = 0;
 	free_spans(m->r, &m->pages);
 	free_spans(m->r, &m->classes);
 	free_spans(m->r, &m->ram);

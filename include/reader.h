@@ -151,6 +151,7 @@ struct reader_map {
 	struct reader_spans ram; /* from the memory map note */
 	u32 notes;
 	u32 notes_room;
+	u64 notes_bytes; /* of all notes' data */
 	struct reader_note *note;
 	u64 end_pfn; /* one more than the highest page of RAM */
 };

@@ -134,8 +134,8 @@ class Dump:
             "<8sII16s16sIIII QQQQQQ IIIIII QQQQ 65s65s65s97s48xI", b"AFTRDMP1", 1,
             self.generation, self.log.uuid, self.uuid, self.number, f["state"], f["flags"],
             f["reason"], self.start, f["limit"], self.next, self.sequence, self.end_at,
-            f["time"], 1234, 1, self.level, self.level, LZF, f["degraded"], self.ram,
-            self.kept, self.zero, self.next * self.log.block, f["release"], f["node"], f["machine"],
+            f["time"], 1234, 1, self.level, self.level, LZF, f["degraded"], self.ram, self.kept,
+            self.zero, self.next * self.log.block, f["release"], f["node"], f["machine"],
             f["panic"], 0)
         return sealed(data, 508)
 

@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 
 import pytest
@@ -101,11 +102,13 @@ def test_info_says_everything(image):
     assert info["dump"]["cleared"] is False
 
 
-def test_info_says_what_was_degraded(tmp_path):
+def test_info_names_what_was_given_up(tmp_path):
     log = li.Log()
-    li.standard(log).put_header(degraded=16)
-    info = json.loads(out("info", log.save(tmp_path / "i"), "--json"))
-    assert info["dump"]["degraded"] == ["less was left out than the level asked for"]
+    li.standard(log).put_header(degraded=16 | 8)
+    image = log.save(tmp_path / "disk.img")
+    assert json.loads(out("info", image, "--json"))["dump"]["degraded"] == [
+        "one of the superblocks was damaged",
+        "pages were kept that the level asked for leaves out"]
 
 
 def test_a_dump_is_chosen_by_number(tmp_path):
@@ -242,15 +245,40 @@ def test_failed_output_is_removed(image, tmp_path):
     for form in ("kdump", "elf", "raw", "flat"):
         for limit in (0, 4096, 20000, 200000):
             done = subprocess.run(
-                ["/bin/sh", "-c", f"trap '' XFSZ; ulimit -f {limit // 512}; exec "
+                ["/bin/sh", "-c", f"ulimit -f {limit // 512}; exec "
                  f"{GETDUMP} extract {image} -c none -f {form}"
                  if form in ("kdump", "flat") else
-                 f"trap '' XFSZ; ulimit -f {limit // 512}; exec "
+                 f"ulimit -f {limit // 512}; exec "
                  f"{GETDUMP} extract {image} -f {form}"],
                 cwd=here, capture_output=True, timeout=60, check=False)
             assert done.returncode == 1, (form, limit, done.stderr)
             assert b"cannot write: File too large; choose a place with more room" in done.stderr
             assert not list(here.iterdir())
+
+
+@pytest.fixture(scope="module", name="shim")
+def make_shim(tmp_path_factory):
+    source = ROOT / "tests" / "host" / "preload" / "fail_at.c"
+    made = tmp_path_factory.mktemp("shim") / "fail_at.so"
+    subprocess.run([os.environ.get("CC", "gcc"), "-D_GNU_SOURCE", "-shared", "-fPIC", "-o", made,
+                    source, "-ldl"], check=True)
+    return made
+
+
+@pytest.mark.parametrize("name", ["HUP", "INT", "TERM"])
+def test_a_signal_leaves_nothing_unless_ignored(image, tmp_path, shim, name):
+    """nohup and background jobs ignore signals; the extraction must then go on."""
+    here = tmp_path / "out"
+    here.mkdir()
+    number = int(getattr(signal, f"SIG{name}"))
+    for ignored in (False, True):
+        trap = f"trap '' {name}; " if ignored else ""
+        done = subprocess.run(
+            ["/bin/sh", "-c", f"{trap}export LD_PRELOAD={shim}; exec {GETDUMP} extract {image}"],
+            env={**os.environ, "FAIL_PROGRAM": "getdump", "FAIL_AT": "3",
+                 "FAIL_SIGNAL": str(number)}, cwd=here, timeout=60, check=False)
+        assert done.returncode == (0 if ignored else -number)
+        assert [f.name for f in here.iterdir()] == (["dump.1.kdump"] if ignored else [])
 
 
 def test_full_pipe_reader_gone(image):
@@ -340,6 +368,19 @@ def test_verify_checks_everything(log, tmp_path):
     assert "directory slots" in getdump("verify", bad.save(image), code=1).err
 
 
+def test_verify_passes_over_reused_space(tmp_path):
+    """A cleared dump whose space another one has taken is no damage, unless it is asked for."""
+    log = li.Log()
+    first = li.standard(log, 1)
+    log.free = first.start
+    li.standard(log, 2)
+    image = log.save(tmp_path / "disk.img")
+    getdump("verify", image, code=3)
+    getdump("clear", image, "-n", 1)
+    assert out("verify", image).startswith("dump 2: good")
+    assert "dump 1 is incomplete" in getdump("verify", image, "-n", 1, code=3).err
+
+
 def test_one_superblock_serves(log, tmp_path):
     for at in (0, len(log.disk) - log.block):
         disk = bytearray(log.disk)
@@ -408,13 +449,16 @@ def test_a_disk_image_cut_short(log, tmp_path):
     image = tmp_path / "i"
     copy = li.Log(log.block)
     d = li.standard(copy)
-    disk = li.gpt_disk(copy.disk, log.block)
+    disk = li.gpt_disk(copy.disk, log.block, before=64)
     start = disk.index(b"AFTRSUP1")
     image.write_bytes(disk[:start + d.places[8][0] + 200])
     assert "incomplete" in out("list", image) and "E61" in out("list", image)
     getdump("extract", image, "-o", tmp_path / "k", code=3)
     assert set(check_kdump(tmp_path / "k").pages) == li.ZEROS | set(range(32))
     assert "cut short" in getdump("clear", image, "--all", code=1).err
+    for end in (start - 5000, start, start + 100):
+        image.write_bytes(disk[:end])
+        assert "E61" in getdump("list", image, code=1).err
 
 
 def test_other_files_are_refused(tmp_path):
@@ -511,7 +555,17 @@ def test_help_and_version():
     assert re.fullmatch(r"getdump \(afterimage\) \d+\.\d+\.\d+\n", out("--version"))
     with open("/dev/full", "wb") as full:
         for args in (["--help"], ["--version"]):
-            assert subprocess.run([GETDUMP, *args], stdout=full, check=False).returncode == 1
+            done = subprocess.run([GETDUMP, *args], stdout=full, stderr=subprocess.PIPE,
+                                  check=False)
+            assert done.returncode == 1 and b"cannot be written" in done.stderr
+
+
+def test_messages_hold_no_control_characters(image):
+    for args, code in ((["list", "no\033[2Jdisk\n"], 1), (["li\nst", image], 2)):
+        err = getdump(*args, code=code).err
+        assert err.count("\n") == 1 and "\033" not in err
+    assert "no?[2Jdisk?: cannot open" in getdump("list", "no\033[2Jdisk\n", code=1).err
+    assert "G\u00fc te: cannot open" in getdump("list", "G\u00fc te", code=1).err
 
 
 def test_full_standard_output(image):

@@ -20,6 +20,7 @@ import pytest
 
 BUILD = os.path.abspath(os.environ.get("BUILD", "build"))
 TOOL = os.path.join(BUILD, "mkdumpdisk")
+GETDUMP = os.path.join(BUILD, "getdump")
 SHIM_SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "preload", "fail_at.c")
 MIB = 1 << 20
 SIZE = 160 * MIB
@@ -523,7 +524,7 @@ def test_help_and_version():
 def test_output_that_cannot_be_written(tmp_path, mbr):
     with open("/dev/full", "w") as full:
         r = subprocess.run([TOOL, "--help"], stdout=full, stderr=subprocess.PIPE)
-        assert r.returncode == 1
+        assert r.returncode == 1 and b"cannot be written" in r.stderr
         r = subprocess.run([TOOL, "--size", "100M", "--image", mbr, "--yes", tmp_path / "d.img"],
                            stdout=full, stderr=subprocess.PIPE, text=True)
         assert r.returncode == 1 and "report could not be printed" in r.stderr
@@ -727,10 +728,8 @@ def test_read_only_file(tmp_path, mbr):
 def test_mkfs_fat_fails(tmp_path, mbr):
     """No memory for the partition's contents: nothing is written."""
     import resource
-    import signal
 
     def limit():
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (MIB, MIB))
 
     img = sparse(tmp_path / "disk.img")
@@ -869,6 +868,9 @@ def test_mounted_partition(tmp_path, mbr, loop, mounted):
         refused(r, target, f"mounted on {point}", "unmount")
     out = made("--yes", "--image", mbr, f"{dev}p2")
     assert "boot menu or by kexec" in out and "partition 1" not in out
+    assert f"give the partition the type {DUMP_TYPE.lower()} with sfdisk --part-type" in out
+    check("sfdisk", "--no-reread", "--no-tell-kernel", "--part-type", dev, "2", DUMP_TYPE)
+    assert run(GETDUMP, "list", dev).returncode == 0
 
 
 @needs_root

@@ -124,6 +124,33 @@ static void lying_chunks_do_no_harm(void **state)
 	reader_close(&reader);
 }
 
+/* Well packed repetitions must not take memory without end. */
+static void packed_repetitions_are_refused(void **state)
+{
+	static u64 runs[DL_GROUP_PAGES * PAGE_BYTES / sizeof(u64)];
+	static struct dl_note note[READER_PAYLOAD_MAX / sizeof(struct dl_note)];
+	u32 fit = 64 * MIB / (sizeof(note) - sizeof(note[0]));
+
+	(void)state;
+	for (u32 i = 0; i < ARRAY_SIZE(runs); i++)
+		runs[i] = dl_run(5, 1, DL_KEPT);
+	note[0] = (struct dl_note) {.type = 99, .bytes = sizeof(note) - sizeof(note[0])};
+	logmaker_free(&maker);
+	make(512);
+	logmaker_begin(&maker, 1, 31);
+	for (u32 i = 0; i < 2; i++)
+		logmaker_chunk(&maker, DL_KIND_CLASSES, DL_COMP_ZLIB, runs, sizeof(runs));
+	for (u32 i = 0; i < fit + 3; i++)
+		logmaker_chunk(&maker, DL_KIND_NOTE, DL_COMP_ZLIB, note, sizeof(note));
+	assert_int_equal(open_log(), OK);
+	assert_int_not_equal(load(1), OK);
+	assert_int_equal(map.classes.count, 1);
+	assert_int_equal(map.notes, fit);
+	assert_int_equal(map.bad_chunks, 2 + 3);
+	reader_map_free(&map);
+	reader_close(&reader);
+}
+
 static void page_failures_are_told_apart(void **state)
 {
 	u8 buf[PAGE_BYTES];
@@ -288,6 +315,7 @@ int main(void)
 		TEST(torn_and_foreign_chunks_end_the_log),
 		TEST(damaged_payloads_are_noticed),
 		TEST(lying_chunks_do_no_harm),
+		TEST(packed_repetitions_are_refused),
 		TEST(page_failures_are_told_apart),
 		TEST(cut_files_are_incomplete_but_readable),
 		TEST(torn_logs_are_incomplete_but_readable),

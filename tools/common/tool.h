@@ -16,7 +16,10 @@ enum tool_exit {
 	TOOL_INCOMPLETE = 3, /* done, but the dump is incomplete */
 };
 
-/* The name every message begins with; a string that lives as long as the program. */
+/*
+ * The name every message begins with; a string that lives as long as the program. A file size
+ * limit shows as a failed write from now on, so that it is reported and cleaned up after.
+ */
 void tool_init(const char *name);
 
 /*

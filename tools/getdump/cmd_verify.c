@@ -110,6 +110,12 @@ static int worse(int a, int b)
 	return a > b ? a : b;
 }
 
+/* The space of a cleared dump may be another's by now: it is only looked at if asked for. */
+static bool wanted(const struct options *o, const struct dl_header *h)
+{
+	return o->number ? h->number == o->number : !(h->flags & DL_FLAG_CLEARED);
+}
+
 int cmd_verify(const struct options *o)
 {
 	struct verify *v;
@@ -128,7 +134,7 @@ int cmd_verify(const struct options *o)
 	for (u32 i = 0; v && i < s.reader.count; i++) {
 		const struct reader_dump *dump = &s.reader.dump[i];
 
-		if (!o->number || dump->h.number == o->number)
+		if (wanted(o, &dump->h))
 			code = worse(code, verify_dump(v, &s, dump));
 	}
 	if (describe_damage(&s))

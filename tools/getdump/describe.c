@@ -54,7 +54,7 @@ const char *describe_degraded(u32 bit)
 	case DL_DEGRADED_SUPERBLOCK:
 		return "one of the superblocks was damaged";
 	case DL_DEGRADED_LEVEL:
-		return "less was left out than the level asked for";
+		return "pages were kept that the level asked for leaves out";
 	case DL_DEGRADED_BOOT_HEADER:
 		return "the boot area's settings were damaged: defaults were used";
 	default:

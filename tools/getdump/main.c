@@ -50,7 +50,8 @@ static const char help[] =
 	"  clear     mark dumps as fetched: their space may be reused\n"
 	"\n"
 	"Options:\n"
-	"  -n, --number=N         dump N (info, extract: default the newest; verify: all)\n"
+	"  -n, --number=N         dump N (info, extract: default the newest; verify: all\n"
+	"                         that are not cleared)\n"
 	"  -f, --format=FORMAT    kdump (default), elf, raw, or flat for a pipe\n"
 	"  -c, --compress=METHOD  zlib (default), zstd, lzo or none; for kdump and flat\n"
 	"  -o, --output=FILE      default dump.N.FORMAT; - is standard output, for flat\n"
@@ -126,12 +127,18 @@ static int set_option(struct options *o, int letter, char **argv)
 	return TOOL_DONE;
 }
 
-/* Help and version go to standard output, which must take them. */
+/* What was printed so far must have reached standard output; else that is what went wrong. */
+static int flush_output(int code)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return code;
+	return tool_error("standard output", "check where it goes", "cannot be written");
+}
+
 static int print(const char *text)
 {
-	if (fputs(text, stdout) < 0 || fflush(stdout) != 0)
-		return TOOL_FAILED;
-	return TOOL_DONE;
+	fputs(text, stdout);
+	return flush_output(TOOL_DONE);
 }
 
 /* The options given, as letters in @given (32 bytes); -1 to go on, or an exit code. */
@@ -189,8 +196,5 @@ int main(int argc, char **argv)
 	if (argc - optind > 2)
 		return tool_error_usage("'%s' is one argument too many", argv[optind + 2]);
 	o.source = argv[optind + 1];
-	code = run(c, &o, given);
-	if (fflush(stdout) != 0 || ferror(stdout))
-		return tool_error("standard output", "check where it goes", "cannot be written");
-	return code;
+	return flush_output(run(c, &o, given));
 }

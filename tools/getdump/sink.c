@@ -43,12 +43,17 @@ static void remove_and_die(int sig)
 	raise(sig);
 }
 
+/* What the caller had ignored (nohup does) stays ignored. */
 static void on_signals(void (*handler)(int))
 {
 	static const int sigs[] = {SIGINT, SIGTERM, SIGHUP};
 
-	for (u32 i = 0; i < ARRAY_SIZE(sigs); i++)
-		signal(sigs[i], handler);
+	for (u32 i = 0; i < ARRAY_SIZE(sigs); i++) {
+		struct sigaction now;
+
+		if (sigaction(sigs[i], NULL, &now) == 0 && now.sa_handler != SIG_IGN)
+			signal(sigs[i], handler);
+	}
 }
 
 static int check_target(const char *path, bool replace)

@@ -70,9 +70,12 @@ static enum status gpt_read(void *ctx, u64 lba, u32 blocks, void *buf)
 {
 	struct gpt_ctx *g = ctx;
 
-	if (lba > (u64)INT64_MAX / g->block_bytes)
-		return E_TRUNCATED;
-	return read_at(g->s, lba * g->block_bytes, buf, (u64)blocks * g->block_bytes);
+	enum status st = E_TRUNCATED;
+
+	if (lba <= (u64)INT64_MAX / g->block_bytes)
+		st = read_at(g->s, lba * g->block_bytes, buf, (u64)blocks * g->block_bytes);
+	/* Where nothing can be, there is no table either. */
+	return st == E_TRUNCATED ? E_GPT : st;
 }
 
 /* Opens the log in partition @part if it begins inside the source. */
@@ -116,12 +119,6 @@ static enum status open_by_table(struct source *s, u32 block_bytes, u64 disk_blo
 	return worst;
 }
 
-/* Is @st what one gets by looking with the wrong block size or for a disk that is none? */
-static bool says_nothing(enum status st)
-{
-	return st == E_GPT || st == E_TRUNCATED;
-}
-
 static enum status open_disk(struct source *s)
 {
 	static const u32 block_bytes[] = {512, 4096};
@@ -135,7 +132,8 @@ static enum status open_disk(struct source *s)
 			st = open_by_table(s, block_bytes[i], 0);
 		if (st == OK)
 			return OK;
-		if (!says_nothing(st))
+		/* That is what the wrong block size, or what is no disk, looks like. */
+		if (st != E_GPT)
 			worst = st;
 	}
 	return worst == E_NO_PARTITION ? E_FOREIGN : worst;
@@ -166,7 +164,9 @@ static int open_fd(struct source *s, bool writable)
 		return tool_error(s->path, ADVICE_TARGET, "is a directory");
 	if (s->fd < 0)
 		return tool_error_errno(s->path, writable ? "open for writing" : "open", errno,
-			errno == EACCES ? "run as a user who may, or as root" : ADVICE_TARGET);
+			errno == EACCES	 ? "run as a user who may, or as root"
+			: errno == EROFS ? "make it writable first"
+					 : ADVICE_TARGET);
 	if (fstat(s->fd, &info) != 0)
 		return tool_error_errno(s->path, "examine", errno, ADVICE_TARGET);
 	if (S_ISDIR(info.st_mode))

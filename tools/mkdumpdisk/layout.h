@@ -12,6 +12,9 @@
 #include "dumplog.h"
 #include "types.h"
 
+/* Type GUID of a dump partition as people and libraries write it; see gpt.h. */
+#define DUMP_TYPE_TEXT "3f5d8c62-6b0e-4e2c-9a41-af7e1d0b5c90"
+
 #define BOOT_AREA_BYTES (1u * MIB)
 #define ESP_BYTES	(64u * MIB)
 

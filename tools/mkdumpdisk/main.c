@@ -148,8 +148,11 @@ int main(int argc, char **argv)
 
 	tool_init("mkdumpdisk");
 	crc32c_init();
-	if (!options_parse(argc, argv, &options, &exit_code))
-		return fflush(stdout) == 0 ? exit_code : TOOL_FAILED;
+	if (!options_parse(argc, argv, &options, &exit_code)) {
+		if (fflush(stdout) == 0)
+			return exit_code;
+		return tool_error("standard output", "check where it goes", "cannot be written");
+	}
 	plan.options = &options;
 	return prepare(&plan) ? TOOL_DONE : TOOL_FAILED;
 }

@@ -9,10 +9,10 @@
 #include <strings.h>
 #include "device.h"
 #include "dumplog.h"
+#include "layout.h"
 #include "probe.h"
 #include "tools/common/tool.h"
 
-#define DUMP_TYPE_TEXT "3f5d8c62-6b0e-4e2c-9a41-af7e1d0b5c90"
 #define BLKID_UNIT     512 /* positions of partitions, whatever the sectors */
 #define FINDINGS_MAX   16
 #define PARTITIONS_MAX 256

@@ -15,7 +15,7 @@ struct part_words {
 static const struct part_words words[PARTS] = {
 	[PART_BOOT] = {"21686148-6449-6e6f-744e-656564454649", "afterimage boot"},
 	[PART_ESP] = {"c12a7328-f81f-11d2-ba4b-00a0c93ec93b", "afterimage EFI"},
-	[PART_DUMP] = {"3f5d8c62-6b0e-4e2c-9a41-af7e1d0b5c90", "afterimage dump"},
+	[PART_DUMP] = {DUMP_TYPE_TEXT, "afterimage dump"},
 };
 
 /* Fills @pa as partition @i; 0 or -errno as libfdisk has it. */

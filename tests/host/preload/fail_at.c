@@ -1,10 +1,12 @@
 /*
  * Preloaded into tools under test: in the program FAIL_PROGRAM the FAIL_AT-th write
  * or flush (from 1) fails with EIO, and so do all later ones, as on a disk that went
- * away. Output to the standard streams is not counted.
+ * away. With FAIL_SIGNAL the program gets that signal there instead, and nothing fails.
+ * Output to the standard streams is not counted.
  */
 #include <dlfcn.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/types.h>
@@ -15,11 +17,17 @@ static int gone(int fd)
 	static int count;
 	const char *program = getenv("FAIL_PROGRAM");
 	const char *at = getenv("FAIL_AT");
+	const char *sig = getenv("FAIL_SIGNAL");
 
 	if (!at || !program || strcmp(program, program_invocation_short_name) != 0)
 		return 0;
 	if (fd <= STDERR_FILENO || ++count < atoi(at))
 		return 0;
+	if (sig) {
+		if (count == atoi(at))
+			raise(atoi(sig));
+		return 0;
+	}
 	errno = EIO;
 	return 1;
 }
