@@ -10,7 +10,7 @@
 /* Loads the table of exception handlers; every exception ends in dump_panic(). */
 void trap_init(void);
 
-/* Finds the frequency of the time stamp counter, in 20 ms, or a few 100 ms if the PIT is broken. */
+/* Finds the frequency of the time stamp counter, in 40 ms, or a few 100 ms if the PIT is broken. */
 void clock_init(void);
 
 /* 16550 at I/O @port with @baud (8N1); does nothing if there is none. */
