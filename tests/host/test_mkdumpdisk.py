@@ -908,6 +908,8 @@ def test_partition(tmp_path, mbr, loop):
     write_at(part, 0, bytes(512))
     refused(mk("--yes", part), part, "with 1 dump not cleared", "--force")
     made("--yes", "--force", part)
+    # The boot area of a dump disk finds its partition by the UUID.
+    assert check_dump_area(part, 0, size, 512)["uuid"] == s["uuid"]
     check("mkfs.ext4", "-q", "-F", part)
     refused(mk("--yes", part), part, "holds .*ext4", "--force")
     made("--yes", "--force", part)
