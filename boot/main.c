@@ -141,6 +141,10 @@ static enum status dump_open(struct session *s)
 	info.degraded = s->degraded;
 	st = writer_start(&s->writer, &s->target.gate, super, &s->arena, &info);
 	s->dump_open = st == OK;
+	if (s->writer.dir.unknown)
+		con_printf("afterimage: %u directory slots are damaged; their dumps are not "
+			   "protected\n",
+			s->writer.dir.unknown);
 	return st;
 }
 

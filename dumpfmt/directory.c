@@ -94,6 +94,7 @@ enum status directory_load(struct directory *d, struct gate *gate, const struct 
 			d->highest = (u32)max_u64(d->highest, h.number);
 		} else if (verdict != E_NO_DUMP) {
 			d->entry[i].state = DIR_UNKNOWN;
+			d->unknown++;
 		}
 	}
 	return OK;

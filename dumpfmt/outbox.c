@@ -121,10 +121,15 @@ void outbox_take(struct outbox *o, u32 pages)
 	o->ring_head += pages;
 }
 
+/* An error found while waiting for the slot counts too: nothing is sent after it. */
 static enum status free_slot(struct outbox *o, struct outbox_slot **slot)
 {
-	if (o->head - o->tail == o->slots && !wait_oldest(o))
-		return o->error != OK ? o->error : E_TIMEOUT;
+	bool freed = o->head - o->tail < o->slots || wait_oldest(o);
+
+	if (o->error != OK)
+		return o->error;
+	if (!freed)
+		return E_TIMEOUT;
 	*slot = &o->slot[o->head % o->slots];
 	memset(*slot, 0, sizeof(**slot));
 	return OK;
@@ -175,7 +180,7 @@ enum status outbox_send(struct outbox *o, const struct outbox_chunk *c)
 
 	while (cut.seg < c->nsegs) {
 		struct outbox_slot *s;
-		enum status st = o->error != OK ? o->error : free_slot(o, &s);
+		enum status st = free_slot(o, &s);
 
 		if (st != OK)
 			return st;

@@ -145,6 +145,8 @@ static void fill_header(struct writer *w, const struct dump_info *info, u32 gene
 	h->level_applied = info->level_applied;
 	h->compressor = info->compressor;
 	h->degraded = info->degraded;
+	if (w->dir.unknown)
+		h->degraded |= DL_DEGRADED_DIRECTORY;
 	h->ram_pages = info->ram_pages;
 	fill_text(h->release, sizeof(h->release), info->release);
 	fill_text(h->nodename, sizeof(h->nodename), info->nodename);

@@ -32,6 +32,7 @@ struct directory {
 	const struct dl_super *super;
 	struct dir_entry *entry; /* dir_slots of them */
 	u32 highest;		 /* number of the newest dump seen, 0: none */
+	u32 unknown;		 /* slots that are DIR_UNKNOWN: their dumps may be overwritten */
 	u8 *buf;		 /* two pages for the device: back copy and front copy */
 	u64 buf_pa;
 	struct blk_req req;

@@ -120,6 +120,7 @@ enum dl_state {
 #define DL_DEGRADED_MEMMAP	  4u  /* the firmware's map had too many ranges */
 #define DL_DEGRADED_SUPERBLOCK	  8u  /* one of the superblocks is damaged */
 #define DL_DEGRADED_LEVEL	  16u /* level_applied < level_asked */
+#define DL_DEGRADED_DIRECTORY	  64u /* a slot is lost in both copies: its dump is not protected */
 #define DL_DEGRADED_BOOT_HEADER	  32u /* boot area settings damaged, defaults used */
 
 /*

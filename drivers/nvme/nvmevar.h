@@ -40,7 +40,7 @@ _Static_assert(NVME_SLOTS < NVME_IO_ENTRIES, "a full queue must hold all slots")
 _Static_assert(NVME_SLOTS <= NVME_CID_SLOT_MASK, "slot numbers must not make cid 0xffff");
 
 #define NVME_ADMIN_TIMEOUT_US	 5000000ull
-#define NVME_IO_TIMEOUT_US	 10000000ull
+#define NVME_IO_TIMEOUT_US	 30000000ull
 #define NVME_FLUSH_TIMEOUT_US	 30000000ull
 #define NVME_SHUTDOWN_TIMEOUT_US 10000000ull
 #define NVME_IDLE_CHECK_US	 1000ull /* how often CSTS is read while nothing completes */

@@ -739,6 +739,19 @@ def test_mkfs_fat_fails(tmp_path, mbr):
     assert digest(img) == before
 
 
+def test_impossible_size_leaves_the_old_file(tmp_path, mbr):
+    """More than the file system takes is found out before anything is lost."""
+    import resource
+
+    img = sparse(tmp_path / "disk.img")
+    write_at(img, 5 * MIB, b"mine")
+    before = digest(img)
+    r = mk("--yes", "--force", "--size", "1G", "--image", mbr, img,
+           preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (500 * MIB, 500 * MIB)))
+    refused(r, img, "sizing it failed: File too large", "--size")
+    assert digest(img) == before
+
+
 # --- failures half way ---------------------------------------------------------------------
 
 
@@ -896,6 +909,8 @@ def test_partition(tmp_path, mbr, loop):
     write_at(part, 0, bytes(512))
     refused(mk("--yes", part), part, "with 1 dump not cleared", "--force")
     made("--yes", "--force", part)
+    # The boot area of a dump disk finds its partition by the UUID.
+    assert check_dump_area(part, 0, size, 512)["uuid"] == s["uuid"]
     check("mkfs.ext4", "-q", "-F", part)
     refused(mk("--yes", part), part, "holds .*ext4", "--force")
     made("--yes", "--force", part)

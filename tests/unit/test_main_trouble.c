@@ -196,6 +196,20 @@ static void test_map_too_long(void **state)
 }
 
 /* Must be the first test: an exception in a front door, before dump_main. */
+static void test_directory_damaged(void **state)
+{
+	struct dl_super s;
+
+	(void)state;
+	run();
+	memcpy(&s, disk.bytes + disk.last * 512, sizeof(s));
+	disk.bytes[(disk.first + dl_slot_block(0)) * 512 + 100] ^= 1;
+	disk.bytes[(disk.first + dl_slot_block_back(&s, 0)) * 512 + 100] ^= 1;
+	run();
+	expect("afterimage: 1 directory slots are damaged; their dumps are not protected\n");
+	assert_int_equal(header(1).degraded, DL_DEGRADED_LEVEL | DL_DEGRADED_DIRECTORY);
+}
+
 static void test_panic_early(void **state)
 {
 	(void)state;
@@ -236,6 +250,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_compressor_missing, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_memory, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_map_too_long, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_directory_damaged, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_panic, setup, teardown),
 	};
 

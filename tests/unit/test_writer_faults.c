@@ -150,6 +150,29 @@ static void test_fail_at_every_write(void **state)
 	fault_in_all_shapes(FAIL);
 }
 
+/* One request at a time, so that every failure is known before the next: only headers follow. */
+static void test_nothing_follows_a_failed_write(void **state)
+{
+	struct rig_options opt = rig_defaults();
+	u64 writes = UINT64_MAX;
+
+	(void)state;
+	opt.max_bytes = 8 * KIB;
+	for (u64 n = 2; n + 2 <= writes; n++) {
+		rig_open(&rig, &opt);
+		rig.disk.blk.depth = 1;
+		if (writes != UINT64_MAX)
+			rig.disk.fail_at = n;
+		if (rig_dump(&rig) == OK) {
+			assert_true(writes == UINT64_MAX && rig.disk.writes > 20);
+			writes = rig.disk.writes;
+		} else {
+			assert_int_equal(rig.disk.writes, n + 2);
+		}
+		rig_close(&rig);
+	}
+}
+
 static void test_die_at_every_write(void **state)
 {
 	(void)state;
@@ -247,6 +270,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_fail_at_every_write),
+		cmocka_unit_test(test_nothing_follows_a_failed_write),
 		cmocka_unit_test(test_die_at_every_write),
 		cmocka_unit_test(test_cut_at_every_write),
 		cmocka_unit_test(test_tear_every_write),

@@ -57,6 +57,8 @@ const char *describe_degraded(u32 bit)
 		return "pages were kept that the level asked for leaves out";
 	case DL_DEGRADED_BOOT_HEADER:
 		return "the boot area's settings were damaged: defaults were used";
+	case DL_DEGRADED_DIRECTORY:
+		return "a directory slot was damaged: its dump was not protected";
 	default:
 		return NULL;
 	}

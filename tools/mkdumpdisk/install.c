@@ -26,14 +26,17 @@ static struct device device_of(const struct plan *p)
 	return (struct device) {.fd = p->target.fd, .bytes = p->target.bytes};
 }
 
-/* New, or emptied and sized: either way all zero. */
+/*
+ * New, or emptied and sized: either way all zero. An old file is sized before it is
+ * emptied: a size that can not be had costs it nothing.
+ */
 static bool step_create(struct plan *p)
 {
 	struct target *t = &p->target;
 
 	if (t->fd < 0)
 		t->fd = open(t->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-	else if (ftruncate(t->fd, 0) != 0)
+	else if (ftruncate(t->fd, (off_t)t->bytes) != 0 || ftruncate(t->fd, 0) != 0)
 		return false;
 	return t->fd >= 0 && ftruncate(t->fd, (off_t)t->bytes) == 0;
 }
@@ -184,6 +187,10 @@ static void report_failure(struct plan *p, const struct step *step, int err)
 			tool_error_errno(t->path, "be removed", errno, "remove it");
 		tool_error(t->path, "make room, or name another place",
 			"%s failed: %s; nothing was left behind", step->what, strerror(err));
+		return;
+	}
+	if (step->run == step_create) {
+		tool_error(t->path, "choose another --size", "sizing it failed: %s", strerror(err));
 		return;
 	}
 	tool_error(t->path, "check the disk and run mkdumpdisk --force again",

@@ -41,9 +41,12 @@ static void plan_super(struct plan *p)
 	const struct options *o = p->options;
 	uuid_t uuid;
 
-	uuid_generate_random(uuid);
 	layout_super(&p->layout, &p->super);
+	uuid_generate_random(uuid);
 	guid_swap(uuid, p->super.disk_uuid);
+	/* The boot area of the partition's disk may name it: prepared again it keeps its UUID. */
+	if (!p->layout.whole_disk && p->found.dump_disk)
+		memcpy(p->super.disk_uuid, p->found.disk_uuid, sizeof(p->super.disk_uuid));
 	p->super.level = o->level;
 	p->super.compressor = o->compressor;
 	p->super.after = o->after;

@@ -81,6 +81,7 @@ static void look_for_dumps(int fd, u64 start, u64 bytes, struct probe *f)
 	if (!find_super(fd, start, bytes, &super))
 		return;
 	f->dump_disk = true;
+	memcpy(f->disk_uuid, super.disk_uuid, sizeof(f->disk_uuid));
 	for (u32 i = 0; i < super.dir_slots; i++)
 		f->dumps += slot_uncleared(fd, start, &super, i);
 	snprintf(text, sizeof(text), "%u dump%s not cleared", f->dumps, f->dumps == 1 ? "" : "s");

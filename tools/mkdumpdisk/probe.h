@@ -12,6 +12,7 @@ struct probe {
 	char text[PROBE_TEXT_BYTES]; /* what there is, for "holds ..."; empty: nothing */
 	u32 dumps;		     /* not cleared */
 	bool dump_disk;		     /* prepared before */
+	u8 disk_uuid[16];	     /* if so */
 };
 
 /*
