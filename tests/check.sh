@@ -36,7 +36,7 @@ sum() {
 			if (tolower($2) == word) n += $4
 			next
 		}
-		/[0-9]+ (passed|failed|error)/ && !/^\[/ {
+		/[0-9]+ (passed|failed|error|skipped)/ && !/^\[/ {
 			for (i = 2; i <= NF; i++) {
 				w = $i
 				gsub(/[^a-z]/, "", w)
@@ -48,10 +48,11 @@ sum() {
 }
 passed=$(sum passed)
 failed=$(sum failed)
+skipped=$(sum skipped)
 if [ -n "$steps_failed" ]; then
 	echo "steps that failed:$steps_failed"
 	[ "$failed" -gt 0 ] || failed=1
 fi
 echo "[$(($(date +%s) - begin)) s] done"
-echo "$passed passed, $failed failed"
+echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]

@@ -192,7 +192,7 @@ static void test_starved(void **state)
 	lost = bench_request(BLK_READ, 0, 8, b.buf_pa, 4096);
 	assert_int_equal(blk_submit(&b.n->blk, &lost), OK);
 	for (i = 0; i < 2000 && st == OK; i++) {
-		host_clock_advance_us(10000);
+		host_clock_advance_us(30000);
 		r = bench_request(BLK_READ, 8, 8, b.buf_pa + 4096, 4096);
 		st = b.n->blk.ops->submit(&b.n->blk, &r);
 		if (st == OK)

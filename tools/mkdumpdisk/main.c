@@ -2,6 +2,7 @@
  * mkdumpdisk: prepares a disk, a partition or an image file to take dumps. Everything
  * is checked and decided here in order; install() does the writing.
  */
+#include <limits.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -114,7 +115,7 @@ static bool plan_make(struct plan *p)
 
 static bool confirmed(const struct plan *p)
 {
-	char answer[16];
+	char answer[16], name[256];
 
 	if (p->options->yes)
 		return true;
@@ -122,10 +123,10 @@ static bool confirmed(const struct plan *p)
 		tool_error(p->target.path, "use --yes to do it without asking", "not confirmed");
 		return false;
 	}
+	tool_printable(name, sizeof(name), p->target.path, PATH_MAX);
 	if (p->found.text[0])
-		fprintf(stderr, "%s: holds %s\n", p->target.path, p->found.text);
-	fprintf(stderr, "Make %s a dump disk? All that is on it will be lost. [y/N] ",
-		p->target.path);
+		fprintf(stderr, "%s: holds %s\n", name, p->found.text);
+	fprintf(stderr, "Make %s a dump disk? All that is on it will be lost. [y/N] ", name);
 	if (fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y'))
 		return true;
 	tool_error(p->target.path, NULL, "not confirmed, nothing was written");

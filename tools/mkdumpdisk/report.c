@@ -2,6 +2,7 @@
  * Says what was made, or would be made: for people or as JSON, from the same facts.
  */
 #include <json-c/json.h>
+#include <limits.h>
 #include <stdio.h>
 #include "plan.h"
 #include "ports.h"
@@ -49,10 +50,11 @@ static void print_console(const struct options *o)
 static void print_text(const struct plan *p)
 {
 	const struct options *o = p->options;
-	char uuid[GUID_TEXT_BYTES], size[32];
+	char uuid[GUID_TEXT_BYTES], size[32], name[256];
 
 	guid_text(p->super.disk_uuid, uuid);
-	printf("%s: %s%s, %s, %u-byte sectors\n", p->target.path,
+	printf("%s: %s%s, %s, %u-byte sectors\n",
+		tool_printable(name, sizeof(name), p->target.path, PATH_MAX),
 		o->dry_run ? "would become a dump " : "dump ", kind_names[p->target.kind],
 		tool_size_text(p->target.bytes, size, sizeof(size)), p->target.sector_bytes);
 	print_partitions(&p->layout);
