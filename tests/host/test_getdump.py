@@ -256,15 +256,6 @@ def test_failed_output_is_removed(image, tmp_path):
             assert not list(here.iterdir())
 
 
-@pytest.fixture(scope="module", name="shim")
-def make_shim(tmp_path_factory):
-    source = ROOT / "tests" / "host" / "preload" / "fail_at.c"
-    made = tmp_path_factory.mktemp("shim") / "fail_at.so"
-    subprocess.run([os.environ.get("CC", "gcc"), "-D_GNU_SOURCE", "-shared", "-fPIC", "-o", made,
-                    source, "-ldl"], check=True)
-    return made
-
-
 @pytest.mark.parametrize("name", ["HUP", "INT", "TERM"])
 def test_a_signal_leaves_nothing_unless_ignored(image, tmp_path, shim, name):
     """nohup and background jobs ignore signals; the extraction must then go on."""
@@ -505,6 +496,30 @@ def test_unreadable_and_unwritable_sources(image, tmp_path):
 
 
 # --- clearing ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_block_device_is_a_source(block, tmp_path, loop, whole):
+    """A whole disk or its partition, as the administrator of the restarted machine has them."""
+    log = li.Log(block)
+    li.standard(log)
+    image = tmp_path / "i"
+    image.write_bytes(li.gpt_disk(log.disk, block) if whole else log.disk)
+    device = loop(image, "--sector-size", str(block))
+    assert out("list", device).split()[2] == "complete"
+    getdump("verify", device)
+    getdump("extract", device, "-o", tmp_path / "k")
+    check_kdump(tmp_path / "k")
+    getdump("clear", device, "-n", 1)
+    assert out("list", device).split()[2] == "complete,cleared"
+
+
+def test_a_read_only_block_device_is_not_cleared(log, tmp_path, loop):
+    device = loop(log.save(tmp_path / "i"), "--read-only")
+    before = (tmp_path / "i").read_bytes()
+    getdump("verify", device)
+    getdump("clear", device, "-n", 1, code=1)
+    assert (tmp_path / "i").read_bytes() == before
 
 
 def test_clear_marks_both_copies(block, tmp_path):

@@ -18,10 +18,11 @@ import uuid
 
 import pytest
 
+from hosttools import check, run
+
 BUILD = os.path.abspath(os.environ.get("BUILD", "build"))
 TOOL = os.path.join(BUILD, "mkdumpdisk")
 GETDUMP = os.path.join(BUILD, "getdump")
-SHIM_SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "preload", "fail_at.c")
 MIB = 1 << 20
 SIZE = 160 * MIB
 DUMP_TYPE = "3F5D8C62-6B0E-4E2C-9A41-AF7E1D0B5C90"
@@ -49,17 +50,6 @@ def crc32c(data):
 def sealed(block):
     """The last four bytes of 512 set to the checksum of the rest and four zeros."""
     return block[:508] + struct.pack("<I", crc32c(block[:508] + bytes(4)))
-
-
-def run(*args, **kw):
-    return subprocess.run([str(a) for a in args], capture_output=True, text=True,
-                          stdin=subprocess.DEVNULL, **kw)
-
-
-def check(*args):
-    r = run(*args)
-    assert r.returncode == 0, r.stdout + r.stderr
-    return r.stdout
 
 
 def mk(*args, **kw):
@@ -123,27 +113,6 @@ def fake_boot_image(path, image_bytes=50064):
 @pytest.fixture
 def mbr(tmp_path):
     return fake_boot_image(tmp_path / "boot.mbr")
-
-
-@pytest.fixture(scope="session")
-def shim(tmp_path_factory):
-    out = tmp_path_factory.mktemp("shim") / "fail_at.so"
-    check("gcc", "-shared", "-fPIC", "-D_GNU_SOURCE", "-o", out, SHIM_SOURCE, "-ldl")
-    return out
-
-
-@pytest.fixture
-def loop():
-    """Attaches files to loop devices; detaches them in the end."""
-    devices = []
-
-    def attach(path, *options):
-        devices.append(check("losetup", "-f", "--show", *options, path).strip())
-        return devices[-1]
-
-    yield attach
-    for device in devices:
-        check("losetup", "-d", device)
 
 
 @pytest.fixture

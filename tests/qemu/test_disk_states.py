@@ -17,7 +17,7 @@ from machine import MIB, Setup, disk_node
 
 E_NO_KERNEL, E_VMCOREINFO, E_NO_DISK, E_WRITE = 10, 11, 20, 27
 E_NO_PARTITION, E_SUPERBLOCK, E_FULL = 30, 32, 34
-E_BOOT_HEADER, E_IMAGE, E_TRAP = 44, 47, 50
+E_READ, E_BOOT_HEADER, E_CPU, E_IMAGE, E_TRAP = 26, 44, 45, 47, 50
 BOOT_LOCATE = 416  # in the boot sector: where the boot area begins
 BLOCK = 512
 MAX_CHANGED_HIGH = 64
@@ -167,6 +167,25 @@ def test_no_dump_partition(disk, run_image):
     pristine = tools.copy(disk, disk.with_name("pristine.img"))
     check_no_dump(run_image(disk), E_NO_PARTITION)
     assert compare.bytes_equal(disk, pristine)
+
+
+def test_boot_area_out_of_reach(disk, tmp_path):
+    """The boot sector can not read the image: it says so and lets the BIOS go on."""
+    tools.write_bytes(disk, BOOT_LOCATE, struct.pack("<Q", 1 << 40))
+    with capture.power_on(tmp_path, disk) as machine:
+        machine.wait_console(rf"^afterimage: no dump: E{E_READ} .*\n", 20)
+
+
+def test_boot_sector_not_filled_in(disk, tmp_path):
+    tools.write_bytes(disk, BOOT_LOCATE, bytes(16))
+    with capture.power_on(tmp_path, disk) as machine:
+        machine.wait_console(rf"^afterimage: no dump: E{E_BOOT_HEADER} .*\n", 20)
+
+
+def test_processor_without_64_bit_mode(disk, tmp_path):
+    with capture.power_on(tmp_path, disk, cpu_model="qemu32") as machine:
+        machine.wait_console(rf"^afterimage: no dump: E{E_CPU} .*\n", 20)
+        machine.wait_console(r"^afterimage: halted\n", 20)
 
 
 def test_boot_area_wiped(disk, tmp_path):
