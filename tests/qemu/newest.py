@@ -38,7 +38,7 @@ def unpack(target):
     with tempfile.TemporaryDirectory(dir=target.parent) as temp:
         root = Path(temp) / "root"
         done = subprocess.run(
-            ["mmdebstrap", "--quiet", "--variant=extract",
+            ["mmdebstrap", "--quiet", "--variant=extract", "--mode=chrootless",
              "--aptopt=Acquire::Check-Valid-Until \"false\"",
              "--include=" + ",".join(PACKAGES), SUITE, root, mirror()],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TIMEOUT_S)
