@@ -953,7 +953,8 @@ def test_device_mapper_on_top(tmp_path, mbr, loop):
 def test_running_root(mbr):
     """A dry run, with every permission given: the checks come first."""
     number = os.stat("/").st_dev
-    root = os.path.realpath(f"/dev/block/{os.major(number)}:{os.minor(number)}")
+    system = os.path.realpath(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}")
+    root = f"/dev/{os.path.basename(system)}"
     if not os.path.exists(root):
         pytest.skip("the root file system is not on a block device")
     targets = {root}
