@@ -102,6 +102,7 @@ boot_fail:
 1:	hlt
 	jmp	1b
 
+/* The text at %si, on the screen and the first serial port. */
 print:
 	lodsb
 	testb	%al, %al
@@ -273,25 +274,12 @@ kbc_wait:					/* input buffer empty, bounded */
 no_long_mode:
 	movw	$msg_cpu, %si
 fail16:
-	lodsb
-	testb	%al, %al
-	jz	2f
-	pushw	%ax
-	movb	$0x0e, %ah
-	movw	$0x0007, %bx
-	int	$0x10
-	popw	%ax
-	movb	$0x01, %ah
-	xorw	%dx, %dx
-	int	$0x14
-	jmp	fail16
-2:	hlt
-	jmp	2b
+	call	print				/* the boot sector is still there */
+1:	hlt
+	jmp	1b
 
 msg_cpu:	.asciz	"afterimage: no dump: E45 this processor has no 64-bit mode\r\nafterimage: halted\r\n"
 msg_a20:	.asciz	"afterimage: no dump: E46 address line 20 can not be switched on\r\nafterimage: halted\r\n"
-
-	.balign	4
 
 	.balign	8
 	.globl	gdt
