@@ -176,12 +176,12 @@ static enum status notes_write(struct session *s)
 
 static void progress_print(void *ctx, const struct capture_progress *p)
 {
-	const struct session *s = ctx;
-	u64 ms = max_u64((clock_us() - s->start_us) / 1000, 1);
+	u64 ms = max_u64(p->elapsed_us / 1000, 1);
 	u64 done = p->done_pages * PAGE_BYTES / MIB;
 	u64 total = p->total_pages * PAGE_BYTES / MIB;
 	u64 rate = done * 1000 / ms;
 
+	(void)ctx;
 	con_printf("afterimage: %lu MiB of %lu, %lu MiB/s, %lu s left\n", done, total, rate,
 		rate ? (total - done) / rate : 0);
 }
@@ -195,7 +195,6 @@ static enum status pages_write(struct session *s)
 		st = capture_init(&s->capture, &s->writer, &s->pm, &s->compressor, &s->arena);
 	if (st == OK) {
 		s->capture.progress = progress_print;
-		s->capture.progress_ctx = s;
 		s->capture.level = s->writer.header.level_applied;
 		st = capture_run(&s->capture);
 	}

@@ -48,8 +48,6 @@ static void report_progress(struct capture *c)
 		return;
 	c->reported_us = now;
 	c->at.elapsed_us = now - c->start_us;
-	c->at.stored_bytes = c->writer->sent.blocks * c->writer->super->block_bytes;
-	c->at.safe_bytes = writer_safe_bytes(c->writer);
 	c->progress(c->progress_ctx, &c->at);
 }
 
@@ -65,14 +63,11 @@ static enum status send_raw(struct capture *c)
 			return E_NOT_RAM;
 		crc = crc32c(crc, page, PAGE_BYTES);
 	}
-	c->raw_groups++;
 	return writer_raw(c->writer, &c->group, crc);
 }
 
 static enum status send_packed(struct capture *c, bool *packed)
 {
-	enum status st;
-
 	for (u32 i = 0; i < c->group.count; i++) {
 		const void *page = page_view(c, c->group.pfn[i]);
 
@@ -80,9 +75,7 @@ static enum status send_packed(struct capture *c, bool *packed)
 			return E_NOT_RAM;
 		memcpy(c->staging + (size_t)i * PAGE_BYTES, page, PAGE_BYTES);
 	}
-	st = writer_packed(c->writer, &c->group, c->staging, c->comp, packed);
-	c->packed_groups += *packed;
-	return st;
+	return writer_packed(c->writer, &c->group, c->staging, c->comp, packed);
 }
 
 /* All that may still come would fit uncompressed. */
@@ -107,7 +100,6 @@ static enum status send_group(struct capture *c)
 		st = send_raw(c);
 	if (st != OK)
 		return st;
-	c->kept_pages += c->group.count;
 	c->left_pages -= c->group.count;
 	c->group.count = 0;
 	report_progress(c);
@@ -147,10 +139,6 @@ static enum status capture_page(struct capture *c, u64 pfn, u32 run_class)
 	if (class != DL_ZERO && class != DL_UNREADABLE)
 		return add_page(c, pfn, class);
 	c->left_pages--;
-	if (class == DL_ZERO)
-		c->zero_pages++;
-	else
-		c->unreadable_pages++;
 	if (pfn % DL_GROUP_PAGES == 0)
 		report_progress(c);
 	return OK;

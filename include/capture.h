@@ -27,8 +27,6 @@
 struct capture_progress {
 	u64 done_pages; /* of RAM, looked at */
 	u64 total_pages;
-	u64 stored_bytes; /* sent to the device so far */
-	u64 safe_bytes;	  /* of them known to be written */
 	u64 elapsed_us;
 };
 
@@ -43,11 +41,6 @@ struct capture {
 	void *progress_ctx;
 	/* what was done */
 	struct capture_progress at;
-	u64 kept_pages;
-	u64 zero_pages;
-	u64 unreadable_pages;
-	u64 raw_groups;
-	u64 packed_groups;
 	/* the module's own */
 	u64 left_pages; /* with contents, not sent or found zero yet */
 	u64 start_us;
