@@ -148,9 +148,11 @@ static enum status capture_run_pages(struct capture *c, const struct run *run)
 {
 	enum status st = OK;
 
-	if (!runs_class_has_data(run->class)) {
-		if (run->class != DL_NOT_RAM)
+	if (!dl_class_has_data(run->class, c->level)) {
+		if (run->class != DL_NOT_RAM) {
 			c->at.done_pages += run->count;
+			c->left_pages -= run->count;
+		}
 		return writer_classes(c->writer, run->pfn, run->count, run->class);
 	}
 	for (u64 i = 0; i < run->count && st == OK; i++)
@@ -166,9 +168,9 @@ enum status capture_run(struct capture *c)
 
 	c->start_us = clock_us();
 	c->reported_us = c->start_us;
-	c->left_pages = runs_data_pages(c->pm->map);
+	c->left_pages = memmap_ram_pages(c->pm->map);
 	c->at.total_pages = memmap_ram_pages(c->pm->map);
-	runs_init(&runs, c->pm->map);
+	runs_init(&runs, c->pm->map, NULL);
 	for (u32 i = 0; i <= 2 * MEMMAP_MAX && st == OK && runs_next(&runs, &run); i++)
 		st = capture_run_pages(c, &run);
 	return st == OK ? send_group(c) : st;

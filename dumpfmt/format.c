@@ -154,6 +154,7 @@ const char *dl_class_name(u32 class)
 		[DL_OVERWRITTEN_FIRMWARE] = "overwritten by firmware",
 		[DL_OVERWRITTEN_LOADER] = "overwritten by the boot loader",
 		[DL_OVERWRITTEN_OURS] = "overwritten by afterimage",
+		[DL_METADATA_LOST] = "metadata lost",
 	};
 
 	return class < DL_CLASSES ? names[class] : "unknown";

@@ -37,24 +37,9 @@ static enum reader_fate fate_of_class(const struct reader_map *m, u64 class)
 {
 	u32 level = m->dump->h.level_applied;
 
-	switch (class) {
-	case DL_ZERO:
+	if (class == DL_ZERO)
 		return READER_ZERO;
-	case DL_KEPT:
-	case DL_OVERWRITTEN_FIRMWARE:
-	case DL_OVERWRITTEN_LOADER:
-		return READER_MISSING;
-	case DL_CACHE:
-		return level & 2 ? READER_EXCLUDED : READER_MISSING;
-	case DL_PRIVATE_CACHE:
-		return level & 4 ? READER_EXCLUDED : READER_MISSING;
-	case DL_USER:
-		return level & 8 ? READER_EXCLUDED : READER_MISSING;
-	case DL_FREE:
-		return level & 16 ? READER_EXCLUDED : READER_MISSING;
-	default:
-		return READER_EXCLUDED;
-	}
+	return dl_class_has_data((u32) class, level) ? READER_MISSING : READER_EXCLUDED;
 }
 
 static bool covers(const struct reader_span *span, u64 pfn)

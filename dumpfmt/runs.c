@@ -29,9 +29,10 @@ static u32 range_class(const struct mem_range *range)
 	}
 }
 
-void runs_init(struct runs *r, const struct memmap *map)
+void runs_init(struct runs *r, const struct memmap *map, struct pagescan *scan)
 {
 	r->map = map;
+	r->scan = scan;
 	r->index = 0;
 	r->next_pfn = 0;
 	r->end_pfn = 0;
@@ -73,24 +74,4 @@ bool runs_next(struct runs *r, struct run *out)
 	}
 	r->next_pfn += out->count;
 	return true;
-}
-
-bool runs_class_has_data(u32 class)
-{
-	return class == DL_KEPT || class == DL_OVERWRITTEN_FIRMWARE ||
-	       class == DL_OVERWRITTEN_LOADER;
-}
-
-u64 runs_data_pages(const struct memmap *map)
-{
-	struct runs r;
-	struct run run;
-	u64 pages = 0;
-
-	runs_init(&r, map);
-	for (u32 i = 0; i <= 2 * MEMMAP_MAX && runs_next(&r, &run); i++) {
-		if (runs_class_has_data(run.class))
-			pages += run.count;
-	}
-	return pages;
 }

@@ -37,7 +37,13 @@ enum dl_overwrite {
 	DL_OVERWRITE_OLDEST = 1,
 };
 
-#define DL_LEVEL_ZERO 1u /* bit of the dump level: leave zero pages out */
+/* Bits of the dump level, makedumpfile's: what is left out. */
+#define DL_LEVEL_ZERO	       1u
+#define DL_LEVEL_CACHE	       2u
+#define DL_LEVEL_PRIVATE_CACHE 4u /* and all other cache */
+#define DL_LEVEL_USER	       8u
+#define DL_LEVEL_FREE	       16u
+#define DL_LEVEL_MAX	       31u
 
 /* What became of a page. Stored in the top byte of a run; never renumber. */
 enum dl_class {
@@ -54,8 +60,31 @@ enum dl_class {
 	DL_OVERWRITTEN_FIRMWARE = 10, /* contents are in the dump, but not the old kernel's */
 	DL_OVERWRITTEN_LOADER = 11,   /* likewise */
 	DL_OVERWRITTEN_OURS = 12,     /* the image's own memory: no contents */
-	DL_CLASSES = 13,
+	DL_METADATA_LOST = 13, /* kept because its struct page is missing or contradicts itself */
+	DL_CLASSES = 14,
 };
+
+/* True if pages of @class carry their contents at @level, unless they are zero. */
+static inline bool dl_class_has_data(u32 class, u32 level)
+{
+	switch (class) {
+	case DL_KEPT:
+	case DL_METADATA_LOST:
+	case DL_OVERWRITTEN_FIRMWARE:
+	case DL_OVERWRITTEN_LOADER:
+		return true;
+	case DL_CACHE:
+		return !(level & (DL_LEVEL_CACHE | DL_LEVEL_PRIVATE_CACHE));
+	case DL_PRIVATE_CACHE:
+		return !(level & DL_LEVEL_PRIVATE_CACHE);
+	case DL_USER:
+		return !(level & DL_LEVEL_USER);
+	case DL_FREE:
+		return !(level & DL_LEVEL_FREE);
+	default:
+		return false;
+	}
+}
 
 /* A run of pages as one u64: PFN in bits 0-39, count - 1 in 40-55, class in 56-63. */
 #define DL_RUN_MAX_COUNT 65536u
@@ -119,9 +148,11 @@ enum dl_state {
 #define DL_DEGRADED_SEVERAL	  2u  /* several kernels verified; the best was taken */
 #define DL_DEGRADED_MEMMAP	  4u  /* the firmware's map had too many ranges */
 #define DL_DEGRADED_SUPERBLOCK	  8u  /* one of the superblocks is damaged */
-#define DL_DEGRADED_LEVEL	  16u /* level_applied < level_asked */
-#define DL_DEGRADED_DIRECTORY	  64u /* a slot is lost in both copies: its dump is not protected */
+#define DL_DEGRADED_LEVEL	  16u /* level_applied lacks bits of level_asked */
 #define DL_DEGRADED_BOOT_HEADER	  32u /* boot area settings damaged, defaults used */
+#define DL_DEGRADED_DIRECTORY	  64u /* a slot is lost in both copies: its dump is not protected */
+#define DL_DEGRADED_PAGEMAP	  128u /* no usable page map: everything kept */
+#define DL_DEGRADED_DROPPED	  256u /* classes left out because they would not fit */
 
 /*
  * One directory slot: a dump. Both copies are written, the back one first; where they
@@ -157,7 +188,9 @@ struct dl_header {
 	char nodename[65];
 	char machine[65];
 	char panic[97]; /* empty if unknown */
-	u8 zero[48];
+	u32 dropped;	/* bit per class: asked for, left out because it would not fit */
+	u32 incomplete; /* bit per class: asked for, not all of it was written */
+	u8 zero[40];
 	u32 crc32c; /* of the 512 bytes with this field 0 */
 };
 ASSERT_SIZE(struct dl_header, 512);
@@ -166,7 +199,8 @@ ASSERT_AT(struct dl_header, start, 64);
 ASSERT_AT(struct dl_header, duration_ms, 112);
 ASSERT_AT(struct dl_header, ram_pages, 136);
 ASSERT_AT(struct dl_header, release, 168);
-ASSERT_AT(struct dl_header, zero, 460);
+ASSERT_AT(struct dl_header, dropped, 460);
+ASSERT_AT(struct dl_header, incomplete, 464);
 ASSERT_AT(struct dl_header, crc32c, 508);
 
 /* Chunk kinds; unknown ones are skipped. */
@@ -174,10 +208,18 @@ enum dl_kind {
 	DL_KIND_START = 1,   /* payload: the dump's header as first written */
 	DL_KIND_NOTE = 2,    /* payload: struct dl_note, then its data */
 	DL_KIND_PAGES = 3,   /* runs: which pages; payload: their contents in that order */
-	DL_KIND_CLASSES = 4, /* payload: runs (u64) with their class, ascending */
+	DL_KIND_CLASSES = 4, /* payload: runs (u64) with their class, ascending through the dump */
 	DL_KIND_INDEX = 5,   /* payload: struct dl_index, then its entries */
 	DL_KIND_END = 6,     /* payload: struct dl_end */
+	/*
+	 * Payload: runs of pages that CLASSES names with a class of contents and that were found
+	 * to be zero (class ZERO) or unreadable (UNREADABLE) when their turn came in a later
+	 * pass; ascending through each pass, at most DL_LATER_PASSES of them.
+	 */
+	DL_KIND_FOUND = 7,
 };
+
+#define DL_LATER_PASSES 4 /* user, private cache, cache, free */
 
 /*
  * A chunk is this header, run_count runs (u64), and at payload_offset the payload,

@@ -41,6 +41,11 @@ struct pagetable {
 enum status pagetable_walk(
 	struct physmem *pm, const struct pagetable *pt, u64 va, u64 *pa) MUST_CHECK;
 
+/* The same, and how far from *pa on the old kernel's memory continues: up to the end of the
+ * 4 KiB, 2 MiB or 1 GiB page that maps @va. */
+enum status pagetable_map(
+	struct physmem *pm, const struct pagetable *pt, u64 va, u64 *pa, u64 *bytes) MUST_CHECK;
+
 /* Copies [va, va+len) of the old kernel; @len is bounded by the caller. */
 enum status pagetable_read(
 	struct physmem *pm, const struct pagetable *pt, u64 va, void *buf, u64 len) MUST_CHECK;

@@ -23,6 +23,12 @@ void con_write(const char *text, u32 bytes);
 #define PHYS_WINDOW_SLOTS 4
 const void *phys_window(u32 slot, u64 pa, u32 pages);
 
+/*
+ * True if reading the page of old memory at @pa has met a memory error since the start:
+ * what was read of it since then is not its contents. Costs next to nothing.
+ */
+bool phys_unreadable(u64 pa);
+
 /* Where the handoff's arena, the only RAM that may be written, can be reached. */
 void *arena_map(u64 pa, u64 bytes);
 

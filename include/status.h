@@ -17,6 +17,10 @@
 		"all of memory is kept; the old kernel's page tables were overwritten")            \
 	X(E_NOT_RAM, 13, "an address of the old kernel points outside memory",                     \
 		"all of memory is kept; the old kernel's page tables were overwritten")            \
+	X(E_PAGEMAP, 14, "the old kernel's page map can not be used",                              \
+		"all of memory is kept; filter the dump with getdump extract or makedumpfile")     \
+	X(E_UNREADABLE, 15, "a page can not be read: memory error",                                \
+		"look up the address in the firmware's error log and replace the module")          \
 	X(E_NO_DISK, 20, "no NVMe controller found",                                               \
 		"attach the dump disk as an NVMe device, not behind RAID or VMD")                  \
 	X(E_NVME_READY, 21, "the NVMe controller did not become ready",                            \
@@ -78,7 +82,9 @@
 	X(E_METHOD, 66, "a chunk uses an unknown compressor", "use a newer getdump")               \
 	X(E_ABSENT, 67, "the page is not in the dump", "see its class with getdump info")          \
 	X(E_INTERRUPTED, 68, "the dump was cut short by a reset or power loss",                    \
-		"what was written before can be extracted")
+		"what was written before can be extracted")                                        \
+	X(E_NO_LOG, 69, "the old kernel's log can not be found in the dump",                       \
+		"extract the dump and read the log with crash or drgn")
 
 enum status {
 	OK = 0,

@@ -5,10 +5,20 @@
 #include <string.h>
 #include "physmem.h"
 
+#define CACHE_LINE_BYTES 64u
+
 void physmem_init(struct physmem *pm, const struct memmap *map)
 {
 	memset(pm, 0, sizeof(*pm));
 	pm->map = map;
+}
+
+void physmem_init_reader(
+	struct physmem *pm, enum status (*read)(void *ctx, u64 pa, void *buf, u64 len), void *ctx)
+{
+	memset(pm, 0, sizeof(*pm));
+	pm->read = read;
+	pm->ctx = ctx;
 }
 
 /*
@@ -74,6 +84,8 @@ const void *physmem_view(struct physmem *pm, u64 pa, u64 len)
 {
 	struct phys_slot *s = NULL;
 
+	if (!pm->map)
+		return NULL;
 	if (!range_fits(pa & (PHYS_WINDOW_BYTES - 1), len, PHYS_WINDOW_BYTES) || len == 0)
 		return NULL;
 	for (u32 i = 0; i < PHYS_WINDOW_SLOTS && !s; i++) {
@@ -88,10 +100,33 @@ const void *physmem_view(struct physmem *pm, u64 pa, u64 len)
 	return s->va + (pa - s->pa);
 }
 
+const void *physmem_page(struct physmem *pm, u64 pa)
+{
+	const volatile u8 *page = physmem_view(pm, pa, PAGE_BYTES);
+
+	if (!page)
+		return NULL;
+	for (u32 i = 0; i < PAGE_BYTES; i += CACHE_LINE_BYTES)
+		(void)page[i];
+	return phys_unreadable(pa) ? NULL : (const void *)page;
+}
+
+/* Whether any page of [pa, pa+len), which lies inside one window, met a memory error. */
+static bool any_unreadable(u64 pa, u64 len)
+{
+	for (u64 at = pa & ~(u64)(PAGE_BYTES - 1); at < pa + len; at += PAGE_BYTES) {
+		if (phys_unreadable(at))
+			return true;
+	}
+	return false;
+}
+
 enum status physmem_read(struct physmem *pm, u64 pa, void *buf, u64 len)
 {
 	u8 *to = buf;
 
+	if (pm->read)
+		return pm->read(pm->ctx, pa, buf, len);
 	if (len > UINT64_MAX - pa)
 		return E_NOT_RAM;
 	while (len > 0) {
@@ -102,6 +137,8 @@ enum status physmem_read(struct physmem *pm, u64 pa, void *buf, u64 len)
 		if (!view)
 			return E_NOT_RAM;
 		memcpy(to, view, n);
+		if (any_unreadable(pa, n))
+			return E_UNREADABLE;
 		to += n;
 		pa += n;
 		len -= n;

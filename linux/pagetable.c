@@ -15,7 +15,8 @@ static bool is_canonical(u64 va, u32 levels)
 	return high == 0 || high == -1;
 }
 
-enum status pagetable_walk(struct physmem *pm, const struct pagetable *pt, u64 va, u64 *pa)
+enum status pagetable_map(
+	struct physmem *pm, const struct pagetable *pt, u64 va, u64 *pa, u64 *bytes)
 {
 	u64 address = PT_ADDRESS & ~pt->sme_mask;
 	u64 table = pt->root_pa & address;
@@ -36,6 +37,7 @@ enum status pagetable_walk(struct physmem *pm, const struct pagetable *pt, u64 v
 			return E_PAGETABLE;
 		if (level == 1 || (entry & PT_LARGE && level <= PT_LEVEL_1GIB)) {
 			*pa = (entry & address & ~page) | (va & page);
+			*bytes = page + 1 - (va & page);
 			return OK;
 		}
 		if (entry & PT_LARGE)
@@ -43,6 +45,13 @@ enum status pagetable_walk(struct physmem *pm, const struct pagetable *pt, u64 v
 		table = entry & address;
 	}
 	return E_PAGETABLE;
+}
+
+enum status pagetable_walk(struct physmem *pm, const struct pagetable *pt, u64 va, u64 *pa)
+{
+	u64 bytes;
+
+	return pagetable_map(pm, pt, va, pa, &bytes);
 }
 
 /* Goes page by page; @va may wrap only at the very end. */

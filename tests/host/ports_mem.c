@@ -22,6 +22,8 @@ static struct {
 	u32 pieces;
 	bool private_windows;
 	u8 *copy[PHYS_WINDOW_SLOTS];
+	u64 unreadable[HOST_UNREADABLE];
+	u32 unreadables;
 	u64 windows;
 	u64 now_us;
 	bool echo;
@@ -42,6 +44,7 @@ void host_reset_all(void)
 {
 	drop_copies();
 	host.pieces = 0;
+	host.unreadables = 0;
 	host.private_windows = false;
 	host.windows = 0;
 	host.now_us = 0;
@@ -116,6 +119,22 @@ const void *phys_window(u32 slot, u64 pa, u32 pages)
 		fail("window outside memory", pa, bytes);
 	host.windows++;
 	return host.private_windows ? private_window(slot, at, bytes) : at;
+}
+
+void host_ram_unreadable(u64 pa)
+{
+	if (host.unreadables == HOST_UNREADABLE)
+		fail("too many unreadable pages", pa, 0);
+	host.unreadable[host.unreadables++] = pa >> PAGE_SHIFT;
+}
+
+bool phys_unreadable(u64 pa)
+{
+	for (u32 i = 0; i < host.unreadables; i++) {
+		if (host.unreadable[i] == pa >> PAGE_SHIFT)
+			return true;
+	}
+	return false;
 }
 
 void *arena_map(u64 pa, u64 bytes)

@@ -8,6 +8,7 @@
 #include "types.h"
 
 #define HOST_RAM_PIECES 8
+#define HOST_UNREADABLE 64
 
 /* Forgets all RAM, settings, console text and the recorded reset; the clock starts at 0. */
 void host_reset_all(void);
@@ -20,6 +21,9 @@ void host_ram_add(u64 pa, u8 *base, u64 bytes);
 
 /* Where @pa..@pa+@bytes lies in the registered pieces, or NULL: for tests that model DMA. */
 u8 *host_ram_at(u64 pa, u64 bytes);
+
+/* From now on reading the page at @pa meets a memory error. */
+void host_ram_unreadable(u64 pa);
 
 /*
  * Gives every window its own copy, freed when its slot is used again, so that the

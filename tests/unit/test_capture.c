@@ -133,6 +133,18 @@ static void test_packs_when_space_is_short(void **state)
 	rig_close(&rig);
 }
 
+static u64 pages_with_contents(const struct memmap *map)
+{
+	struct runs r;
+	struct run run;
+	u64 pages = 0;
+
+	runs_init(&r, map, NULL);
+	while (runs_next(&r, &run))
+		pages += dl_class_has_data(run.class, 0) ? run.count : 0;
+	return pages;
+}
+
 static void test_level_0_keeps_zero_pages(void **state)
 {
 	struct rig_options opt = rig_defaults();
@@ -151,7 +163,7 @@ static void test_level_0_keeps_zero_pages(void **state)
 	assert_int_equal(capture_run(&rig.capture), OK);
 	assert_int_equal(writer_finish(&rig.writer, OK), OK);
 	rig_check(&rig, 0, r);
-	assert_int_equal(r->pages, runs_data_pages(&rig.map));
+	assert_int_equal(r->pages, pages_with_contents(&rig.map));
 	assert_int_equal(rig.writer.header.zero_pages, 0);
 	rig_close(&rig);
 }
