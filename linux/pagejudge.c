@@ -15,6 +15,8 @@
 #define POINTER_FLAGS	7ull	/* what mapping and lru point to is aligned to 8 bytes */
 #define POINTER_LAST	4096ull /* no object lies in the last page of the address space */
 #define TAIL		1ull
+#define REFS_MAX	0x40000000 /* of a page in use; a large page has one per mapped part */
+#define POISON_REFS_MAX 0x1000000  /* of a page that processes were told to let go */
 #define HUGE_2M_ORDER	9
 #define HUGE_1G_ORDER	18
 
@@ -116,6 +118,7 @@ static bool tail_is_plausible(const struct page_rules *r, u64 va, u64 word)
 	return back != 0 && back < (u64)r->size << PAGEINFO_MAX_ORDER && (u32)back % r->size == 0;
 }
 
+/* Not of a struct that is all zero. */
 static inline bool believable(const struct page_rules *r, const struct fields *f, u64 va)
 {
 	if (f->compound & TAIL)
@@ -123,9 +126,10 @@ static inline bool believable(const struct page_rules *r, const struct fields *f
 	if (f->refcount < 0)
 		return false;
 	/* Slab's own counters lie in mapcount before 6.10, and slab can not always be told. */
-	if (f->slab || (!r->slab && !r->has_slab_type))
+	if (f->slab || (!r->slab && !r->has_slab_type) || f->mapcount >= TYPE_LOWEST)
 		return true;
-	return (s32)f->mapcount >= 0 || f->mapcount >= TYPE_LOWEST;
+	/* What is mapped is held by that. */
+	return (s32)f->mapcount >= 0 && (r->refcount < 0 || f->refcount > 0);
 }
 
 /* @f is believable and not all zero. */
@@ -133,8 +137,14 @@ static inline bool poisoned(const struct page_rules *r, const struct fields *f)
 {
 	if (!(f->flags & r->hwpoison))
 		return false;
-	if (f->compound & TAIL || f->slab)
+	if (f->compound & TAIL)
 		return true;
+	if (f->refcount > POISON_REFS_MAX)
+		return false;
+	if (f->slab)
+		return true;
+	if (r->refcount >= 0 && (s32)f->mapcount > f->refcount)
+		return false;
 	return mapping_is_plausible(r, f->mapping);
 }
 
@@ -204,11 +214,14 @@ static bool use_is_plausible(const struct page_rules *r, const struct fields *f,
 	if (f->slab || has_type(f) || !mapping_is_plausible(r, f->mapping))
 		return false;
 	/* Each mapping holds a reference; mapcount is one less than their number. */
-	if (r->refcount >= 0 && (f->refcount == 0 || (s32)f->mapcount > f->refcount))
+	if (r->refcount >= 0 && (f->refcount == 0 || f->refcount > REFS_MAX))
+		return false;
+	if (r->refcount >= 0 && (s32)f->mapcount > f->refcount)
 		return false;
 	if (class == DL_USER)
 		return (f->mapping & ~MAPPING_FLAGS) != 0;
-	return !(f->mapping & MAPPING_MOVABLE);
+	/* What is cut off from its file was unmapped before. */
+	return f->mapping == 0 ? f->mapcount == MAPCOUNT_NONE : !(f->mapping & MAPPING_MOVABLE);
 }
 
 static bool offline_is_plausible(const struct page_rules *r, const struct fields *f)
@@ -407,7 +420,7 @@ bool page_is_believable(const struct page_rules *r, const struct page_ref *page)
 {
 	struct fields f = fields_load(r, page->bytes);
 
-	return believable(r, &f, page->va);
+	return believable(r, &f, page->va) || all_zero(r, &f, page->bytes);
 }
 
 void page_facts_read(const struct page_rules *r, const u8 *page, struct page_facts *f)
