@@ -41,9 +41,9 @@ struct rig {
 	u64 pages;    /* pages that the map describes */
 	u64 hole_pfn; /* without struct pages */
 	u64 hole_end_pfn;
-	u64 stretch_pages;	/* longest stretch */
-	u64 piece_pages;	/* longest piece of the map in one, in pages */
-	u64 pa[RIG_MAP_PAGES];	/* of each page of the map */
+	u64 stretch_pages;     /* longest stretch */
+	u64 piece_pages;       /* longest piece of the map in one, in pages */
+	u64 pa[RIG_MAP_PAGES]; /* of each page of the map */
 	u64 translations;
 	u8 *ram;
 	struct memmap map;
@@ -123,8 +123,7 @@ static inline void rig_put(u64 pfn, u32 at, u64 value, u32 bytes)
 		u64 off = pfn * rig.m.rules.size + at + i;
 
 		if (rig.pa[off / PAGE_BYTES] != RIG_NONE)
-			rig.ram[rig.pa[off / PAGE_BYTES] + off % PAGE_BYTES] =
-				(u8)(value >> 8 * i);
+			rig.ram[rig.pa[off / PAGE_BYTES] + off % PAGE_BYTES] = (u8)(value >> 8 * i);
 	}
 }
 
