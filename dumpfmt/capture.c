@@ -199,7 +199,7 @@ static void drop(struct capture *c, u32 class)
 	writer_drop(c->writer, class);
 }
 
-/* Pages that a pass should have met but did not are lost: their page map can not be read now. */
+/* Else part of the page map has become unreadable since the first pass. */
 static bool all_met(const struct capture_count *n)
 {
 	return n->written + n->zero + n->unreadable == n->pages;
@@ -223,11 +223,13 @@ static enum status later_pass(struct capture *c, u32 class)
 	c->sending = BIT(class);
 	if (st == OK)
 		st = walk(c);
-	if (st == OK && !all_met(&c->count[class]))
-		st = E_UNREADABLE;
-	if (st == OK)
+	if (st != OK)
+		return st;
+	if (all_met(&c->count[class]))
 		writer_pass_end(c->writer, BIT(class));
-	return st;
+	else
+		c->lost = true;
+	return OK;
 }
 
 enum status capture_run(struct capture *c)
@@ -241,5 +243,5 @@ enum status capture_run(struct capture *c)
 	st = first_pass(c);
 	for (u32 i = 0; i < DL_LATER_PASSES && st == OK; i++)
 		st = later_pass(c, later_class[i]);
-	return st;
+	return st == OK && c->lost ? E_UNREADABLE : st;
 }

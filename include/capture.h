@@ -70,6 +70,7 @@ struct capture {
 	struct capture_count count[DL_CLASSES];
 	/* the module's own */
 	bool first_pass;
+	bool lost;	/* a pass did not meet all pages that it should have */
 	u32 sending;	/* classes (bits) that this pass sends */
 	u64 left_pages; /* that may still be sent */
 	u64 start_us;
