@@ -68,7 +68,8 @@ def start_victim(setup, step=lambda text: None):
     """A machine whose victim is ready. The emulator is known to break one boot in some with
     several CPUs; only such a boot, before the victim is ready, is repeated."""
     for attempt in range(1, BOOT_ATTEMPTS + 1):
-        setup.ram_file.unlink(missing_ok=True)
+        for file in setup.ram_files():
+            file.unlink(missing_ok=True)
         machine = Machine(setup)
         try:
             machine.boot_next("cd")
