@@ -54,7 +54,8 @@ class Capture:
 
 
 def parse_usable(console):
-    found = re.findall(r"BIOS-e820: \[mem 0x([0-9a-f]+)-0x([0-9a-f]+)\] usable", console)
+    found = re.findall(r"BIOS-e820: \[mem 0x([0-9a-f]+)-0x([0-9a-f]+)\] +(?:usable|System RAM)$",
+                       console, re.M)
     return tuple((int(first, 16), int(last, 16) + 1) for first, last in found)
 
 

@@ -154,6 +154,7 @@ int main(void)
 	hold_merged_pages();
 	poison("poisoned page", 16 * PAGE, 0, 3 * PAGE, POISON);
 	poison("poisoned part of a huge page", 2 * HUGE + HUGE, 0, 9 * PAGE, POISON);
+	poison("poisoned hugetlb page", HUGE, MAP_HUGETLB, 11 * PAGE, POISON);
 	poison("page taken out softly", 16 * PAGE, 0, 5 * PAGE, SOFT_OFFLINE);
 	sleep(2); /* for KSM */
 	fclose(fopen("/tmp/pages-held", "w"));
