@@ -89,7 +89,7 @@ static inline struct page_ref rig_ref(u64 pfn, const u8 *bytes)
 static inline u64 rig_tail_word(u64 pfn, u32 order)
 {
 	if (rig.compound_masked)
-		return (0 - ((u64)rig.size << order)) | 1;
+		return (0 - ((u64)rig.size << (order & 31))) | 1;
 	return (RIG_MAP_VA + (pfn - RIG_PFN) * rig.size) | 1;
 }
 
@@ -151,6 +151,44 @@ static inline struct spec rig_huge(u32 refcount, u64 mapping)
 	struct spec s = {.flags = rig.head, .mapping = mapping, .refcount = refcount};
 
 	s.mapcount = rig.hugetlb_from == HUGETLB_TYPE ? (u32)rig.hugetlb_value : RIG_UNMAPPED;
+	return s;
+}
+
+static inline struct page_verdict rig_judge_head(u64 pfn, const struct spec *s, const u8 *next)
+{
+	struct page_ref ref = rig_ref(pfn, rig_write(0, s));
+
+	return page_judge(&rig, &ref, next);
+}
+
+static inline void rig_expect_head(
+	u64 pfn, const struct spec *s, const u8 *next, u32 class, u32 order)
+{
+	struct page_verdict v = rig_judge_head(pfn, s, next);
+	bool compound = order > 0;
+
+	assert_string_equal(dl_class_name(v.class), dl_class_name(class));
+	assert_int_equal(v.order, order);
+	assert_int_equal(v.members, compound ? PAGE_COMPOUND : PAGE_SINGLE);
+	assert_true(v.compound == (compound ? rig_ref(pfn, NULL).va : 0));
+}
+
+static inline void rig_for_each_with_heads(void (*check)(void))
+{
+	for (u32 i = 0; i < ARRAY_SIZE(rig_kernel); i++) {
+		print_message("    %s\n", rig_kernel[i].name);
+		rig_load(rig_kernel[i].text);
+		if (rig.head)
+			check();
+	}
+}
+
+static inline struct spec rig_tail_of(u64 pfn, u32 order)
+{
+	struct spec s = {.compound = rig_tail_word(pfn, order), .mapcount = RIG_UNMAPPED};
+
+	s.private = RIG_MAP_VA + (pfn - RIG_PFN) * rig.size;
+	s.mapping = 0xdead000000000400;
 	return s;
 }
 
