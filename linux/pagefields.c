@@ -4,10 +4,9 @@
  */
 #include "pagefields.h"
 
-#define TYPE_LOWEST	0xf0000000u /* all page types of any version are at or above */
-#define POINTER_FLAGS	7ull	    /* what mapping and lru point to is aligned to 8 bytes */
-#define POINTER_LAST	4096ull	    /* no object lies in the last page of the address space */
-#define POISON_REFS_MAX 0x1000000   /* of a page that processes were told to let go */
+#define POINTER_FLAGS	7ull	  /* what mapping and lru point to is aligned to 8 bytes */
+#define POINTER_LAST	4096ull	  /* no object lies in the last page of the address space */
+#define POISON_REFS_MAX 0x1000000 /* of a page that processes were told to let go */
 
 bool fields_all_zero(const struct page_rules *r, const struct fields *f, const u8 *bytes)
 {
@@ -52,25 +51,11 @@ static u64 tail_target(const struct page_rules *r, u64 va, u64 word)
 	return is_mask(r, target) ? va & target : target;
 }
 
-/* The head must be a struct page before this one, no farther than the largest page has. */
-static bool tail_is_plausible(const struct page_rules *r, u64 va, u64 word)
+bool fields_tail_plausible(const struct page_rules *r, u64 va, u64 word)
 {
 	u64 back = va - tail_target(r, va, word);
 
 	return back != 0 && back < (u64)r->size << PAGEINFO_MAX_ORDER && (u32)back % r->size == 0;
-}
-
-bool fields_believable(const struct page_rules *r, const struct fields *f, u64 va)
-{
-	if (f->compound & TAIL)
-		return tail_is_plausible(r, va, f->compound);
-	if (f->refcount < 0)
-		return false;
-	/* Slab's own counters lie in mapcount before 6.10, and slab can not always be told. */
-	if (f->slab || (!r->slab && !r->has_slab_type) || f->mapcount >= TYPE_LOWEST)
-		return true;
-	/* What is mapped is held by that. */
-	return (s32)f->mapcount >= 0 && (r->refcount < 0 || f->refcount > 0);
 }
 
 bool fields_poisoned(const struct page_rules *r, const struct fields *f)

@@ -9,6 +9,7 @@
 #include "pageinfo.h"
 
 #define MAPCOUNT_NONE	0xffffffffu /* not mapped, no type */
+#define TYPE_LOWEST	0xf0000000u /* all page types of any version are at or above */
 #define MAPPING_FLAGS	3ull	    /* low bits of mapping */
 #define MAPPING_ANON	1ull
 #define MAPPING_MOVABLE 2ull /* with ANON: KSM; alone: not on any LRU list */
@@ -70,8 +71,25 @@ bool fields_mapping_plausible(const struct page_rules *r, u64 mapping);
 
 bool fields_all_zero(const struct page_rules *r, const struct fields *f, const u8 *bytes);
 
+/*
+ * The word of a tail at @va leads to a struct page before it, no farther than the largest page
+ * has struct pages.
+ */
+bool fields_tail_plausible(const struct page_rules *r, u64 va, u64 word);
+
 /* Of a struct page at @va that is not all zero. */
-bool fields_believable(const struct page_rules *r, const struct fields *f, u64 va);
+static inline bool fields_believable(const struct page_rules *r, const struct fields *f, u64 va)
+{
+	if (f->compound & TAIL)
+		return fields_tail_plausible(r, va, f->compound);
+	if (f->refcount < 0)
+		return false;
+	/* Slab's own counters lie in mapcount before 6.10, and slab can not always be told. */
+	if (f->slab || (!r->slab && !r->has_slab_type) || f->mapcount >= TYPE_LOWEST)
+		return true;
+	/* What is mapped is held by that. */
+	return (s32)f->mapcount >= 0 && (r->refcount < 0 || f->refcount > 0);
+}
 
 /* @f is believable and not all zero. */
 bool fields_poisoned(const struct page_rules *r, const struct fields *f);
