@@ -331,7 +331,8 @@ void fake_pagemap_build(struct fake_pagemap *fp, const struct memmap *map)
 void fake_pagemap_find(struct physmem *pm, struct oldkernel *k)
 {
 	static struct oldkernel scratch;
+	static struct pagemap map;
 
-	if (oldkernel_find(pm, 0, k, &scratch) != OK)
+	if (oldkernel_find(pm, 0, k, &scratch, &map) != OK)
 		fail("the kernel is not found", k->why);
 }
