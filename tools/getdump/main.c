@@ -22,6 +22,7 @@ static const struct command commands[] = {
 	{"info", "nj", cmd_info},
 	{"extract", "nfcoF", cmd_extract},
 	{"verify", "n", cmd_verify},
+	{"dmesg", "n", cmd_dmesg},
 	{"clear", "na", cmd_clear},
 };
 
@@ -48,11 +49,12 @@ static const char help[] =
 	"  info      everything known about a dump\n"
 	"  extract   write a dump as a file for crash, drgn, gdb or makedumpfile\n"
 	"  verify    read every chunk, check every checksum\n"
+	"  dmesg     the crashed kernel's log\n"
 	"  clear     mark dumps as fetched: their space may be reused\n"
 	"\n"
 	"Options:\n"
-	"  -n, --number=N         dump N (info, extract: default the newest; verify: all\n"
-	"                         that are not cleared)\n"
+	"  -n, --number=N         dump N (info, extract, dmesg: default the newest;\n"
+	"                         verify: all that are not cleared)\n"
 	"  -f, --format=FORMAT    kdump (default), elf, raw, or flat for a pipe\n"
 	"  -c, --compress=METHOD  zlib (default), zstd, lzo or none; for kdump and flat\n"
 	"  -o, --output=FILE      default dump.N.FORMAT; - is standard output, for flat\n"
