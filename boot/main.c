@@ -6,6 +6,7 @@
 #include "capture.h"
 #include "main.h"
 #include "oldkernel.h"
+#include "pagemap.h"
 #include "pci.h"
 #include "ports.h"
 #include "str.h"
@@ -21,6 +22,7 @@ struct session {
 	struct physmem pm;
 	struct oldkernel kernel;
 	struct oldkernel candidate;
+	struct pagemap pagemap;
 	struct target target;
 	struct writer writer;
 	struct compressor compressor;
@@ -74,7 +76,8 @@ static enum status target_open(struct session *s)
 static enum status kernel_find(struct session *s)
 {
 	struct oldkernel *k = &s->kernel;
-	enum status st = oldkernel_find(&s->pm, s->handoff->vmcoreinfo_pa, k, &s->candidate);
+	enum status st =
+		oldkernel_find(&s->pm, s->handoff->vmcoreinfo_pa, k, &s->candidate, &s->pagemap);
 
 	if (st == E_NO_KERNEL)
 		return st;
