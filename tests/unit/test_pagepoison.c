@@ -126,6 +126,8 @@ static void check_tail_words(void)
 	assert_false(believable(RIG_PFN + 1, &s));
 	s.compound = RIG_POINTER | 1;
 	assert_false(believable(RIG_PFN + 1, &s));
+	s.compound = 0xffffffffffffa001ull; /* no mask */
+	assert_false(believable(RIG_PFN + 0x100, &s));
 	s.compound = rig_tail_word(RIG_PFN, 9);
 	assert_true(believable(RIG_PFN + 2, &s));
 	s = rig_kept();
