@@ -1,0 +1,186 @@
+"""Every page's class, on one guest after another, against the newest makedumpfile working on
+a vmcore of the same memory. Dropping a page that makedumpfile keeps is a failure; keeping a
+page that it drops is counted by class."""
+
+import re
+import shutil
+
+import pytest
+
+import capture
+import compare
+import excluded
+import matrix
+import readers
+import tools
+import vmcore
+
+LOW_PAGES = 256
+MAX_LOST = 4096  # pages kept because their struct page makes no sense, undisturbed memory
+MAX_DISTURBED = 34 * 64 + MAX_LOST  # plus those that firmware overwrote
+HELD = ("small pages", "transparent huge pages", "hugetlb pages", "locked pages", "mapped file",
+        "swapped pages", "merged pages")
+POISONED = ("poisoned page", "poisoned part of a huge page", "page taken out softly")
+WHY = ("free", "user", "cache", "private cache", "kept")
+
+
+@pytest.fixture(scope="module", params=matrix.guests(), ids=str)
+def scene(request, tmp_path_factory, step):
+    folder = tmp_path_factory.mktemp("scene")
+    yield matrix.play(request.param, folder, step)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def truth(scene):
+    """Classes, RAM pages and zero pages of the memory at the hang."""
+    return pages_of_ram(scene, scene.crash.ram)
+
+
+@pytest.fixture(scope="module")
+def after(scene):
+    """Likewise of the memory as firmware left it and the image found it; the image itself
+    writes below 1 MiB only."""
+    return pages_of_ram(scene, scene.after)
+
+
+def pages_of_ram(scene, ram):
+    return (excluded.by_classes(ram, scene.crash), excluded.ram_pages(scene.crash.usable),
+            excluded.zero_pages(ram, scene.crash))
+
+
+def high(pages):
+    return pages >> LOW_PAGES << LOW_PAGES
+
+
+def never_read(classes):
+    pages = 0
+    for name in excluded.NEVER_READ:
+        pages |= classes.get(name, 0)
+    return pages
+
+
+# --- the victim is what it should be -----------------------------------------------------
+
+
+def test_victim_has_memory_of_every_kind(scene, step):
+    said = dict(re.findall(rf"{capture.PROMPT}held ([\w ]+): (\w+)", scene.console))
+    counts = matrix.numbers(scene)
+    assert {said[name] for name in HELD} == {"yes"}, said
+    if counts["can_poison"]:
+        assert {said[name] for name in POISONED} == {"yes"}, said
+    else:
+        step("this kernel is built without CONFIG_MEMORY_FAILURE: no poisoned pages")
+    assert re.search(rf"{capture.PROMPT}offlined \d+", scene.console)
+    for name in ("Cached", "SwapCached", "Mlocked", "Dirty", "AnonHugePages", "HugePages_Free",
+                 "KSM"):
+        assert counts[name] > 0, name
+    assert counts["HugePages_Total"] > counts["HugePages_Free"]
+    assert counts["nodes"] == scene.guest.nodes
+    capable = (scene.guest.cpu_model == "max"
+               and matrix.matrix_kernels.series(scene.kernel) >= matrix.FIVE_LEVELS_FROM)
+    assert scene.found.levels == (5 if capable else 4)
+    if scene.guest.ram_bytes == matrix.BIG:
+        assert max(end for _, end in scene.crash.usable) > 4 << 30
+
+
+# --- against makedumpfile ----------------------------------------------------------------
+
+
+def check_level(scene, level, core, pages, where, step):
+    """One level on one memory, of the pages of @where; returns what we keep and it drops."""
+    classes, ram, zero = pages
+    ours = excluded.kept_of(classes, level, zero)
+    theirs = matrix.kept_by_makedumpfile(scene, core, level).kept
+    ram &= where
+    wrong = theirs & ~ours & ram
+    if level == excluded.ZERO:  # makedumpfile does not look at the page map for this level
+        wrong &= ~never_read(classes)
+    extra = ours & ~theirs & ram
+    step(f"level {level}: we drop {(ram & ~ours).bit_count()} pages, makedumpfile "
+         f"{(ram & ~theirs).bit_count()}; kept by us alone: "
+         f"{excluded.count_by_class(extra, classes) or 'none'}")
+    assert not wrong, (f"level {level}: {wrong.bit_count()} pages dropped that makedumpfile "
+                       f"keeps: {excluded.text_of(wrong, classes)}")
+    return extra
+
+
+def test_excluded_pages_at_every_level(scene, truth, step):
+    classes, ram, _ = truth
+    step("classes: " + ", ".join(f"{name} {count}" for name, count in sorted(
+        excluded.count_by_class(ram, classes).items())))
+    lost = classes.get("metadata lost", 0)
+    for level in excluded.LEVELS:
+        extra = check_level(scene, level, scene.core, truth, ram, step)
+        assert not extra & ~lost, excluded.text_of(extra & ~lost, classes)
+    assert (lost & ram).bit_count() <= MAX_LOST
+    for name in ("free", "cache", "private cache", "user", "kept"):
+        assert (classes[name] & ram).bit_count() >= 256, name
+    if matrix.numbers(scene)["can_poison"]:
+        assert classes["hwpoison"].bit_count() >= len(POISONED)
+
+
+def test_every_page_of_ram_has_one_class(scene, truth):
+    classes, ram, _ = truth
+    seen = 0
+    for name, pages in classes.items():
+        assert not pages & seen, name
+        seen |= pages
+    assert not ram & ~seen
+
+
+# --- the real capture --------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def dump(scene):
+    """Page sets of the dump as extracted."""
+    target = tools.extract(scene.disk, "kdump", scene.folder / "kdump")
+    return excluded.read_kdump(target)
+
+
+def test_capture_is_complete(scene):
+    assert scene.result.state == "complete", scene.result.lines
+    tools.getdump("verify", scene.disk)
+
+
+def test_real_dump_has_the_pages_of_its_classes(scene, after, dump):
+    """What the image decided on the machine is what the same code decides here."""
+    classes, ram, zero = after
+    ours = excluded.kept_of(classes, 31, zero)
+    differ = high(ram & (ours ^ dump.kept))
+    assert not differ, excluded.text_of(differ, classes)
+    assert not dump.missing
+
+
+def test_real_dump_against_makedumpfile(scene, after, dump, step):
+    """On the memory as firmware left it. Where firmware overwrote struct pages, nobody can
+    know what they described: we keep it all, makedumpfile believes what stands there now."""
+    classes, ram, zero = after
+    core = scene.folder / "core-after"
+    vmcore.make(scene.crash, core, scene.after)
+    theirs = matrix.kept_by_makedumpfile(scene, core, 31)
+    core.unlink()
+    lost = classes.get("metadata lost", 0)
+    wrong = high(ram & theirs.kept & ~dump.kept)
+    extra = high(ram & dump.kept & ~theirs.kept)
+    step(f"kept by the dump {dump.kept.bit_count()}, by makedumpfile {theirs.kept.bit_count()}; "
+         f"by us alone: {excluded.count_by_class(extra, classes) or 'none'} (metadata lost: what "
+         "firmware's traces in the page map described)")
+    assert not wrong, excluded.text_of(wrong, classes)
+    assert not extra & ~lost, excluded.text_of(extra & ~lost, classes)
+    assert (lost & ram).bit_count() <= MAX_DISTURBED
+
+
+def test_dump_holds_what_memory_held(scene, dump):
+    """Every page with contents, byte by byte."""
+    raw = tools.extract(scene.disk, "raw", scene.folder / "raw")
+    wrong = []
+    with open(raw, "rb") as a, open(scene.after, "rb") as b:
+        for page in excluded.pages_of(high(dump.kept)):
+            at = compare.ram_offset(page * compare.PAGE, scene.crash.ram_bytes)
+            if (compare.read_at(a, page * compare.PAGE, compare.PAGE) !=
+                    compare.read_at(b, at, compare.PAGE)):
+                wrong.append(page)
+    raw.unlink()
+    assert not wrong, compare.ranges_text(wrong)
