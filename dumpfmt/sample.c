@@ -78,6 +78,7 @@ enum status sample_estimate(struct capture *c, const struct sample *s, u32 class
 	u64 took = 0;
 	enum status st = OK;
 
+	c->begun = true;
 	c->staged = c->staging != NULL;
 	for (u32 i = 0; i < s->count && st == OK; i++) {
 		st = try_run(c, s->run[i], &took);
