@@ -243,7 +243,8 @@ static enum answer ask(struct pagemap *m, const struct pagemap_node *part, u64 p
 		return SAYS_NOTHING;
 	page.bytes = buf;
 	page_facts_read(&m->rules, buf, &f);
-	if (!m->pm->map && f.flags == 0)
+	/* nobody knows whether there is RAM at the edge of the part */
+	if (!m->pm->map && pagemap_is_blank(buf, m->rules.size))
 		return SAYS_NOTHING;
 	if (!page_is_believable(&m->rules, &page))
 		return SAYS_NO;
