@@ -128,14 +128,16 @@ def by_makedumpfile(program, core, level, target):
 # --- our classes -------------------------------------------------------------------------
 
 
-def by_classes(ram, crash):
+def by_classes(ram, crash, folder):
     """Class by class the pages of the RAM file @ram."""
-    ranges = ",".join(f"{first:#x}-{end:#x}" for first, end in crash.usable)
-    done = tools.run("host/classes", ram, "-m", ranges)
+    ranges = Path(folder) / "ranges"
+    ranges.write_text("".join(f"{first:x} {end - 1:x}\n" for first, end in crash.usable))
+    done = tools.run("host/classes", "-m", ranges, ram)
     spans = collections.defaultdict(list)
     for line in done.stdout.splitlines():
-        pfn, count, name = line.split(" ", 2)
-        spans[name].append((int(pfn), int(count)))
+        if not line.startswith("#"):
+            pfn, count, name = line.split(" ", 2)
+            spans[name].append((int(pfn), int(count)))
     return {name: union(pieces) for name, pieces in spans.items()}
 
 
