@@ -9,7 +9,7 @@
 #include <unistd.h>
 #include "dumplog.h"
 #include "pagescan.h"
-#include "ramfile.h"
+#include "tests/host/ramfile.h"
 
 static struct ramfile ram;
 static struct pagescan scan;
