@@ -203,7 +203,7 @@ static u32 class_of(const struct page_rules *r, const struct fields *f)
 
 		return private ? DL_PRIVATE_CACHE : DL_CACHE;
 	}
-	if (r->has_offline_type && f->mapcount == r->offline_type)
+	if (r->has_offline_type && f->mapcount == r->offline_type && !f->slab)
 		return DL_OFFLINE;
 	return DL_KEPT;
 }
@@ -226,7 +226,7 @@ static bool use_is_plausible(const struct page_rules *r, const struct fields *f,
 
 static bool offline_is_plausible(const struct page_rules *r, const struct fields *f)
 {
-	return !(f->flags & (r->lru | r->swapcache | r->slab | r->head)) &&
+	return !(f->flags & (r->lru | r->swapcache | r->head)) &&
 	       mapping_is_plausible(r, f->mapping);
 }
 
