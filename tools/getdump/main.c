@@ -24,6 +24,7 @@ static const struct command commands[] = {
 	{"info", "nj", false, cmd_info},
 	{"extract", "nfcolF", false, cmd_extract},
 	{"verify", "n", false, cmd_verify},
+	{"dmesg", "n", false, cmd_dmesg},
 	{"why", "nj", true, cmd_why},
 	{"clear", "na", false, cmd_clear},
 };
@@ -52,6 +53,7 @@ static const char help[] =
 	"  info      everything known about a dump\n"
 	"  extract   write a dump as a file for crash, drgn, gdb or makedumpfile\n"
 	"  verify    read every chunk, check every checksum\n"
+	"  dmesg     the crashed kernel's log\n"
 	"  why       say what became of the page at each ADDRESS: physical or of the old\n"
 	"            kernel (from 0xff00000000000000 on), always hexadecimal\n"
 	"  clear     mark dumps as fetched: their space may be reused\n"
