@@ -34,6 +34,7 @@ enum status pagemap_open(struct pagemap *m, struct physmem *pm, const struct old
 		st = open_kind(m, k);
 	if (st == OK) {
 		pagemap_walk(m);
+		freelists_load(&m->lists, pm, k);
 		st = m->present_pages ? OK : E_PAGEMAP;
 	}
 	if (st != OK)

@@ -226,6 +226,21 @@ static bool is_poisoned(struct pagescan *s, struct batch *b, u64 pfn)
 	return page_is_poisoned(&s->map->rules, &page);
 }
 
+static bool head_holds(struct pagescan *s, struct batch *b, u64 pfn, const struct page_verdict *v)
+{
+	struct page_ref page;
+
+	if (v->members != PAGE_FREE_BLOCK)
+		return true;
+	if (!seek(s, b, pfn))
+		return false;
+	page = batch_ref(s, b, pfn);
+	memmove(s->joint, page.bytes, struct_bytes(s));
+	page.bytes = s->joint;
+	b->end_pfn = b->pfn;
+	return freelists_hold(s->map, &page, v->order);
+}
+
 /* True if all the members of the block that @head is judged to begin bear it out. */
 static bool check_block(
 	struct pagescan *s, struct batch *b, u64 head_pfn, const struct page_verdict *v)
@@ -247,7 +262,7 @@ static bool check_block(
 			return false;
 		pfn = stop;
 	}
-	return true;
+	return head_holds(s, b, head_pfn, v);
 }
 
 static void set_known(struct pagescan *s, u64 pfn, u64 end_pfn, u32 class, u32 order)
