@@ -335,8 +335,7 @@ enter32:
 	loop	1b
 
 	movl	%cr4, %eax
-	orl	$(1 << 5 | 1 << 6), %eax	/* PAE; MCE: a machine check is told, not a reset */
-	orl	$(1 << 9 | 1 << 10), %eax	/* OSFXSR, OSXMMEXCPT: zlib uses SSE2 */
+	orl	$(1 << 5 | 1 << 9 | 1 << 10), %eax	/* PAE; OSFXSR, OSXMMEXCPT: zlib uses SSE2 */
 	movl	%eax, %cr4
 	movl	$page_pml4, %eax
 	movl	%eax, %cr3

@@ -99,6 +99,7 @@ void door_bios(const struct e820_entry *table, u32 count, u32 cut, u32 base_kib)
 	clock_init();
 	console_init(settings.console, settings.serial_port, settings.serial_baud);
 	trap_init();
+	mce_init();
 	paging_protect();
 	if (!intact)
 		dump_panic(E_IMAGE, "");

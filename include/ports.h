@@ -24,8 +24,9 @@ void con_write(const char *text, u32 bytes);
 const void *phys_window(u32 slot, u64 pa, u32 pages);
 
 /*
- * True if reading the page of old memory at @pa has met a memory error since the start:
- * what was read of it since then is not its contents. Costs next to nothing.
+ * True if the page of old memory at @pa has met a memory error since the start: every window
+ * shows zeros there, and what was read just before may be zeros too. So it is asked after
+ * reading, not before. Costs next to nothing while there was no error.
  */
 bool phys_unreadable(u64 pa);
 

@@ -10,6 +10,19 @@
 /* Loads the table of exception handlers; every exception ends in dump_panic(). */
 void trap_init(void);
 
+/*
+ * Machine checks are told from here on instead of resetting the machine; does nothing on a
+ * processor without them. Errors logged before the reset are printed and cleared.
+ */
+void mce_init(void);
+
+/*
+ * From now on windows show zeros instead of the page at @pa, and phys_unreadable says so;
+ * false if too many are hidden already. For the machine check's handler: it may interrupt
+ * anything.
+ */
+bool paging_hide(u64 pa);
+
 /* Finds the frequency of the time stamp counter, in 40 ms, or a few 100 ms if the PIT is broken. */
 void clock_init(void);
 

@@ -1,6 +1,6 @@
 /*
- * Processor exceptions: none is expected, so every one ends the capture in words.
- * Brings its own descriptor tables, so that no front door's are relied on.
+ * Processor exceptions: none is expected, so every one ends the capture in words, but for
+ * the NMI, which is ignored, and the machine check, on which mce.c decides. Brings its own descriptor tables, so that no front door's are relied on.
  */
 #include "main.h"
 #include "metal.h"
@@ -9,9 +9,9 @@
 
 #define VECTORS	       32
 #define VECTOR_NMI     2
+#define VECTOR_MCE     18
 #define STUB_BYTES     16
 #define GATE_INTERRUPT 0x8e00u /* present, 64-bit interrupt gate */
-#define GATE_IST1      0x0001u
 #define SELECTOR_CODE  0x08
 #define SELECTOR_DATA  0x10
 #define SELECTOR_TSS   0x18
@@ -29,24 +29,31 @@ struct idt_entry {
 };
 ASSERT_SIZE(struct idt_entry, 16);
 
-/* Intel SDM Vol. 3A s8.7; only IST 1 is used. */
-struct tss {
+/* Those that return have stacks of their own: any other may come while one of them is used. */
+enum trap_stack {
+	STACK_FATAL = 1,
+	STACK_MCE = 2,
+	STACK_NMI = 3
+};
+
+/* Intel SDM Vol. 3A s8.7. */
+struct __attribute__((packed)) tss {
 	u32 zero0[9];
-	u32 ist1_lo;
-	u32 ist1_hi;
-	u32 zero1[14];
+	u64 ist[7]; /* stack n at n - 1 */
+	u32 zero1[2];
 	u16 zero2;
 	u16 iomap;
 };
 ASSERT_SIZE(struct tss, 104);
-ASSERT_AT(struct tss, ist1_lo, 36);
+ASSERT_AT(struct tss, ist, 36);
 
 struct __attribute__((packed)) table_pointer {
 	u16 limit;
 	u64 base;
 };
 
-extern char trap_stubs[], trap_ignore[], trap_stack_end[];
+extern char trap_stubs[], trap_ignore[], trap_machine_check[];
+extern char trap_stack_end[], mce_stack_end[], nmi_stack_end[];
 void trap_fatal(u64 vector, u64 error, u64 rip);
 
 static struct idt_entry idt[VECTORS];
@@ -58,8 +65,9 @@ static void gdt_load(void)
 	struct table_pointer pointer = {sizeof(gdt) - 1, (u64)gdt};
 	u64 base = (u64)&tss;
 
-	tss.ist1_lo = (u32)(u64)trap_stack_end;
-	tss.ist1_hi = (u32)((u64)trap_stack_end >> 32);
+	tss.ist[STACK_FATAL - 1] = (u64)trap_stack_end;
+	tss.ist[STACK_MCE - 1] = (u64)mce_stack_end;
+	tss.ist[STACK_NMI - 1] = (u64)nmi_stack_end;
 	tss.iomap = sizeof(tss);
 	gdt[1] = SEGMENT_CODE64;
 	gdt[2] = SEGMENT_DATA;
@@ -78,12 +86,12 @@ static void gdt_load(void)
 			 : "rax", "memory");
 }
 
-static void idt_set(u32 vector, u64 handler)
+static void idt_set(u32 vector, u64 handler, enum trap_stack stack)
 {
 	idt[vector] = (struct idt_entry) {
 		.offset_lo = (u16)handler,
 		.selector = SELECTOR_CODE,
-		.flags = GATE_INTERRUPT | GATE_IST1,
+		.flags = (u16)(GATE_INTERRUPT | stack),
 		.offset_mid = (u16)(handler >> 16),
 		.offset_hi = (u32)(handler >> 32),
 	};
@@ -95,8 +103,9 @@ void trap_init(void)
 
 	gdt_load();
 	for (u32 i = 0; i < VECTORS; i++)
-		idt_set(i, (u64)trap_stubs + i * STUB_BYTES);
-	idt_set(VECTOR_NMI, (u64)trap_ignore);
+		idt_set(i, (u64)trap_stubs + i * STUB_BYTES, STACK_FATAL);
+	idt_set(VECTOR_NMI, (u64)trap_ignore, STACK_NMI);
+	idt_set(VECTOR_MCE, (u64)trap_machine_check, STACK_MCE);
 	__asm__ volatile("lidt %0" : : "m"(pointer));
 }
 

@@ -22,6 +22,8 @@ static struct {
 	u32 pieces;
 	bool private_windows;
 	u8 *copy[PHYS_WINDOW_SLOTS];
+	u64 copy_pa[PHYS_WINDOW_SLOTS];
+	u64 copy_bytes[PHYS_WINDOW_SLOTS];
 	u64 unreadable[HOST_UNREADABLE];
 	u32 unreadables;
 	u64 windows;
@@ -96,13 +98,25 @@ u64 host_windows_opened(void)
 	return host.windows;
 }
 
-static const void *private_window(u32 slot, const u8 *from, u64 bytes)
+/* As on the machine: the copy behind window @slot shows zeros for the page at @page_pa. */
+static void copy_hide(u32 slot, u64 page_pa)
 {
-	free(host.copy[slot]);
+	if (!host.copy[slot] || page_pa < host.copy_pa[slot])
+		return;
+	if (range_fits(page_pa - host.copy_pa[slot], PAGE_BYTES, host.copy_bytes[slot]))
+		memset(host.copy[slot] + (page_pa - host.copy_pa[slot]), 0, PAGE_BYTES);
+}
+
+static const void *private_window(u32 slot, u64 pa, const u8 *from, u64 bytes)
+{
 	host.copy[slot] = malloc(bytes);
 	if (!host.copy[slot])
 		fail("out of memory", 0, bytes);
+	host.copy_pa[slot] = pa;
+	host.copy_bytes[slot] = bytes;
 	memcpy(host.copy[slot], from, bytes);
+	for (u32 i = 0; i < host.unreadables; i++)
+		copy_hide(slot, host.unreadable[i] << PAGE_SHIFT);
 	return host.copy[slot];
 }
 
@@ -118,7 +132,11 @@ const void *phys_window(u32 slot, u64 pa, u32 pages)
 	if (!at)
 		fail("window outside memory", pa, bytes);
 	host.windows++;
-	return host.private_windows ? private_window(slot, at, bytes) : at;
+	free(host.copy[slot]);
+	host.copy[slot] = NULL;
+	if (!host.private_windows && host.unreadables == 0)
+		return at;
+	return private_window(slot, pa, at, bytes);
 }
 
 void host_ram_unreadable(u64 pa)
@@ -126,6 +144,8 @@ void host_ram_unreadable(u64 pa)
 	if (host.unreadables == HOST_UNREADABLE)
 		fail("too many unreadable pages", pa, 0);
 	host.unreadable[host.unreadables++] = pa >> PAGE_SHIFT;
+	for (u32 i = 0; i < PHYS_WINDOW_SLOTS; i++)
+		copy_hide(i, pa & ~(u64)(PAGE_BYTES - 1));
 }
 
 bool phys_unreadable(u64 pa)

@@ -22,7 +22,10 @@ void host_ram_add(u64 pa, u8 *base, u64 bytes);
 /* Where @pa..@pa+@bytes lies in the registered pieces, or NULL: for tests that model DMA. */
 u8 *host_ram_at(u64 pa, u64 bytes);
 
-/* From now on reading the page at @pa meets a memory error. */
+/*
+ * From now on reading the page at @pa meets a memory error: windows show zeros there. One
+ * that is open and not private still shows what was there.
+ */
 void host_ram_unreadable(u64 pa);
 
 /*

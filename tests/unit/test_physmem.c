@@ -158,6 +158,119 @@ static void test_read(void **state)
 	free(buf);
 }
 
+static void expect_page(u64 pa)
+{
+	const u8 *page = physmem_page(&pm, pa);
+
+	assert_non_null(page);
+	for (u32 i = 0; i < PAGE_BYTES; i++)
+		assert_true(page[i] == byte_of(pa + i));
+}
+
+static void test_page_only_of_ram(void **state)
+{
+	(void)state;
+	expect_page(0x3000);
+	expect_page(0x700000);
+	expect_page(HIGH_PA + HIGH_BYTES - PAGE_BYTES);
+	assert_null(physmem_page(&pm, 0x500000));
+	assert_null(physmem_page(&pm, 0x9f000));
+	assert_null(physmem_page(&pm, LOW_BYTES));
+	assert_null(physmem_page(&pm, 0x3ff001));
+	assert_null(physmem_page(&pm, UINT64_MAX - 10));
+}
+
+/* Known before the window opens: the page is lost, the ones beside it are not. */
+static void test_unreadable_page(void **state)
+{
+	(void)state;
+	host_ram_unreadable(0x802345);
+	host_ram_unreadable(HIGH_PA);
+	assert_null(physmem_page(&pm, 0x802000));
+	expect_page(0x801000);
+	expect_page(0x803000);
+	assert_null(physmem_page(&pm, HIGH_PA));
+	expect_page(HIGH_PA + PAGE_BYTES);
+	expect_page(0);
+	assert_null(physmem_page(&pm, 0x802000));
+}
+
+/* The error comes while the window is open: a view shows zeros, physmem_page says NULL. */
+static void test_page_becomes_unreadable(void **state)
+{
+	const u8 *page = physmem_page(&pm, 0x802000);
+
+	(void)state;
+	assert_non_null(page);
+	host_ram_unreadable(0x802000);
+	assert_int_equal(page[0], 0);
+	assert_int_equal(page[PAGE_BYTES], byte_of(0x803000));
+	assert_null(physmem_page(&pm, 0x802000));
+	expect_page(0x801000);
+	expect_page(0x803000);
+	assert_int_equal(host_windows_opened(), 1);
+	assert_non_null(physmem_view(&pm, 0x802000, 2 * PAGE_BYTES));
+}
+
+static void test_read_unreadable(void **state)
+{
+	u64 len = 5 * MIB;
+	u8 *buf = malloc(len);
+
+	(void)state;
+	host_ram_unreadable(0x802000);
+	assert_int_equal(physmem_read(&pm, 0x802000, buf, 1), E_UNREADABLE);
+	assert_int_equal(physmem_read(&pm, 0x802fff, buf, 1), E_UNREADABLE);
+	assert_int_equal(physmem_read(&pm, 0x801fff, buf, 2), E_UNREADABLE);
+	assert_int_equal(physmem_read(&pm, 0x802fff, buf, 2), E_UNREADABLE);
+	assert_int_equal(physmem_read(&pm, 0x700000, buf, len), E_UNREADABLE);
+	assert_int_equal(physmem_read(&pm, 0x801ff0, buf, 16), OK);
+	assert_true(buf[15] == byte_of(0x801fff));
+	assert_int_equal(physmem_read(&pm, 0x803000, buf, 16), OK);
+	assert_true(buf[0] == byte_of(0x803000));
+	assert_int_equal(physmem_read(&pm, 0x802000, buf, 0), OK);
+	/* The first of several pages, an inner one, the last one. */
+	assert_int_equal(physmem_read(&pm, 0x802800, buf, 3 * PAGE_BYTES), E_UNREADABLE);
+	assert_int_equal(physmem_read(&pm, 0x801800, buf, 3 * PAGE_BYTES), E_UNREADABLE);
+	assert_int_equal(physmem_read(&pm, 0x7ff800, buf, 0x2801), E_UNREADABLE);
+	assert_int_equal(physmem_read(&pm, 0x7ff800, buf, 0x2800), OK);
+	free(buf);
+}
+
+struct reader {
+	enum status st;
+	u64 pa;
+	u64 len;
+};
+
+static enum status reader_read(void *ctx, u64 pa, void *buf, u64 len)
+{
+	struct reader *r = ctx;
+
+	r->pa = pa;
+	r->len = len;
+	memset(buf, 7, len);
+	return r->st;
+}
+
+/* What the reader says is the answer, whatever this machine's own memory met. */
+static void test_reader(void **state)
+{
+	struct reader r = {.st = OK};
+	u8 buf[8] = {0};
+
+	(void)state;
+	host_ram_unreadable(0x802000);
+	physmem_init_reader(&pm, reader_read, &r);
+	assert_int_equal(physmem_read(&pm, 0x802000, buf, sizeof(buf)), OK);
+	assert_true(r.pa == 0x802000 && r.len == sizeof(buf) && buf[7] == 7);
+	r.st = E_ABSENT;
+	assert_int_equal(physmem_read(&pm, UINT64_MAX, buf, 2), E_ABSENT);
+	assert_null(physmem_view(&pm, 0x1000, 8));
+	assert_null(physmem_page(&pm, 0x1000));
+	assert_int_equal(host_windows_opened(), 0);
+}
+
 static void test_hosted_clock_and_reset(void **state)
 {
 	u64 then = clock_us();
@@ -183,6 +296,11 @@ int main(void)
 		T(test_windows_are_reused),
 		T(test_view_lives_as_promised),
 		T(test_read),
+		T(test_page_only_of_ram),
+		T(test_unreadable_page),
+		T(test_page_becomes_unreadable),
+		T(test_read_unreadable),
+		T(test_reader),
 		T(test_hosted_clock_and_reset),
 	};
 
