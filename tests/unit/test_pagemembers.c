@@ -1,11 +1,6 @@
 /*
  * Compound pages: verdicts on their heads and who may follow; members of free blocks.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
 #include "tests/unit/page_rig.h"
 
 static void check_orders(void)

@@ -1,11 +1,6 @@
 /*
  * Poisoned pages, what no kernel writes, and facts for people.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
 #include "tests/unit/page_rig.h"
 
 static void expect_poison(const struct spec *s, u32 class)
