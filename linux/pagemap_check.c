@@ -77,16 +77,31 @@ static bool is_free(struct pagemap *m, u64 pfn, u32 order)
 	return judge(m, head_pfn, &v) && v.class == DL_FREE && pfn - head_pfn < 1ull << v.order;
 }
 
-/*
- * True if the page at @pa is free or holds what processes or files have there: then it is not
- * the page map's. Small pages are too many to look for the free blocks that may hold them.
- */
-static bool is_foreign(struct pagemap *m, u64 pa, bool small)
+/* True if @va is in a large page. */
+static bool is_large(struct pagemap *m, u64 va)
 {
-	u32 orders = small ? 1 : m->rules.free_orders;
-	u64 pfn = pa >> PAGE_SHIFT;
-	struct page_verdict v;
+	u64 bytes;
+	u64 pa;
 
+	va &= ~((u64)PAGEMAP_PIECE - 1);
+	return pagetable_map(m->pm, &m->pt, va, &pa, &bytes) == OK && bytes >= PAGEMAP_PIECE;
+}
+
+/*
+ * True if the memory at @pa is free or holds what processes or files have there: then it is not
+ * the page map's. With VMEMMAP a large page is the map's as a whole, so the beginning is asked.
+ * Small pages are too many to look for the free blocks that may hold them.
+ */
+static bool is_foreign(struct pagemap *m, u64 va, u64 pa)
+{
+	bool large = is_large(m, va);
+	u32 orders = large ? m->rules.free_orders : 1;
+	struct page_verdict v;
+	u64 pfn;
+
+	if (large && m->kind == PAGEMAP_VMEMMAP)
+		pa &= ~((u64)PAGEMAP_PIECE - 1);
+	pfn = pa >> PAGE_SHIFT;
 	if (!judge(m, pfn, &v))
 		return false;
 	if (v.class == DL_CACHE || v.class == DL_PRIVATE_CACHE || v.class == DL_USER)
@@ -104,9 +119,7 @@ enum status pagemap_translate(struct pagemap *m, u64 va, u64 *pa, u64 *bytes)
 
 	if (st != OK)
 		return st;
-	if (pagemap_is_shared(m, va, *pa) || is_foreign(m, *pa, *bytes <= PAGE_BYTES))
-		return E_PAGEMAP;
-	return OK;
+	return pagemap_is_shared(m, va, *pa) || is_foreign(m, va, *pa) ? E_PAGEMAP : OK;
 }
 
 /* The first or last page of RAM in @part. */
