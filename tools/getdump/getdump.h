@@ -25,6 +25,7 @@ struct options {
 int cmd_list(const struct options *o);
 int cmd_info(const struct options *o);
 int cmd_verify(const struct options *o);
+int cmd_dmesg(const struct options *o);
 int cmd_clear(const struct options *o);
 int cmd_extract(const struct options *o);
 int cmd_why(const struct options *o);

@@ -25,6 +25,7 @@ static const struct command commands[] = {
 	{"extract", "nfcolF", false, cmd_extract},
 	{"verify", "n", false, cmd_verify},
 	{"why", "nj", true, cmd_why},
+	{"dmesg", "n", false, cmd_dmesg},
 	{"clear", "na", false, cmd_clear},
 };
 
@@ -54,6 +55,7 @@ static const char help[] =
 	"  verify    read every chunk, check every checksum\n"
 	"  why       say what became of the page at each ADDRESS: physical or of the old\n"
 	"            kernel (from 0xff00000000000000 on), always hexadecimal\n"
+	"  dmesg     print the crashed kernel's log\n"
 	"  clear     mark dumps as fetched: their space may be reused\n"
 	"\n"
 	"Options:\n"
