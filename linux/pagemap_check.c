@@ -49,9 +49,16 @@ static bool read_map(struct pagemap *m, u64 va, u8 *buf, u64 len)
 	return true;
 }
 
-/* False if there is no verdict on @pfn to be had. */
-static bool judge(struct pagemap *m, u64 pfn, struct page_verdict *v)
+/* What the map says of one page. */
+struct look {
+	struct page_verdict verdict;
+	bool in_block; /* it can be one of a free block, but not the first */
+};
+
+/* False if its struct page can not be had. */
+static bool look_at(struct pagemap *m, u64 pfn, struct look *l)
 {
+	const struct page_verdict block = {.members = PAGE_FREE_BLOCK};
 	struct page_ref page = {.pfn = pfn};
 	u8 bytes[PAGEINFO_MAX_BYTES];
 	u8 next[PAGEINFO_MAX_BYTES];
@@ -64,17 +71,25 @@ static bool judge(struct pagemap *m, u64 pfn, struct page_verdict *v)
 	has_next = pfn + 1 < s.end_pfn && read_map(m, s.va + m->rules.size, next, m->rules.size);
 	page.va = s.va;
 	page.bytes = bytes;
-	*v = page_judge(&m->rules, &page, has_next ? next : NULL);
+	l->verdict = page_judge(&m->rules, &page, has_next ? next : NULL);
+	l->in_block = page_is_member(&m->rules, &block, &page);
 	return true;
 }
 
-/* True if a free block that begins on a boundary of 2^@order pages holds @pfn. */
-static bool is_free(struct pagemap *m, u64 pfn, u32 order)
+/* True if @pfn lies in a free block that begins before it. */
+static bool is_in_free_block(struct pagemap *m, u64 pfn)
 {
-	u64 head_pfn = pfn & ~((1ull << order) - 1);
-	struct page_verdict v;
+	struct look head;
 
-	return judge(m, head_pfn, &v) && v.class == DL_FREE && pfn - head_pfn < 1ull << v.order;
+	for (u32 order = 1; order < m->rules.free_orders; order++) {
+		u64 head_pfn = pfn & ~((1ull << order) - 1);
+
+		if (head_pfn != pfn && look_at(m, head_pfn, &head) &&
+			head.verdict.class == DL_FREE &&
+			pfn - head_pfn < 1ull << head.verdict.order)
+			return true;
+	}
+	return false;
 }
 
 /* True if @va is in a large page. */
@@ -90,27 +105,20 @@ static bool is_large(struct pagemap *m, u64 va)
 /*
  * True if the memory at @pa is free or holds what processes or files have there: then it is not
  * the page map's. With VMEMMAP a large page is the map's as a whole, so the beginning is asked.
- * Small pages are too many to look for the free blocks that may hold them.
  */
 static bool is_foreign(struct pagemap *m, u64 va, u64 pa)
 {
-	bool large = is_large(m, va);
-	u32 orders = large ? m->rules.free_orders : 1;
-	struct page_verdict v;
-	u64 pfn;
+	struct look l;
+	u32 class;
 
-	if (large && m->kind == PAGEMAP_VMEMMAP)
+	if (m->kind == PAGEMAP_VMEMMAP && is_large(m, va))
 		pa &= ~((u64)PAGEMAP_PIECE - 1);
-	pfn = pa >> PAGE_SHIFT;
-	if (!judge(m, pfn, &v))
+	if (!look_at(m, pa >> PAGE_SHIFT, &l))
 		return false;
-	if (v.class == DL_CACHE || v.class == DL_PRIVATE_CACHE || v.class == DL_USER)
+	class = l.verdict.class;
+	if (class == DL_FREE || class == DL_CACHE || class == DL_PRIVATE_CACHE || class == DL_USER)
 		return true;
-	for (u32 order = 0; order < orders; order++) {
-		if (is_free(m, pfn, order))
-			return true;
-	}
-	return false;
+	return l.in_block && is_in_free_block(m, pa >> PAGE_SHIFT);
 }
 
 enum status pagemap_translate(struct pagemap *m, u64 va, u64 *pa, u64 *bytes)
