@@ -1,24 +1,24 @@
 /*
- * Walks page runs, looks at pages, fills groups and decides how each travels. Does not
- * know the format on disk; the writer does.
+ * The passes over page runs: which classes go out when, what is recorded of each page,
+ * and what is left out when room is short. Does not know the format on disk; the
+ * writer does.
  */
 #include <string.h>
-#include "capture.h"
-#include "crc32c.h"
+#include "group.h"
+#include "ports.h"
+#include "str.h"
 
-bool capture_is_zero(const void *p, u32 bytes)
-{
-	const u64 *word = p;
+#define BIT(class) (1u << (class))
 
-	for (u32 i = 0; i < bytes / sizeof(*word); i += 8) {
-		u64 some = word[i] | word[i + 1] | word[i + 2] | word[i + 3] | word[i + 4] |
-			   word[i + 5] | word[i + 6] | word[i + 7];
+/* What the first pass sends. */
+#define ALWAYS_SENT                                                                                \
+	(BIT(DL_KEPT) | BIT(DL_METADATA_LOST) | BIT(DL_OVERWRITTEN_FIRMWARE) |                     \
+		BIT(DL_OVERWRITTEN_LOADER))
 
-		if (some)
-			return false;
-	}
-	return true;
-}
+#define PROGRESS_RUNS 256u /* the clock is not looked at for every run */
+
+/* Classes with a pass of their own, the most useful first. */
+static const u8 later_class[DL_LATER_PASSES] = {DL_USER, DL_PRIVATE_CACHE, DL_CACHE, DL_FREE};
 
 enum status capture_init(struct capture *c, struct writer *w, struct physmem *pm,
 	struct compressor *comp, struct arena *arena)
@@ -35,11 +35,6 @@ enum status capture_init(struct capture *c, struct writer *w, struct physmem *pm
 	return c->staging ? OK : E_NO_MEMORY;
 }
 
-static const void *page_view(struct capture *c, u64 pfn)
-{
-	return physmem_view(c->pm, pfn << PAGE_SHIFT, PAGE_BYTES);
-}
-
 static void report_progress(struct capture *c)
 {
 	u64 now = clock_us();
@@ -51,127 +46,199 @@ static void report_progress(struct capture *c)
 	c->progress(c->progress_ctx, &c->at);
 }
 
-/* Sends the group without a copy; the views serve only for the checksum. */
-static enum status send_raw(struct capture *c)
+/* DL_LATER_PASSES if there is none for @class. */
+static u32 pass_of(u32 class)
 {
-	u32 crc = 0;
+	u32 n = 0;
 
-	for (u32 i = 0; i < c->group.count; i++) {
-		const void *page = page_view(c, c->group.pfn[i]);
-
-		if (!page)
-			return E_NOT_RAM;
-		crc = crc32c(crc, page, PAGE_BYTES);
-	}
-	return writer_raw(c->writer, &c->group, crc);
+	while (n < DL_LATER_PASSES && later_class[n] != class)
+		n++;
+	return n;
 }
 
-static enum status send_packed(struct capture *c, bool *packed)
+static enum status capture_page(struct capture *c, u64 pfn, u32 class)
 {
-	for (u32 i = 0; i < c->group.count; i++) {
-		const void *page = page_view(c, c->group.pfn[i]);
-
-		if (!page)
-			return E_NOT_RAM;
-		memcpy(c->staging + (size_t)i * PAGE_BYTES, page, PAGE_BYTES);
-	}
-	return writer_packed(c->writer, &c->group, c->staging, c->comp, packed);
-}
-
-/* All that may still come would fit uncompressed. */
-static bool space_is_ample(const struct capture *c)
-{
-	const struct writer *w = c->writer;
-
-	return writer_left_blocks(w) >= writer_worst_blocks(c->left_pages, w->super->block_bytes);
-}
-
-static enum status send_group(struct capture *c)
-{
-	bool packed = false;
-	u32 inflight;
-	enum status st = writer_poll(c->writer, &inflight);
-
-	if (st != OK || c->group.count == 0)
-		return st;
-	if (c->comp->method != DL_COMP_NONE && !(inflight < c->raw_below && space_is_ample(c)))
-		st = send_packed(c, &packed);
-	if (st == OK && !packed)
-		st = send_raw(c);
-	if (st != OK)
-		return st;
-	c->left_pages -= c->group.count;
-	c->group.count = 0;
-	report_progress(c);
-	return OK;
-}
-
-static enum status add_page(struct capture *c, u64 pfn, u32 class)
-{
-	struct page_group *g = &c->group;
-
-	g->pfn[g->count] = pfn;
-	g->class[g->count] = (u8) class;
-	g->count++;
-	return g->count == DL_GROUP_PAGES ? send_group(c) : OK;
-}
-
-/*
- * Overwritten pages are kept even if zero: their class says more than DL_ZERO would.
- */
-static u32 page_class(struct capture *c, const void *page, u32 class)
-{
-	if (!page)
-		return DL_UNREADABLE;
-	if (class == DL_KEPT && c->level & DL_LEVEL_ZERO && capture_is_zero(page, PAGE_BYTES))
-		return DL_ZERO;
-	return class;
-}
-
-static enum status capture_page(struct capture *c, u64 pfn, u32 run_class)
-{
-	u32 class = page_class(c, page_view(c, pfn), run_class);
-	enum status st = writer_classes(c->writer, pfn, 1, class);
+	u32 found = group_take(c, pfn, class);
+	enum status st = OK;
 
 	c->at.done_pages++;
-	if (st != OK)
-		return st;
-	if (class != DL_ZERO && class != DL_UNREADABLE)
-		return add_page(c, pfn, class);
-	c->left_pages--;
+	if (found != class) {
+		c->left_pages--;
+		c->count[class].zero += found == DL_ZERO;
+		c->count[class].unreadable += found == DL_UNREADABLE;
+	}
+	if (c->first_pass || found != class)
+		st = writer_classes(c->writer, pfn, 1, found);
+	if (st == OK && c->group.count == DL_GROUP_PAGES)
+		st = group_send(c);
 	if (pfn % DL_GROUP_PAGES == 0)
 		report_progress(c);
-	return OK;
+	return st;
 }
 
-static enum status capture_run_pages(struct capture *c, const struct run *run)
+/* Pages that the first pass does not send: later, or never. None of them is looked at. */
+static enum status pass_over(struct capture *c, const struct run *run)
+{
+	u32 later = pass_of(run->class);
+
+	if (later < DL_LATER_PASSES && dl_class_has_data(run->class, c->level)) {
+		sample_offer(&c->sample[later], run);
+	} else if (run->class != DL_NOT_RAM) {
+		c->at.done_pages += run->count;
+		c->left_pages -= run->count;
+	}
+	return writer_classes(c->writer, run->pfn, run->count, run->class);
+}
+
+static enum status capture_pages(struct capture *c, const struct run *run)
 {
 	enum status st = OK;
 
-	if (!dl_class_has_data(run->class, c->level)) {
-		if (run->class != DL_NOT_RAM) {
-			c->at.done_pages += run->count;
-			c->left_pages -= run->count;
-		}
-		return writer_classes(c->writer, run->pfn, run->count, run->class);
-	}
+	if (c->first_pass)
+		c->count[run->class].pages += run->count;
+	if (!(c->sending & BIT(run->class)))
+		return c->first_pass ? pass_over(c, run) : OK;
 	for (u64 i = 0; i < run->count && st == OK; i++)
 		st = capture_page(c, run->pfn + i, run->class);
 	return st;
 }
 
-enum status capture_run(struct capture *c)
+/* One pass over all memory. */
+static enum status walk(struct capture *c)
 {
 	struct runs runs;
 	struct run run;
 	enum status st = OK;
 
+	runs_init(&runs, c->pm->map, c->scan);
+	for (u64 i = 0; i < runs.end_pfn && st == OK && runs_next(&runs, &run); i++) {
+		if (i % PROGRESS_RUNS == 0)
+			report_progress(c);
+		st = capture_pages(c, &run);
+	}
+	return st == OK ? group_send(c) : st;
+}
+
+/* All classes that pages with contents may have here. */
+static u32 classes_asked(const struct capture *c)
+{
+	const struct memmap *map = c->pm->map;
+	u32 asked = BIT(DL_KEPT);
+
+	for (u32 i = 0; i < map->count && i < MEMMAP_MAX; i++) {
+		if (map->range[i].type != MEM_RAM)
+			continue;
+		if (map->range[i].touched == TOUCHED_FIRMWARE)
+			asked |= BIT(DL_OVERWRITTEN_FIRMWARE);
+		if (map->range[i].touched == TOUCHED_LOADER)
+			asked |= BIT(DL_OVERWRITTEN_LOADER);
+	}
+	if (!c->scan)
+		return asked;
+	for (u32 i = 0; i < DL_LATER_PASSES; i++) {
+		if (dl_class_has_data(later_class[i], c->level))
+			asked |= BIT(later_class[i]);
+	}
+	return asked | BIT(DL_METADATA_LOST);
+}
+
+static enum status first_pass(struct capture *c)
+{
+	u32 done = ALWAYS_SENT;
+	enum status st;
+
+	writer_expect(c->writer, classes_asked(c));
+	c->first_pass = true;
+	c->sending = ALWAYS_SENT;
+	st = walk(c);
+	c->first_pass = false;
+	if (st != OK)
+		return st;
+	for (u32 i = 0; i < DL_LATER_PASSES; i++)
+		done |= c->count[later_class[i]].pages == 0 ? BIT(later_class[i]) : 0;
+	writer_pass_end(c->writer, done);
+	return OK;
+}
+
+static u64 to_mib(const struct capture *c, u64 blocks)
+{
+	return blocks * c->writer->super->block_bytes / MIB;
+}
+
+/*
+ * False if the pages of @class would not fit even if they took a quarter less than their
+ * sample says.
+ */
+static enum status may_fit(struct capture *c, u32 class, bool *fits)
+{
+	const struct writer *w = c->writer;
+	u64 pages = c->count[class].pages;
+	u64 left = writer_left_blocks(w);
+	u64 need;
+	enum status st;
+
+	*fits = true;
+	if (left >= writer_worst_blocks(pages, w->super->block_bytes))
+		return OK;
+	st = sample_estimate(c, &c->sample[pass_of(class)], class, &need);
+	if (st != OK || need - need / 4 <= left)
+		return st;
+	*fits = false;
+	con_printf("afterimage: %s pages left out: about %lu MiB needed, %lu MiB left\n",
+		dl_class_name(class), to_mib(c, need), to_mib(c, left));
+	return OK;
+}
+
+static void drop(struct capture *c, u32 class)
+{
+	c->at.done_pages += c->count[class].pages;
+	c->left_pages -= c->count[class].pages;
+	writer_drop(c->writer, class);
+}
+
+/* Else part of the page map has become unreadable since the first pass. */
+static bool all_met(const struct capture_count *n)
+{
+	return n->written + n->zero + n->unreadable == n->pages;
+}
+
+static enum status later_pass(struct capture *c, u32 class)
+{
+	bool fits;
+	enum status st;
+
+	if (!dl_class_has_data(class, c->level) || c->count[class].pages == 0)
+		return OK;
+	st = may_fit(c, class, &fits);
+	if (st != OK)
+		return st;
+	if (!fits) {
+		drop(c, class);
+		return OK;
+	}
+	st = writer_pass_begin(c->writer);
+	c->sending = BIT(class);
+	if (st == OK)
+		st = walk(c);
+	if (st != OK)
+		return st;
+	if (all_met(&c->count[class]))
+		writer_pass_end(c->writer, BIT(class));
+	else
+		c->lost = true;
+	return OK;
+}
+
+enum status capture_run(struct capture *c)
+{
+	enum status st;
+
 	c->start_us = clock_us();
 	c->reported_us = c->start_us;
 	c->left_pages = memmap_ram_pages(c->pm->map);
-	c->at.total_pages = memmap_ram_pages(c->pm->map);
-	runs_init(&runs, c->pm->map, NULL);
-	for (u32 i = 0; i <= 2 * MEMMAP_MAX && st == OK && runs_next(&runs, &run); i++)
-		st = capture_run_pages(c, &run);
-	return st == OK ? send_group(c) : st;
+	c->at.total_pages = c->left_pages;
+	st = first_pass(c);
+	for (u32 i = 0; i < DL_LATER_PASSES && st == OK; i++)
+		st = later_pass(c, later_class[i]);
+	return st == OK && c->lost ? E_UNREADABLE : st;
 }

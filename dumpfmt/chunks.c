@@ -172,7 +172,7 @@ enum status chunk_classes_flush(struct writer *w)
 
 	if (w->class_count == 0)
 		return OK;
-	st = chunk_put(w, DL_KIND_CLASSES,
+	st = chunk_put(w, w->run_kind,
 		(struct piece) {w->class_run, w->class_count * (u32)sizeof(*w->class_run)},
 		(struct piece) {NULL, 0});
 	if (st == OK)
@@ -247,31 +247,54 @@ enum status writer_raw(struct writer *w, const struct page_group *g, u32 crc)
 	return draft_send(w, &d, 1);
 }
 
+/* Packs the group behind a header in the ring; stored_bytes 0 if that does not pay. */
+static enum status group_pack(struct writer *w, struct draft *d, const struct page_group *g,
+	const void *pages, struct compressor *c)
+{
+	u32 at_most = g->count * PAGE_BYTES / 8 * 7;
+	u8 *room;
+	enum status st = outbox_reserve(
+		&w->out, to_pages(sizeof(*d->head) + g->count * sizeof(u64) + at_most), &room);
+
+	if (st != OK)
+		return st;
+	d->head = chunk_begin(w, room, DL_KIND_PAGES);
+	group_runs(d, g);
+	d->head->payload_offset = (u32)(sizeof(*d->head) + d->head->run_count * sizeof(u64));
+	d->head->compressor = (u16)c->method;
+	d->head->stored_bytes = compress_pack(
+		c, pages, d->head->raw_bytes, room + d->head->payload_offset, at_most);
+	return OK;
+}
+
 enum status writer_packed(struct writer *w, const struct page_group *g, const void *pages,
 	struct compressor *c, bool *packed)
 {
 	struct draft d = {.pages = 0};
 	enum status st = group_ok(g) ? chunk_index_room(w) : E_INVAL;
-	u32 at_most;
-	u8 *room;
 
 	*packed = false;
-	if (st != OK)
+	if (st == OK)
+		st = group_pack(w, &d, g, pages, c);
+	if (st != OK || d.head->stored_bytes == 0)
 		return st;
-	at_most = g->count * PAGE_BYTES / 8 * 7;
-	st = outbox_reserve(
-		&w->out, to_pages(sizeof(*d.head) + g->count * sizeof(u64) + at_most), &room);
-	if (st != OK)
-		return st;
-	d.head = chunk_begin(w, room, DL_KIND_PAGES);
-	group_runs(&d, g);
-	d.head->payload_offset = (u32)(sizeof(*d.head) + d.head->run_count * sizeof(u64));
-	d.head->compressor = (u16)c->method;
-	d.head->stored_bytes =
-		compress_pack(c, pages, d.head->raw_bytes, room + d.head->payload_offset, at_most);
-	if (d.head->stored_bytes == 0)
-		return OK;
 	*packed = true;
 	draft_close(w, &d);
 	return draft_send(w, &d, to_pages(d.head->payload_offset + d.head->stored_bytes));
+}
+
+enum status writer_trial(struct writer *w, const struct page_group *g, const void *pages,
+	struct compressor *c, u64 *blocks)
+{
+	u32 bb = w->super->block_bytes;
+	struct draft d = {.pages = 0};
+	enum status st = group_ok(g) ? group_pack(w, &d, g, pages, c) : E_INVAL;
+
+	if (st != OK)
+		return st;
+	if (d.head->stored_bytes > 0)
+		*blocks = to_blocks((u64)d.head->payload_offset + d.head->stored_bytes, bb);
+	else
+		*blocks = 1 + to_blocks(g->count * PAGE_BYTES, bb);
+	return OK;
 }

@@ -27,7 +27,7 @@ enum status chunk_index_room(struct writer *w) MUST_CHECK;
 /* Sends the index if it lists anything. */
 enum status chunk_index_flush(struct writer *w) MUST_CHECK;
 
-/* Sends the class runs collected so far, if any. */
+/* Sends the runs collected so far, if any, as the kind that the pass has them in. */
 enum status chunk_classes_flush(struct writer *w) MUST_CHECK;
 
 /* Blocks that closing a dump may take: class runs, two indexes and END. */

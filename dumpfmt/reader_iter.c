@@ -1,22 +1,40 @@
 /*
- * What became of each page of RAM: contents in the log first, then the recorded
- * class, then the firmware's memory map.
+ * What became of each page of RAM: what was found when its turn came first, then
+ * contents in the log, then the recorded class, then the firmware's memory map.
  */
 #include <string.h>
 #include "reader.h"
+
+enum table {
+	PAGES,
+	CLASSES,
+	RAM,
+	FOUND,
+};
+
+static const struct reader_spans *table_of(const struct reader_map *m, u32 table)
+{
+	const struct reader_spans *const tables[READER_TABLES] = {
+		[PAGES] = &m->pages,
+		[CLASSES] = &m->classes,
+		[RAM] = &m->ram,
+		[FOUND] = &m->found,
+	};
+
+	return tables[table];
+}
+
+void reader_map_filter(struct reader_map *m, u32 level)
+{
+	m->filter = level & DL_LEVEL_MAX;
+}
 
 void reader_iter_start(struct reader_iter *it, const struct reader_map *m, u64 pfn)
 {
 	it->m = m;
 	it->pfn = pfn;
-	it->page = reader_spans_find(&m->pages, pfn);
-	it->class = reader_spans_find(&m->classes, pfn);
-	it->ram = reader_spans_find(&m->ram, pfn);
-}
-
-static const struct reader_span *span_at(const struct reader_spans *s, u64 i)
-{
-	return i < s->count ? &s->span[i] : NULL;
+	for (u32 i = 0; i < READER_TABLES; i++)
+		it->at[i] = reader_spans_find(table_of(m, i), pfn);
 }
 
 static u64 span_end(const struct reader_span *span)
@@ -24,22 +42,12 @@ static u64 span_end(const struct reader_span *span)
 	return span->pfn + span->count;
 }
 
-/* Moves @i to the span that ends after @pfn; bounded by the table. */
+/* Moves @i to the span that ends after @pfn; bounded by the table. NULL: there is none. */
 static const struct reader_span *advance(const struct reader_spans *s, u64 *i, u64 pfn)
 {
 	while (*i < s->count && span_end(&s->span[*i]) <= pfn)
 		(*i)++;
-	return span_at(s, *i);
-}
-
-/* Does a page of @class without contents lack them for a reason, at this dump's level? */
-static enum reader_fate fate_of_class(const struct reader_map *m, u64 class)
-{
-	u32 level = m->dump->h.level_applied;
-
-	if (class == DL_ZERO)
-		return READER_ZERO;
-	return dl_class_has_data((u32) class, level) ? READER_MISSING : READER_EXCLUDED;
+	return *i < s->count ? &s->span[*i] : NULL;
 }
 
 static bool covers(const struct reader_span *span, u64 pfn)
@@ -47,53 +55,85 @@ static bool covers(const struct reader_span *span, u64 pfn)
 	return span && span->pfn <= pfn;
 }
 
-/* Start of @span if it lies ahead of @pfn, else @limit. */
-static u64 ahead(const struct reader_span *span, u64 pfn, u64 limit)
+/* Where @span next begins or ends behind @pfn, but @limit at most. */
+static u64 border(const struct reader_span *span, u64 pfn, u64 limit)
 {
-	return span && span->pfn > pfn ? min_u64(span->pfn, limit) : limit;
+	if (!span)
+		return limit;
+	return min_u64(covers(span, pfn) ? span_end(span) : span->pfn, limit);
 }
 
-/* The run at it->pfn, from the three tables' spans there or ahead; false: not RAM. */
-static bool run_here(
-	struct reader_iter *it, const struct reader_span *const at[3], struct reader_run *run)
+/* Does @level leave out a class that has contents otherwise? */
+static bool level_excludes(u32 class, u32 level)
 {
+	return dl_class_has_data(class, 0) && !dl_class_has_data(class, level);
+}
+
+/* Of a page of recorded @class without contents in the log. */
+static enum reader_fate fate_of_class(const struct reader_map *m, u32 class)
+{
+	const struct dl_header *h = &m->dump->h;
+
+	if (class == DL_ZERO)
+		return READER_ZERO;
+	if (!dl_class_has_data(class, h->level_applied) || (h->dropped >> class & 1))
+		return READER_EXCLUDED;
+	return READER_MISSING;
+}
+
+/* @at: the spans that cover the run. */
+static enum reader_fate fate_of(const struct reader_map *m,
+	const struct reader_span *const at[READER_TABLES], const struct reader_run *run)
+{
+	if (level_excludes(run->class, m->filter))
+		return READER_EXCLUDED;
+	if (run->found)
+		return run->found == DL_ZERO ? READER_ZERO : READER_EXCLUDED;
+	if (at[PAGES])
+		return READER_HERE;
+	/* Nothing is missing of a class that only a later version knows. */
+	if (at[CLASSES])
+		return fate_of_class(m, run->class);
+	return READER_MISSING;
+}
+
+/* The run at it->pfn, from the tables' spans there or ahead; false: not RAM. */
+static bool run_here(
+	struct reader_iter *it, const struct reader_span *at[READER_TABLES], struct reader_run *run)
+{
+	bool covered = false;
 	u64 end = ~0ull;
 
-	run->pfn = it->pfn;
-	run->class = covers(at[1], it->pfn) ? (u32)min_u64(at[1]->where, DL_CLASSES) : DL_CLASSES;
-	if (covers(at[0], it->pfn)) {
-		run->fate = READER_HERE;
-		end = span_end(at[0]);
-	} else if (covers(at[1], it->pfn)) {
-		run->fate = fate_of_class(it->m, at[1]->where);
-		end = ahead(at[0], it->pfn, span_end(at[1]));
-	} else if (covers(at[2], it->pfn)) {
-		run->fate = READER_MISSING;
-		end = ahead(at[0], it->pfn, ahead(at[1], it->pfn, span_end(at[2])));
-	} else {
-		for (u32 i = 0; i < 3; i++)
-			end = ahead(at[i], it->pfn, end);
-		it->pfn = end;
-		return false;
+	for (u32 i = 0; i < READER_TABLES; i++) {
+		end = border(at[i], it->pfn, end);
+		if (!covers(at[i], it->pfn))
+			at[i] = NULL;
+		covered = covered || at[i];
 	}
+	run->pfn = it->pfn;
 	run->count = end - it->pfn;
+	run->class = at[CLASSES] ? (u32)min_u64(at[CLASSES]->where, DL_CLASSES) : DL_CLASSES;
+	run->found = at[FOUND] ? (u32)at[FOUND]->where : 0;
+	run->fate = fate_of(it->m, at, run);
 	it->pfn = end;
-	return run->fate == READER_HERE || run->class != DL_NOT_RAM;
+	return covered && (run->fate == READER_HERE || run->class != DL_NOT_RAM);
 }
 
 bool reader_iter_next(struct reader_iter *it, struct reader_run *run)
 {
-	const struct reader_map *m = it->m;
-	u64 steps = 2 * (m->pages.count + m->classes.count + m->ram.count) + 2;
+	u64 steps = 2;
 
+	for (u32 i = 0; i < READER_TABLES; i++)
+		steps += 2 * table_of(it->m, i)->count;
 	for (; steps > 0; steps--) {
-		const struct reader_span *const at[3] = {
-			advance(&m->pages, &it->page, it->pfn),
-			advance(&m->classes, &it->class, it->pfn),
-			advance(&m->ram, &it->ram, it->pfn),
-		};
+		const struct reader_span *at[READER_TABLES];
+		bool more = false;
 
-		if (!at[0] && !at[1] && !at[2])
+		for (u32 i = 0; i < READER_TABLES; i++) {
+			at[i] = advance(table_of(it->m, i), &it->at[i], it->pfn);
+			more = more || at[i];
+		}
+		if (!more)
 			return false;
 		if (run_here(it, at, run))
 			return true;
@@ -110,19 +150,15 @@ void reader_map_count(const struct reader_map *m, struct reader_totals *t)
 	reader_iter_start(&it, m, 0);
 	while (reader_iter_next(&it, &run)) {
 		t->ram += run.count;
-		t->here += run.fate == READER_HERE ? run.count : 0;
-		t->zero += run.fate == READER_ZERO ? run.count : 0;
-		t->excluded += run.fate == READER_EXCLUDED ? run.count : 0;
-		t->missing += run.fate == READER_MISSING ? run.count : 0;
+		t->class[run.class] += run.count;
+		t->fate[run.class][run.fate] += run.count;
+		if (run.fate == READER_EXCLUDED && run.found == DL_UNREADABLE)
+			t->unreadable[run.class] += run.count;
 	}
-	t->class[DL_CLASSES] = t->ram;
-	for (u64 i = 0; i < m->classes.count; i++) {
-		const struct reader_span *s = &m->classes.span[i];
-
-		if (s->where >= DL_CLASSES)
-			continue;
-		t->class[s->where] += s->count;
-		if (s->where != DL_NOT_RAM)
-			t->class[DL_CLASSES] -= s->count;
+	for (u32 class = 0; class <= DL_CLASSES; class ++) {
+		t->here += t->fate[class][READER_HERE];
+		t->zero += t->fate[class][READER_ZERO];
+		t->excluded += t->fate[class][READER_EXCLUDED];
+		t->missing += t->fate[class][READER_MISSING];
 	}
 }

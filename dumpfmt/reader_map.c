@@ -10,6 +10,9 @@
 #define NOTES_MAX   65536
 #define NOTES_BYTES (64u * MIB) /* of all notes; registers of 8192 CPUs take 3 */
 
+/* One more than the passes need: the first pass may find something, too. */
+#define FOUND_DESCENTS (DL_LATER_PASSES + 1)
+
 static enum status add_pages(struct reader_map *m, const struct reader_walk *w)
 {
 	u64 position = 0;
@@ -32,13 +35,9 @@ static enum status add_pages(struct reader_map *m, const struct reader_walk *w)
 	return OK;
 }
 
-/*
- * Long runs come in pieces of 65536 pages; they are put together again. Runs ascend through
- * the dump: others are refused, as a few packed bytes could name one page without end.
- */
-static enum status add_class(struct reader_map *m, u64 run)
+/* Long runs come in pieces of 65536 pages; they are put together again. */
+static enum status add_run(struct reader *r, struct reader_spans *s, u64 run)
 {
-	struct reader_spans *s = &m->classes;
 	struct reader_span *last = s->count ? &s->span[s->count - 1] : NULL;
 	struct reader_span span = {
 		.pfn = dl_run_pfn(run),
@@ -50,9 +49,21 @@ static enum status add_class(struct reader_map *m, u64 run)
 		last->count += span.count;
 		return OK;
 	}
-	if (last && span.pfn < last->pfn + last->count)
+	return reader_spans_add(r, s, &span);
+}
+
+/*
+ * Runs ascend through the dump: others are refused, as a few packed bytes could name one page
+ * without end.
+ */
+static enum status add_class(struct reader_map *m, u64 run)
+{
+	const struct reader_spans *s = &m->classes;
+	const struct reader_span *last = s->count ? &s->span[s->count - 1] : NULL;
+
+	if (last && dl_run_pfn(run) < last->pfn + last->count)
 		return E_CHUNK;
-	return reader_spans_add(m->r, s, &span);
+	return add_run(m->r, &m->classes, run);
 }
 
 static enum status add_classes(struct reader_map *m, const u8 *raw, u32 bytes)
@@ -63,6 +74,34 @@ static enum status add_classes(struct reader_map *m, const u8 *raw, u32 bytes)
 
 		memcpy(&run, raw + at, sizeof(run));
 		st = add_class(m, run);
+		if (st != OK)
+			return st;
+	}
+	return OK;
+}
+
+enum status reader_found_check(struct reader_found *f, u64 run)
+{
+	u32 class = dl_run_class(run);
+
+	if (class != DL_ZERO && class != DL_UNREADABLE)
+		return E_CHUNK;
+	if (dl_run_pfn(run) < f->next_pfn && ++f->descents > FOUND_DESCENTS)
+		return E_CHUNK;
+	f->next_pfn = dl_run_pfn(run) + dl_run_count(run);
+	return OK;
+}
+
+static enum status add_found(struct reader_map *m, struct reader_found *f, const u8 *raw, u32 bytes)
+{
+	for (u32 at = 0; range_fits(at, sizeof(u64), bytes); at += (u32)sizeof(u64)) {
+		enum status st;
+		u64 run;
+
+		memcpy(&run, raw + at, sizeof(run));
+		st = reader_found_check(f, run);
+		if (st == OK)
+			st = add_run(m->r, &m->found, run);
 		if (st != OK)
 			return st;
 	}
@@ -137,27 +176,41 @@ static enum status add_note(struct reader_map *m, const u8 *raw, u32 bytes)
 	return OK;
 }
 
-static enum status add_chunk(struct reader_map *m, struct reader_walk *w, u8 *raw)
+/* What is gathered on one walk over the log. */
+struct gather {
+	struct reader_walk walk;
+	struct reader_found found;
+	u8 raw[READER_PAYLOAD_MAX];
+};
+
+static enum status add_chunk(struct reader_map *m, struct gather *g)
 {
+	struct reader_walk *w = &g->walk;
+	u32 bytes = w->chunk.raw_bytes;
+	u32 kind = w->chunk.kind;
 	enum status st;
 
-	if (w->chunk.kind == DL_KIND_PAGES)
+	if (kind == DL_KIND_PAGES)
 		return add_pages(m, w);
-	if (w->chunk.kind != DL_KIND_CLASSES && w->chunk.kind != DL_KIND_NOTE)
+	if (kind != DL_KIND_CLASSES && kind != DL_KIND_FOUND && kind != DL_KIND_NOTE)
 		return OK;
-	st = reader_walk_payload(w, raw);
+	st = reader_walk_payload(w, g->raw);
 	if (st != OK)
 		return st;
-	if (w->chunk.kind == DL_KIND_CLASSES)
-		return add_classes(m, raw, w->chunk.raw_bytes);
-	return add_note(m, raw, w->chunk.raw_bytes);
+	if (kind == DL_KIND_CLASSES)
+		return add_classes(m, g->raw, bytes);
+	if (kind == DL_KIND_FOUND)
+		return add_found(m, &g->found, g->raw, bytes);
+	return add_note(m, g->raw, bytes);
 }
 
 /* A chunk that can not be used is passed over: the others are still good. */
-static enum status walk_all(struct reader_map *m, struct reader_walk *w, u8 *raw)
+static enum status walk_all(struct reader_map *m, struct gather *g)
 {
+	struct reader_walk *w = &g->walk;
+
 	while (reader_walk_next(w)) {
-		enum status st = add_chunk(m, w, raw);
+		enum status st = add_chunk(m, g);
 
 		if (st == E_NO_MEMORY)
 			return st;
@@ -198,28 +251,26 @@ static void judge_contents(struct reader_map *m)
 
 enum status reader_map_load(struct reader_map *m, struct reader *r, const struct reader_dump *dump)
 {
-	struct reader_walk *w = r->ops->resize(r->ctx, NULL, sizeof(*w));
-	u8 *raw = r->ops->resize(r->ctx, NULL, READER_PAYLOAD_MAX);
+	struct gather *g = r->ops->resize(r->ctx, NULL, sizeof(*g));
 	enum status st = E_NO_MEMORY;
 
 	memset(m, 0, sizeof(*m));
 	m->r = r;
 	m->dump = dump;
 	m->pages.placed = true;
-	if (w && raw) {
-		reader_walk_start(w, r, dump);
-		st = walk_all(m, w, raw);
+	if (g) {
+		reader_walk_start(&g->walk, r, dump);
+		g->found = (struct reader_found) {0};
+		st = walk_all(m, g);
+		r->ops->resize(r->ctx, g, 0);
 	}
-	if (w)
-		r->ops->resize(r->ctx, w, 0);
-	if (raw)
-		r->ops->resize(r->ctx, raw, 0);
 	if (st != OK) {
 		reader_map_free(m);
 		return st;
 	}
 	reader_spans_settle(&m->pages);
 	reader_spans_settle(&m->classes);
+	reader_spans_settle(&m->found);
 	reader_spans_settle(&m->ram);
 	find_end(m);
 	judge_contents(m);
@@ -245,6 +296,7 @@ void reader_map_free(struct reader_map *m)
 	m->notes_bytes = 0;
 	free_spans(m->r, &m->pages);
 	free_spans(m->r, &m->classes);
+	free_spans(m->r, &m->found);
 	free_spans(m->r, &m->ram);
 }
 

@@ -84,11 +84,12 @@ static const struct reader_span *covering(const struct reader_spans *s, u64 pfn)
 
 enum status reader_pages_get(struct reader_pages *p, u64 pfn, u8 *buf)
 {
+	const struct reader_span *found = covering(&p->m->found, pfn);
 	const struct reader_span *span = covering(&p->m->pages, pfn);
 
-	if (span)
+	if (!found && span)
 		return get_here(p, span, pfn, buf);
-	span = covering(&p->m->classes, pfn);
+	span = found ? found : covering(&p->m->classes, pfn);
 	if (!span || span->where != DL_ZERO)
 		return E_ABSENT;
 	memset(buf, 0, PAGE_BYTES);

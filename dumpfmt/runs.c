@@ -1,8 +1,10 @@
 /*
- * Walks the memory map and yields page runs with the class that the map alone can
- * tell. Does not look at any page: that is for the stages behind it.
+ * Walks the memory map and yields page runs. RAM that somebody has written to since has its
+ * class from the memory map alone; what the rest held is asked of the page map. Does not
+ * look at any page: that is for the stages behind it.
  */
 #include "dumplog.h"
+#include "pagescan.h"
 #include "runs.h"
 
 static bool is_ram(const struct mem_range *range)
@@ -54,23 +56,30 @@ static const struct mem_range *next_ram(struct runs *r)
 	return NULL;
 }
 
+/* Of @range up to @end_pfn, from the next page on. */
+static void ram_run(struct runs *r, const struct mem_range *range, u64 end_pfn, struct run *out)
+{
+	out->class = range_class(range);
+	if (r->scan && out->class == DL_KEPT)
+		pagescan_run(r->scan, r->next_pfn, end_pfn, out);
+	else
+		out->count = end_pfn - r->next_pfn;
+}
+
 bool runs_next(struct runs *r, struct run *out)
 {
 	const struct mem_range *range = next_ram(r);
-	u64 start, end;
+	u64 start;
 
 	if (!range)
 		return false;
 	start = range->pa >> PAGE_SHIFT;
-	end = range_end_pfn(range);
 	out->pfn = r->next_pfn;
 	if (start > r->next_pfn) {
 		out->count = start - r->next_pfn;
 		out->class = DL_NOT_RAM;
 	} else {
-		out->count = end - r->next_pfn;
-		out->class = range_class(range);
-		r->index++;
+		ram_run(r, range, range_end_pfn(range), out);
 	}
 	r->next_pfn += out->count;
 	return true;

@@ -182,7 +182,57 @@ enum status writer_start(struct writer *w, struct gate *gate, const struct dl_su
 	if (st != OK)
 		return st;
 	w->reserve_blocks = chunk_reserve_blocks(super->block_bytes);
+	w->run_kind = DL_KIND_CLASSES;
 	return chunk_put_start(w);
+}
+
+void writer_expect(struct writer *w, u32 classes)
+{
+	w->header.incomplete = classes;
+}
+
+void writer_pass_end(struct writer *w, u32 classes)
+{
+	if (w->passes == ARRAY_SIZE(w->pass))
+		return;
+	w->pass[w->passes++] = (struct writer_pass) {classes, UINT64_MAX};
+}
+
+/* The runs collected so far; with them a pass that has ended is all in the log. */
+static enum status runs_flush(struct writer *w)
+{
+	enum status st = chunk_classes_flush(w);
+
+	for (u32 i = 0; i < w->passes && st == OK; i++)
+		w->pass[i].blocks = min_u64(w->pass[i].blocks, w->sent.blocks);
+	return st;
+}
+
+enum status writer_pass_begin(struct writer *w)
+{
+	enum status st = runs_flush(w);
+
+	if (st != OK)
+		return st;
+	w->run_kind = DL_KIND_FOUND;
+	w->class_next_pfn = 0;
+	return OK;
+}
+
+void writer_drop(struct writer *w, u32 class)
+{
+	w->header.dropped |= 1u << class;
+	w->header.incomplete &= ~(1u << class);
+	w->header.degraded |= DL_DEGRADED_DROPPED;
+}
+
+/* Classes whose passes are on the disk are whole. */
+static void passes_settle(struct writer *w)
+{
+	for (u32 i = 0; i < w->passes; i++) {
+		if (w->pass[i].blocks <= w->out.safe.blocks)
+			w->header.incomplete &= ~w->pass[i].classes;
+	}
 }
 
 enum status writer_note(struct writer *w, u32 type, const void *data, u32 bytes)
@@ -245,6 +295,11 @@ enum status writer_poll(struct writer *w, u32 *inflight)
 	return st;
 }
 
+u32 writer_inflight(const struct writer *w)
+{
+	return outbox_inflight(&w->out);
+}
+
 /* The chunks that close the log. */
 static enum status close_log(struct writer *w, enum status reason)
 {
@@ -257,7 +312,7 @@ static enum status close_log(struct writer *w, enum status reason)
 	enum status st;
 
 	w->reserve_blocks = 0;
-	st = chunk_classes_flush(w);
+	st = runs_flush(w);
 	if (st == OK)
 		st = chunk_index_flush(w);
 	if (st != OK)
@@ -295,6 +350,7 @@ enum status writer_finish(struct writer *w, enum status reason)
 		reason = E_FULL;
 	st = close_log(w, reason);
 	drained = outbox_drain(&w->out);
+	passes_settle(w);
 	if (w->gate->blk->dead != OK)
 		return w->gate->blk->dead;
 	if (drained != OK)

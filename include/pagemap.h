@@ -27,11 +27,16 @@ struct pagemap_stretch {
 	u64 va;	     /* of @pfn's struct page; 0: there is none, or it can not be trusted */
 };
 
-/* A part of the page map that lies at successive physical addresses. */
+/*
+ * A part of the page map in pieces of 2 MiB whose physical addresses go up with the virtual
+ * ones or, as kernels from 7.x on allocate them, down.
+ */
+#define PAGEMAP_PIECE (2u * MIB)
 struct pagemap_tract {
 	u64 va;
-	u64 pa;
+	u64 pa; /* lowest */
 	u64 bytes;
+	bool down;
 };
 
 struct pagemap {
@@ -47,16 +52,19 @@ struct pagemap {
 	u32 sections_per_root; /* 0: the array is not EXTREME */
 	u64 section_map_at;    /* OFFSET(mem_section.section_mem_map) */
 	u64 base_va;	       /* VMEMMAP, FLAT: struct page of PFN 0 */
-	/* discontig */
+	/* discontig; flat is one node */
 	u32 nodes;
 	struct pagemap_node {
 		u64 pfn;
 		u64 end_pfn;
-		u64 va;
+		u64 va; /* of @pfn's struct page */
 	} node[PAGEMAP_MAX_NODES];
+	/* The section's or node's number is in the flags from this bit up; 0: it is not. */
+	u32 owner_shift;
 	/*
-	 * Where the map lies, found by walking it once, to see that no memory serves two parts of
-	 * it. Not all of it if there are more tracts than this.
+	 * Where the map lies as far as it is mapped by large pages, found by walking it once, to
+	 * see that no memory serves two parts of it. Not all of it if there are more tracts than
+	 * this.
 	 */
 	u32 tracts;
 	struct pagemap_tract tract[PAGEMAP_MAX_TRACTS];
@@ -74,8 +82,9 @@ enum status pagemap_open(
 void pagemap_stretch(struct pagemap *m, u64 pfn, struct pagemap_stretch *s);
 
 /*
- * Physical address of the byte of the page map at @va, and how many bytes follow it there.
- * E_PAGETABLE, E_NOT_RAM, E_UNREADABLE, or E_PAGEMAP if the same memory serves another part.
+ * Physical address of the byte of the page map at @va, and how many bytes follow it there, at
+ * most up to the end of an aligned 2 MiB. E_PAGETABLE, E_NOT_RAM, E_UNREADABLE, or E_PAGEMAP if
+ * the same memory serves another part or was written to since.
  */
 enum status pagemap_translate(struct pagemap *m, u64 va, u64 *pa, u64 *bytes) MUST_CHECK;
 

@@ -9,14 +9,18 @@
 
 #include "oldkernel.h"
 
-#define PRINTK_TEXT_MAX 8192
+#define PRINTK_TEXT_MAX	     8192
+#define PRINTK_TIME_UNKNOWN  UINT64_MAX
+#define PRINTK_LEVEL_UNKNOWN 8
+#define PRINTK_KEYS	     20
 
 struct printk_record {
 	u64 sequence;
-	u64 time_ns; /* since boot; ~0 unknown */
-	u32 level;   /* 0-7; 8 unknown */
+	u64 time_ns; /* since boot; PRINTK_TIME_UNKNOWN */
+	u32 level;   /* 0-7; PRINTK_LEVEL_UNKNOWN */
 	u32 bytes;   /* of text */
 	bool cut;    /* part of the text was overwritten or lies outside the dump */
+	/* As the kernel wrote it: any bytes, not terminated; '\n' only between its lines. */
 	char text[PRINTK_TEXT_MAX];
 };
 
@@ -24,18 +28,16 @@ struct printk {
 	struct physmem *pm;
 	struct pagetable pt;
 	u32 kind;
-	u64 next; /* where the walk is */
-	u64 end;
-	u64 steps; /* left: every walk is bounded */
-	u64 lost;  /* records passed over because they were reused, torn or unreadable */
-	/* places and offsets; the module's own */
-	struct printk_ring {
-		u64 desc_va, info_va, text_va;
-		u64 desc_count, text_bytes;
-		u64 first_id;
-	} ring;
-	s32 at[16];
-	u32 size[4];
+	u64 next;	/* where the walk is: descriptor ID or position in the buffer */
+	u64 end;	/* of the walk, if it is by position */
+	u64 steps;	/* left: every walk is bounded */
+	u64 sequence;	/* of the next record, where the kernel stores none */
+	u64 lost;	/* passed over: torn, overwritten or unreadable */
+	u64 unreadable; /* records of which not all could be read; some of them are in @lost */
+	u64 desc_va, info_va, text_va;
+	u64 descs;	     /* a power of two */
+	u64 text_bytes;	     /* likewise, but for the record buffer */
+	u32 at[PRINTK_KEYS]; /* sizes and offsets, as the kind numbers them */
 };
 
 /* E_NO_LOG if vmcoreinfo names no log, or what it names can not be read or makes no sense. */

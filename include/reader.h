@@ -117,6 +117,18 @@ struct reader_index {
 enum status reader_index_check(
 	struct reader_index *x, const struct reader_walk *w, const void *raw) MUST_CHECK;
 
+/*
+ * Checks the runs of FOUND chunks: their classes, and that they ascend but where a new pass
+ * begins, as a few packed bytes could name one page without end.
+ */
+struct reader_found {
+	u64 next_pfn;
+	u32 descents;
+};
+
+/* Takes notice of the next @run. E_CHUNK. */
+enum status reader_found_check(struct reader_found *f, u64 run) MUST_CHECK;
+
 /* Pages [pfn, pfn+count) with a class, or with their place in the log. */
 struct reader_span {
 	u64 pfn;
@@ -148,12 +160,14 @@ struct reader_map {
 	enum status bad_why;
 	struct reader_spans pages;
 	struct reader_spans classes;
-	struct reader_spans ram; /* from the memory map note */
+	struct reader_spans found; /* ZERO or UNREADABLE when their turn came; over the others */
+	struct reader_spans ram;   /* from the memory map note */
 	u32 notes;
 	u32 notes_room;
 	u64 notes_bytes; /* of all notes' data */
 	struct reader_note *note;
 	u64 end_pfn; /* one more than the highest page of RAM */
+	u32 filter;  /* level bits on top of the dump's own */
 };
 
 /* Walks the whole dump. E_NO_MEMORY; damage is no failure but is noted in the map. */
@@ -161,6 +175,12 @@ enum status reader_map_load(
 	struct reader_map *m, struct reader *r, const struct reader_dump *dump) MUST_CHECK;
 
 void reader_map_free(struct reader_map *m);
+
+/*
+ * From now on the iterator and the counts are as if the dump had been taken at its level and
+ * @level together. Zero pages with contents are for the caller to find.
+ */
+void reader_map_filter(struct reader_map *m, u32 level);
 
 /* The @index-th note of @type, or NULL. */
 const struct reader_note *reader_map_note(const struct reader_map *m, u32 type, u32 index);
@@ -170,22 +190,24 @@ enum reader_fate {
 	READER_ZERO,	 /* the page was zero */
 	READER_EXCLUDED, /* left out on purpose, see its class */
 	READER_MISSING,	 /* should be here and is not */
+	READER_FATES,
 };
 
 struct reader_run {
 	u64 pfn;
 	u64 count;
 	enum reader_fate fate;
-	u32 class; /* of its first page; DL_CLASSES if not known */
+	u32 class; /* as recorded; DL_CLASSES if not known */
+	u32 found; /* DL_ZERO or DL_UNREADABLE if that was seen when its turn came, else 0 */
 };
+
+#define READER_TABLES 4
 
 /* Iterates over all RAM in ascending runs. */
 struct reader_iter {
 	const struct reader_map *m;
 	u64 pfn;
-	u64 page; /* places in the map's three tables */
-	u64 class;
-	u64 ram;
+	u64 at[READER_TABLES]; /* places in the map's tables */
 };
 
 void reader_iter_start(struct reader_iter *it, const struct reader_map *m, u64 pfn);
@@ -197,7 +219,9 @@ struct reader_totals {
 	u64 zero;
 	u64 excluded;
 	u64 missing;
-	u64 class[DL_CLASSES + 1]; /* by class, as recorded; the last: not recorded */
+	u64 class[DL_CLASSES + 1]; /* pages of RAM by class, as recorded; the last: not recorded */
+	u64 fate[DL_CLASSES + 1][READER_FATES]; /* the same, by what became of them */
+	u64 unreadable[DL_CLASSES + 1];		/* of the excluded: found so when their turn came */
 };
 
 void reader_map_count(const struct reader_map *m, struct reader_totals *t);

@@ -27,7 +27,7 @@ struct runs {
 
 /*
  * Starts at PFN 0. @map must stay as it is; ranges out of order lose what they overlap.
- * @scan NULL: without a page map all plain RAM is kept.
+ * @scan NULL: without a page map all plain RAM is kept. It must stay, too.
  */
 void runs_init(struct runs *r, const struct memmap *map, struct pagescan *scan);
 

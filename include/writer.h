@@ -5,6 +5,10 @@
  *	header INCOMPLETE (back copy, front copy), flush, chunks ..., INDEX, END,
  *	wait for all, flush, header COMPLETE (back copy, front copy), flush
  *
+ * Pages come in passes, the most useful first: the first pass records a class for every
+ * page, those after it only what they find to be zero or unreadable. Which classes are
+ * whole is decided at the end, by what is known to be on the disk.
+ *
  * A failed write ends the log: nothing more is appended, and if the device still
  * lives the header is closed with the failure's code and the blocks known to be good.
  *
@@ -61,6 +65,12 @@ struct page_group {
 	u8 class[DL_GROUP_PAGES]; /* enum dl_class, each with contents */
 };
 
+/* A pass that has ended. */
+struct writer_pass {
+	u32 classes; /* bits: all their pages were sent in it */
+	u64 blocks;  /* the log holds them and its runs once it is this long; ~0: runs not sent */
+};
+
 struct writer {
 	struct gate *gate;
 	const struct dl_super *super;
@@ -76,6 +86,9 @@ struct writer {
 	u64 class_next_pfn;
 	u32 class_count;
 	u64 *class_run;
+	u32 run_kind; /* of the chunks that the runs go to: DL_KIND_CLASSES or DL_KIND_FOUND */
+	u32 passes;
+	struct writer_pass pass[1 + DL_LATER_PASSES];
 	u64 last_index; /* block, relative to the dump's start; 0: none */
 	u32 index_count;
 	struct dl_index_entry *index;
@@ -94,8 +107,26 @@ enum status writer_start(struct writer *w, struct gate *gate, const struct dl_su
 enum status writer_note(struct writer *w, u32 type, const void *data, u32 bytes) MUST_CHECK;
 
 /*
- * Records what became of @count pages from @pfn. Runs must come ascending (E_INVAL);
- * alike neighbours are merged. Zero pages are counted here.
+ * Names the classes (bits) whose contents are asked for: each counts as incomplete until a
+ * pass with it has ended and all of that is on the disk.
+ */
+void writer_expect(struct writer *w, u32 classes);
+
+/* All pages of @classes (bits) were sent or recorded. At most 1 + DL_LATER_PASSES times. */
+void writer_pass_end(struct writer *w, u32 classes);
+
+/*
+ * Begins a pass after the first: runs start anew and go to FOUND chunks from here on. E_FULL
+ * as for any chunk; what was recorded before is not lost by it.
+ */
+enum status writer_pass_begin(struct writer *w) MUST_CHECK;
+
+/* Pages of @class will not be written for want of room. */
+void writer_drop(struct writer *w, u32 class);
+
+/*
+ * Records what became of @count pages from @pfn. Runs must come ascending through a pass
+ * (E_INVAL); alike neighbours are merged. Zero pages are counted here.
  */
 enum status writer_classes(struct writer *w, u64 pfn, u64 count, u32 class) MUST_CHECK;
 
@@ -112,8 +143,18 @@ enum status writer_raw(struct writer *w, const struct page_group *g, u32 crc) MU
 enum status writer_packed(struct writer *w, const struct page_group *g, const void *pages,
 	struct compressor *c, bool *packed) MUST_CHECK;
 
+/*
+ * The blocks that the group would take, packed if that pays as in writer_packed, without
+ * sending it. @pages is not looked at with DL_COMP_NONE.
+ */
+enum status writer_trial(struct writer *w, const struct page_group *g, const void *pages,
+	struct compressor *c, u64 *blocks) MUST_CHECK;
+
 /* Settles what the device has finished and says how many requests it still has. */
 enum status writer_poll(struct writer *w, u32 *inflight) MUST_CHECK;
+
+/* Requests that the device had not finished at the last look, and those sent since. */
+u32 writer_inflight(const struct writer *w);
 
 /* Blocks still free for chunks of pages, and how many @pages would take uncompressed. */
 u64 writer_left_blocks(const struct writer *w);
@@ -125,7 +166,8 @@ u64 writer_safe_bytes(const struct writer *w);
 /*
  * Closes the dump: with @reason OK as complete if everything was written, else as
  * incomplete with what went wrong. OK if the dump is complete and durable; else the
- * reason it is not. If the device is dead nothing is sent.
+ * reason it is not, and header.incomplete names the classes that are not whole. If the
+ * device is dead nothing is sent.
  */
 enum status writer_finish(struct writer *w, enum status reason) MUST_CHECK;
 

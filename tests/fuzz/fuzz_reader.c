@@ -1,8 +1,8 @@
 /*
  * Reads a dump partition made of the input, as far as getdump would: list, walk,
  * map, every page, and a KDUMP and an ELF file to nowhere. Bit 0 of the first byte
- * makes the checksums right first, so that what lies behind them is reached too; the
- * other bits leave some of the seals broken.
+ * makes the checksums right first, so that what lies behind them is reached too; bits 1
+ * and 2 leave some of the seals broken, the upper five are the level to filter by.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -20,6 +20,7 @@
 #define FIX_SEALS    1u
 #define KEEP_HEADERS 2u
 #define KEEP_CHUNKS  4u
+#define LEVEL_SHIFT  3
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const u8 *data, size_t bytes);
@@ -133,7 +134,7 @@ static void write_files(struct extract *x)
 	facts_free(&x->facts);
 }
 
-static void read_dump(struct reader *r, const struct reader_dump *dump)
+static void read_dump(struct reader *r, const struct reader_dump *dump, u32 level)
 {
 	static struct extract x;
 
@@ -141,6 +142,7 @@ static void read_dump(struct reader *r, const struct reader_dump *dump)
 	x.h = &dump->h;
 	if (reader_map_load(&x.map, r, dump) != OK)
 		return;
+	extract_set_level(&x, level);
 	write_files(&x);
 	reader_map_free(&x.map);
 }
@@ -178,7 +180,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t bytes)
 	if (reader_open(&r, &ops, &in, in.bytes) == OK) {
 		for (u32 i = 0; i < r.count && i < 4; i++) {
 			check_indexes(&r, &r.dump[i]);
-			read_dump(&r, &r.dump[i]);
+			read_dump(&r, &r.dump[i], data[0] >> LEVEL_SHIFT);
 		}
 		reader_close(&r);
 	}

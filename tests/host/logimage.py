@@ -10,10 +10,10 @@ import zlib
 PAGE = 4096
 GROUP = 16
 NONE, LZF, ZLIB = 0, 1, 2
-START, NOTE, PAGES, CLASSES, INDEX, END = 1, 2, 3, 4, 5, 6
+START, NOTE, PAGES, CLASSES, INDEX, END, FOUND = 1, 2, 3, 4, 5, 6, 7
 VMCOREINFO, UTSNAME, MEMMAP, PRSTATUS, KERNEL = 1, 2, 3, 4, 6
 NOT_RAM, KEPT, ZERO, FREE, CACHE, PRIVATE, USER = range(7)
-HWPOISON, OFFLINE, UNREADABLE, BY_FIRMWARE, BY_LOADER, BY_US = range(7, 13)
+HWPOISON, OFFLINE, UNREADABLE, BY_FIRMWARE, BY_LOADER, BY_US, LOST = range(7, 14)
 INCOMPLETE, COMPLETE = 1, 2
 TYPE = uuid.UUID("3f5d8c62-6b0e-4e2c-9a41-af7e1d0b5c90")
 
@@ -123,7 +123,8 @@ class Dump:
         self.entries, self.last_index, self.end_at, self.places = [], 0, 0, []
         self.fields = dict(state=INCOMPLETE, reason=0, flags=0, time=1750000000 + number,
                            release=b"6.1.0-test", node=b"crashhost", machine=b"x86_64",
-                           panic=b"", degraded=0, limit=log.blocks - 1 - log.slots - log.free)
+                           panic=b"", degraded=0, dropped=0, incomplete=0, asked=level,
+                           limit=log.blocks - 1 - log.slots - log.free)
         self.fields.update(fields)
         self.put_header()
         self.chunk(START, self.header())
@@ -131,12 +132,12 @@ class Dump:
     def header(self):
         f = self.fields
         data = struct.pack(
-            "<8sII16s16sIIII QQQQQQ IIIIII QQQQ 65s65s65s97s48xI", b"AFTRDMP1", 1,
+            "<8sII16s16sIIII QQQQQQ IIIIII QQQQ 65s65s65s97sII40xI", b"AFTRDMP1", 1,
             self.generation, self.log.uuid, self.uuid, self.number, f["state"], f["flags"],
             f["reason"], self.start, f["limit"], self.next, self.sequence, self.end_at,
-            f["time"], 1234, 1, self.level, self.level, LZF, f["degraded"], self.ram, self.kept,
+            f["time"], 1234, 1, f["asked"], self.level, LZF, f["degraded"], self.ram, self.kept,
             self.zero, self.next * self.log.block, f["release"], f["node"], f["machine"],
-            f["panic"], 0)
+            f["panic"], f["dropped"], f["incomplete"], 0)
         return sealed(data, 508)
 
     def put_header(self, front=True, back=True, **fields):
@@ -192,6 +193,11 @@ class Dump:
         self.chunk(CLASSES, struct.pack(f"<{len(runs)}Q", *(run(*r) for r in runs)),
                    method=ZLIB)
 
+    def found(self, runs):
+        self.zero += sum(count for _, count, klass in runs if klass == ZERO)
+        self.chunk(FOUND, struct.pack(f"<{len(runs)}Q", *(run(*r) for r in runs)),
+                   method=ZLIB)
+
     def index(self):
         at = self.next
         self.chunk(INDEX, struct.pack("<QII", self.last_index, len(self.entries), 0)
@@ -239,6 +245,47 @@ def standard(log, number=1, level=31, finish=True):
         d.pages(range(pfn, pfn + 16), ZLIB)
     d.pages(range(0x130, 0x138), NONE)
     return d.end() if finish else d
+
+
+# Pages of each class in rich(), 16 from CLASS_AT[class] on; a hole of no RAM is before them.
+CLASS_AT = {klass: 0x20 + 0x10 * i for i, klass in enumerate(range(KEPT, LOST + 1))}
+LATER = (USER, PRIVATE, CACHE, FREE)
+ALWAYS = (KEPT, LOST, BY_FIRMWARE, BY_LOADER)
+RICH_RAM = set(range(0x10)) | {p + i for p in CLASS_AT.values() for i in range(16)}
+
+
+def rich_page(pfn):
+    """As page(), but the last page of each class that is kept is zero."""
+    return bytes(PAGE) if pfn % 16 == 15 else page(pfn)
+
+
+def rich(log, number=1, level=0, passes=LATER, reason=0, old=None, info=INFO, **fields):
+    """A dump with 16 pages of every class. Of those of later passes pages 0-7 have contents,
+    8-11 were found zero and 12-13 unreadable; 14 and 15 have contents, 15 being zero. Passes
+    not in @passes were not made. The pages in @old have those contents."""
+    def contents(pfn):
+        return (old or {}).get(pfn) or rich_page(pfn)
+
+    d = log.dump(number, level, **fields)
+    d.note(KERNEL, struct.pack("<QqQQIIII", 0x1000, PHYS_BASE, PAGE_OFFSET, 0x2000, 4, 1, 1, 0))
+    d.note(VMCOREINFO, info)
+    d.note(MEMMAP, b"".join(struct.pack("<QQII", p * PAGE, n * PAGE, 1, 0)
+                            for p, n in [(0, 0x10), (0x20, 0x10 * len(CLASS_AT))]))
+    d.classes([(0, 16, KEPT), (0x10, 0x10, NOT_RAM)]
+              + [(pfn, 16, klass) for klass, pfn in CLASS_AT.items()])
+    d.pages(range(16), LZF, contents)
+    for klass in ALWAYS:
+        d.pages(range(CLASS_AT[klass], CLASS_AT[klass] + 16), LZF, rich_page)
+    for klass in passes:
+        at = CLASS_AT[klass]
+        d.found([(at + 8, 4, ZERO), (at + 12, 2, UNREADABLE)])
+        d.pages([*range(at, at + 8), at + 14, at + 15], ZLIB, rich_page)
+    return d.end(reason)
+
+
+def left_out(klass, level):
+    """makedumpfile's meaning of the level's bits."""
+    return bool(level & {CACHE: 2 | 4, PRIVATE: 4, USER: 8, FREE: 16}.get(klass, 0))
 
 
 def gpt_disk(part, block=512, uuid_type=TYPE, before=34):

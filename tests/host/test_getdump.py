@@ -551,7 +551,7 @@ def test_clear_marks_both_copies(block, tmp_path):
 
 
 @pytest.mark.parametrize("args", [
-    [], ["list"], ["why", "x"], ["dmesg", "x"], ["mount", "x"], ["survey", "x"], ["list", "a", "b"],
+    [], ["list"], ["why", "x"], ["mount", "x"], ["survey", "x"], ["list", "a", "b"],
     ["list", "x", "-n1"], ["list", "x", "--json"], ["info", "x", "-n", "0"], ["info", "x", "-nx"],
     ["extract", "x", "-f", "tar"], ["extract", "x", "-c", "lzf"], ["extract", "x", "-o", "-"],
     ["extract", "x", "-f", "elf", "-c", "zlib"], ["extract", "x", "-f", "raw", "-o", "-"],
@@ -565,9 +565,10 @@ def test_wrong_usage(args):
 
 def test_help_and_version():
     text = out("--help")
-    for word in ("list", "info", "extract", "verify", "clear", "--force", "--json"):
+    for word in ("list", "info", "extract", "verify", "dmesg", "why", "clear", "--force", "--json",
+                 "--level"):
         assert word in text
-    for word in ("why", "dmesg", "mount", "survey"):
+    for word in ("mount", "survey"):
         assert word not in text
     assert re.fullmatch(r"getdump \(afterimage\) \d+\.\d+\.\d+\n", out("--version"))
     with open("/dev/full", "wb") as full:

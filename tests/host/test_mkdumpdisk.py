@@ -280,6 +280,7 @@ def test_new_image(tmp_path, mbr, sector):
     assert (s["level"], s["compressor"], s["after"], s["overwrite"], s["label"]) == (31, 1, 0, 0, "")
     assert str(uuid.UUID(bytes_le=s["uuid"])) in out
     assert "dump level   31" in out and "boot menu" in out and "dry" not in out
+    assert "note" not in out
 
 
 def test_other_tools_agree(tmp_path, mbr):
@@ -487,6 +488,8 @@ def test_help_and_version():
     for option in ("size", "level", "compress", "after", "console", "overwrite", "label", "force",
                    "yes", "dry-run", "json", "image", "sector-size", "help", "version"):
         assert f"--{option}" in out
+    for bit in ("1 zero", "2 page cache", "4 all page", "8 user", "16 free", "31"):
+        assert bit in out
     assert re.fullmatch(r"mkdumpdisk \d+\.\d+\.\d+\n", made("--version"))
 
 

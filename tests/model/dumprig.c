@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include "crc32c.h"
 #include "tests/model/dumprig.h"
 #include "tests/host/ports_mem.h"
@@ -27,6 +28,7 @@ struct rig_options rig_defaults(void)
 		.compressor = DL_COMP_LZF,
 		.dir_slots = 4,
 		.raw_below = CAPTURE_RAW_BELOW,
+		.level = DL_LEVEL_ZERO,
 		.ram_bytes = 2 * MIB,
 		.data_bytes = DL_MIN_DATA_BYTES,
 	};
@@ -75,7 +77,7 @@ static void fill_super(struct rig *rig)
 	memcpy(s->disk_uuid, "0123456789abcdef", 16);
 	s->dir_slots = rig->opt.dir_slots;
 	s->blocks = rig->opt.data_bytes / bb + 2 * (u64)s->dir_slots + 2;
-	s->level = 1;
+	s->level = rig->opt.level;
 	s->compressor = rig->opt.compressor;
 	s->overwrite = rig->opt.overwrite;
 	dl_super_seal(s);
@@ -108,8 +110,20 @@ void rig_open(struct rig *rig, const struct rig_options *opt)
 		sizeof(rig->super));
 }
 
+static void protect(struct rig *rig, u64 pfn, u64 pages, int how)
+{
+	if (mprotect(rig->ram + (pfn << PAGE_SHIFT), pages << PAGE_SHIFT, how) != 0)
+		abort();
+}
+
+void rig_forbid(struct rig *rig, u64 pfn)
+{
+	protect(rig, pfn, 1, PROT_NONE);
+}
+
 void rig_close(struct rig *rig)
 {
+	protect(rig, 0, rig->opt.ram_bytes >> PAGE_SHIFT, PROT_READ | PROT_WRITE);
 	if (rig->disk.outside || rig->disk.broken) {
 		fprintf(stderr, "rig: %llu writes outside, %llu malformed requests\n",
 			(unsigned long long)rig->disk.outside,
@@ -154,8 +168,8 @@ enum status rig_dump(struct rig *rig)
 {
 	const struct dump_info info = {
 		.door = 1,
-		.level_asked = 1,
-		.level_applied = 1,
+		.level_asked = rig->opt.level,
+		.level_applied = rig->opt.level,
 		.compressor = rig->opt.compressor,
 		.time_s = 1700000000,
 		.ram_pages = memmap_ram_pages(&rig->map),
@@ -169,10 +183,14 @@ enum status rig_dump(struct rig *rig)
 	st = writer_start(&rig->writer, &rig->gate, &rig->super, &rig->arena, &info);
 	if (st != OK)
 		return st;
+	if (rig->opt.room_blocks)
+		rig->writer.header.limit = min_u64(rig->opt.room_blocks, rig->writer.header.limit);
 	must(compress_init(&rig->comp, rig->opt.compressor, &rig->arena), "compressor");
 	must(capture_init(&rig->capture, &rig->writer, &rig->pm, &rig->comp, &rig->arena),
 		"capture");
 	rig->capture.raw_below = rig->opt.raw_below;
+	rig->capture.level = rig->opt.level;
+	rig->capture.scan = rig->scan;
 	rig->capture.progress = rig->progress;
 	rig->capture.progress_ctx = rig;
 	st = rig_notes(rig);

@@ -21,8 +21,10 @@ struct rig_options {
 	u32 dir_slots;
 	u32 overwrite;
 	u32 raw_below;
-	u64 ram_bytes;	/* at least 2 MiB */
-	u64 data_bytes; /* of the data area; at least DL_MIN_DATA_BYTES */
+	u32 level;
+	u64 ram_bytes;	 /* at least 2 MiB */
+	u64 data_bytes;	 /* of the data area; at least DL_MIN_DATA_BYTES */
+	u64 room_blocks; /* for one dump, as if the disk had no more; 0: what it has */
 };
 
 struct rig {
@@ -32,7 +34,9 @@ struct rig {
 	struct gate gate;
 	struct memmap map;
 	u8 *ram;
-	u8 *old; /* RAM as it was before the capture */
+	u8 *old;		/* RAM as it was before the capture */
+	u8 plan[RIG_MAX_PAGES]; /* class by the old kernel's page map; 0: kept */
+	struct pagescan *scan;	/* NULL: the plan does not count */
 	struct physmem pm;
 	struct arena arena;
 	struct writer writer;
@@ -41,11 +45,14 @@ struct rig {
 	void (*progress)(void *ctx, const struct capture_progress *p); /* ctx: the rig */
 };
 
-/* 512-byte blocks, 128 KiB transfers, lzf, 4 slots, 2 MiB of RAM, 16 MiB of data. */
+/* 512-byte blocks, 128 KiB transfers, lzf, 4 slots, level 1, 2 MiB of RAM, 16 MiB of data. */
 struct rig_options rig_defaults(void);
 
 void rig_open(struct rig *rig, const struct rig_options *opt);
 void rig_close(struct rig *rig);
+
+/* From now on any look at the page ends the test. */
+void rig_forbid(struct rig *rig, u64 pfn);
 
 /* A fresh arena, and the gate open for writes. Asserts. */
 void rig_boot(struct rig *rig);
@@ -73,21 +80,31 @@ struct rig_report {
 	u64 packed;
 	u64 notes;
 	u64 indexes;
+	u64 founds;
 	bool end; /* an END chunk closes the log */
 	struct dl_end tail;
 	u8 have[RIG_MAX_PAGES];
 	u8 class[RIG_MAX_PAGES]; /* 0xff: no run told */
+	u8 found[RIG_MAX_PAGES]; /* by a later pass; 0: nothing */
+	u32 passes;		 /* bits of the passes with pages in the log, in their order */
+	u64 pass_blocks[1 + DL_LATER_PASSES]; /* of chunks of pages */
 };
 
 /*
  * Follows the chunks of the dump in @slot, checks every checksum, unpacks every page and
- * compares it with old memory, and checks the index if the log has its end. Asserts on
- * anything wrong inside what the header says is there.
+ * compares it with old memory, and checks the index if the log has its end, and that classes
+ * come in their order. Asserts on anything wrong inside what the header says is there.
  */
 void rig_check(const struct rig *rig, u32 slot, struct rig_report *r);
 
-/* Asserts that the dump holds all of RAM: contents and a class for every page. */
+/*
+ * Asserts that the dump is complete and holds all of RAM: a class for every page, contents
+ * as the level and dropped classes let expect.
+ */
 void rig_check_all(const struct rig *rig, u32 slot);
+
+/* The same of a closed dump that is incomplete, but for the classes it says are not whole. */
+void rig_check_rest(const struct rig *rig, u32 slot);
 
 /* What a closed dump looks like, to be compared bit for bit later. */
 struct rig_keepsake {

@@ -259,6 +259,13 @@ void logmaker_classes(struct logmaker *m, const u64 *runs, u32 count)
 	logmaker_chunk(m, DL_KIND_CLASSES, DL_COMP_ZLIB, runs, count * (u32)sizeof(*runs));
 }
 
+void logmaker_found(struct logmaker *m, const u64 *runs, u32 count)
+{
+	for (u32 i = 0; i < count; i++)
+		m->h.zero_pages += dl_run_class(runs[i]) == DL_ZERO ? dl_run_count(runs[i]) : 0;
+	logmaker_chunk(m, DL_KIND_FOUND, DL_COMP_ZLIB, runs, count * (u32)sizeof(*runs));
+}
+
 void logmaker_index(struct logmaker *m)
 {
 	u8 buf[DL_GROUP_PAGES * PAGE_BYTES];

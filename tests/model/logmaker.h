@@ -42,6 +42,9 @@ void logmaker_note(struct logmaker *m, u32 type, const void *data, u32 bytes);
 void logmaker_pages(struct logmaker *m, u64 pfn, u32 count, u32 method, const void *contents);
 
 void logmaker_classes(struct logmaker *m, const u64 *runs, u32 count);
+/* Runs of pages found to be zero or unreadable in a later pass. */
+void logmaker_found(struct logmaker *m, const u64 *runs, u32 count);
+
 void logmaker_index(struct logmaker *m);
 
 /* END chunk, then the header completed (INCOMPLETE if @reason is not OK). */

@@ -31,6 +31,9 @@ struct walk {
 	struct dl_index_entry seen[8192];
 	u32 seen_count;
 	u64 class_next;
+	u64 found_next;
+	u32 found_pass;
+	u32 pass;
 };
 
 static const u8 *block_at(const struct rig *rig, u64 block)
@@ -97,6 +100,35 @@ static void unpack(struct walk *w)
 	CHECK(out == w->c.raw_bytes);
 }
 
+/* The pass whose pages are of @class. */
+static u32 pass_of(u32 class)
+{
+	switch (class) {
+	case DL_USER:
+		return 1;
+	case DL_PRIVATE_CACHE:
+		return 2;
+	case DL_CACHE:
+		return 3;
+	case DL_FREE:
+		return 4;
+	default:
+		return 0;
+	}
+}
+
+/* Passes come in order, and after the classes of all pages. */
+static void check_order(struct walk *w, u64 pfn, u32 class)
+{
+	u32 pass = pass_of(class);
+
+	CHECK(dl_class_has_data(class, w->h.level_applied));
+	CHECK(pass >= w->pass);
+	CHECK(pass == 0 || w->r->class[pfn] == class);
+	w->pass = pass;
+	w->r->passes |= 1u << pass;
+}
+
 static void check_pages(struct walk *w)
 {
 	const u8 *page = w->payload;
@@ -114,7 +146,8 @@ static void check_pages(struct walk *w)
 			CHECK(pfn < rig_defaults().ram_bytes >> PAGE_SHIFT || pfn < RIG_MAX_PAGES);
 			CHECK(page + PAGE_BYTES <= w->payload + w->c.raw_bytes);
 			CHECK(memcmp(page, w->rig->old + (pfn << PAGE_SHIFT), PAGE_BYTES) == 0);
-			CHECK(!w->r->have[pfn]);
+			CHECK(!w->r->have[pfn] && !w->r->found[pfn]);
+			check_order(w, pfn, dl_run_class(run));
 			w->r->have[pfn] = 1;
 			w->r->pages++;
 			page += PAGE_BYTES;
@@ -125,6 +158,7 @@ static void check_pages(struct walk *w)
 			w->seen[w->seen_count].first_pfn = dl_run_pfn(run);
 	}
 	CHECK(page == w->payload + w->c.raw_bytes);
+	w->r->pass_blocks[w->pass] += w->c.blocks;
 	if (w->c.compressor == DL_COMP_NONE)
 		CHECK(w->c.payload_offset == w->rig->opt.block_bytes);
 	*(w->c.compressor == DL_COMP_NONE ? &w->r->raw : &w->r->packed) += 1;
@@ -144,6 +178,30 @@ static void check_classes(struct walk *w)
 	}
 }
 
+/* Ascending through each pass, and about pages that the pass is for. */
+static void check_found(struct walk *w)
+{
+	for (u32 i = 0; i < w->c.raw_bytes / 8; i++) {
+		u64 run;
+
+		memcpy(&run, w->payload + i * 8, sizeof(run));
+		CHECK(dl_run_class(run) == DL_ZERO || dl_run_class(run) == DL_UNREADABLE);
+		for (u32 n = 0; n < dl_run_count(run); n++) {
+			u64 pfn = dl_run_pfn(run) + n;
+
+			CHECK(pfn < RIG_MAX_PAGES && !w->r->have[pfn] && !w->r->found[pfn]);
+			check_order(w, pfn, w->r->class[pfn]);
+			if (w->pass != w->found_pass)
+				w->found_next = 0;
+			w->found_pass = w->pass;
+			CHECK(w->pass > 0 && pfn >= w->found_next);
+			w->found_next = pfn + 1;
+			w->r->found[pfn] = (u8)dl_run_class(run);
+		}
+	}
+	w->r->founds++;
+}
+
 static void check_chunk(struct walk *w)
 {
 	CHECK(!w->r->end);
@@ -159,6 +217,9 @@ static void check_chunk(struct walk *w)
 		break;
 	case DL_KIND_CLASSES:
 		check_classes(w);
+		break;
+	case DL_KIND_FOUND:
+		check_found(w);
 		break;
 	case DL_KIND_INDEX:
 		w->r->indexes++;
@@ -272,7 +333,8 @@ static bool all_zero(const u8 *p, u64 bytes)
 	return true;
 }
 
-static u8 expected_class(const struct rig *rig, u64 pfn)
+/* The class by memory map and page map. */
+static u8 planned_class(const struct rig *rig, u64 pfn)
 {
 	const struct mem_range *m = memmap_find(&rig->map, pfn << PAGE_SHIFT);
 
@@ -286,28 +348,93 @@ static u8 expected_class(const struct rig *rig, u64 pfn)
 	case TOUCHED_OURS:
 		return DL_OVERWRITTEN_OURS;
 	default:
-		return all_zero(rig->old + (pfn << PAGE_SHIFT), PAGE_BYTES) ? DL_ZERO : DL_KEPT;
+		return rig->scan && rig->plan[pfn] ? rig->plan[pfn] : DL_KEPT;
 	}
+}
+
+/* What a look at the page finds: DL_ZERO, DL_UNREADABLE, or 0. */
+static u8 expected_find(const struct rig *rig, u64 pfn, u8 class)
+{
+	bool overwritten = class == DL_OVERWRITTEN_FIRMWARE || class == DL_OVERWRITTEN_LOADER;
+
+	if (!dl_class_has_data(class, rig->opt.level))
+		return 0;
+	if (phys_unreadable(pfn << PAGE_SHIFT))
+		return DL_UNREADABLE;
+	if (!(rig->opt.level & DL_LEVEL_ZERO) || overwritten)
+		return 0;
+	return all_zero(rig->old + (pfn << PAGE_SHIFT), PAGE_BYTES) ? DL_ZERO : 0;
+}
+
+static void check_page(
+	const struct rig *rig, const struct rig_report *r, const struct dl_header *h, u64 pfn)
+{
+	u8 class = planned_class(rig, pfn);
+	bool data = dl_class_has_data(class, rig->opt.level);
+	u8 find = expected_find(rig, pfn, class);
+
+	if (h->dropped >> class & 1) {
+		CHECK(r->class[pfn] == class && !r->found[pfn] && !r->have[pfn]);
+	} else if (pass_of(class) == 0) {
+		CHECK(r->class[pfn] == (find ? find : class));
+		CHECK(!r->found[pfn]);
+		CHECK(r->have[pfn] == (data && !find));
+	} else {
+		CHECK(r->class[pfn] == class);
+		CHECK(r->found[pfn] == find);
+		CHECK(r->have[pfn] == (data && !find));
+	}
+}
+
+/*
+ * Everything of the classes that are said to be whole. Where the first pass was cut, nothing is
+ * said of pages without contents behind that.
+ */
+static void check_whole_classes(
+	const struct rig *rig, const struct rig_report *r, const struct dl_header *h)
+{
+	bool cut = h->incomplete >> DL_KEPT & 1;
+
+	for (u64 pfn = 0; pfn < memmap_end_pfn(&rig->map); pfn++) {
+		u8 class = planned_class(rig, pfn);
+
+		if (cut && !dl_class_has_data(class, rig->opt.level))
+			continue;
+		if (!(h->incomplete >> class & 1))
+			check_page(rig, r, h, pfn);
+	}
+}
+
+static u64 zero_pages(const struct rig_report *r)
+{
+	u64 zero = 0;
+
+	for (u64 pfn = 0; pfn < RIG_MAX_PAGES; pfn++)
+		zero += r->class[pfn] == DL_ZERO || r->found[pfn] == DL_ZERO;
+	return zero;
 }
 
 void rig_check_all(const struct rig *rig, u32 slot)
 {
 	static struct rig_report r;
 	struct dl_header h;
-	u64 zero = 0;
 
 	rig_check(rig, slot, &r);
 	CHECK(rig_header(rig, slot, &h) && h.state == DL_STATE_COMPLETE);
-	for (u64 pfn = 0; pfn < memmap_end_pfn(&rig->map); pfn++) {
-		u8 class = expected_class(rig, pfn);
-		bool data = class == DL_KEPT || class == DL_OVERWRITTEN_FIRMWARE ||
-			    class == DL_OVERWRITTEN_LOADER;
-
-		CHECK(r.class[pfn] == class);
-		CHECK(r.have[pfn] == data);
-		zero += class == DL_ZERO;
-	}
+	CHECK(h.incomplete == 0);
+	CHECK(!h.dropped == !(h.degraded & DL_DEGRADED_DROPPED));
+	check_whole_classes(rig, &r, &h);
 	CHECK(r.notes == 2 && r.tail.reason == OK);
-	CHECK(h.zero_pages == zero && r.tail.zero_pages == zero);
+	CHECK(h.zero_pages == zero_pages(&r) && r.tail.zero_pages == h.zero_pages);
 	CHECK(h.ram_pages == memmap_ram_pages(&rig->map) && r.tail.ram_pages == h.ram_pages);
+}
+
+void rig_check_rest(const struct rig *rig, u32 slot)
+{
+	static struct rig_report r;
+	struct dl_header h;
+
+	rig_check(rig, slot, &r);
+	CHECK(rig_header(rig, slot, &h) && h.state == DL_STATE_INCOMPLETE && h.reason != OK);
+	check_whole_classes(rig, &r, &h);
 }

@@ -54,7 +54,8 @@ class Capture:
 
 
 def parse_usable(console):
-    found = re.findall(r"BIOS-e820: \[mem 0x([0-9a-f]+)-0x([0-9a-f]+)\] usable", console)
+    found = re.findall(r"BIOS-e820: \[mem 0x([0-9a-f]+)-0x([0-9a-f]+)\] +(?:usable|System RAM)$",
+                       console, re.M)
     return tuple((int(first, 16), int(last, 16) + 1) for first, last in found)
 
 
@@ -68,7 +69,8 @@ def start_victim(setup, step=lambda text: None):
     """A machine whose victim is ready. The emulator is known to break one boot in some with
     several CPUs; only such a boot, before the victim is ready, is repeated."""
     for attempt in range(1, BOOT_ATTEMPTS + 1):
-        setup.ram_file.unlink(missing_ok=True)
+        for file in setup.ram_files():
+            file.unlink(missing_ok=True)
         machine = Machine(setup)
         try:
             machine.boot_next("cd")

@@ -29,7 +29,7 @@ class Kernel:
     release: str  # as uname -r prints it
     version: str  # of the Debian package
     vmlinuz: Path
-    vmlinux: Path  # with debug information
+    vmlinux: Path | None  # with debug information; None: nobody asked for it
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,12 @@ def apt(*args, **kwargs):
                           stdin=subprocess.DEVNULL, **kwargs)
 
 
+def mirrors():
+    """The mirrors of the machine's own apt set-up, in its order."""
+    text = apt("apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages")
+    return list(dict.fromkeys(text.stdout.split()))
+
+
 def release_key(release):
     return [int(n) for n in re.findall(r"\d+", release)]
 
@@ -85,9 +91,9 @@ def candidates():
     return [first] + sorted(others, key=release_key, reverse=True)
 
 
-def resolve(package):
-    """What apt would download for @package, or None."""
-    out = apt("apt-get", "download", "--print-uris", package).stdout
+def resolve(package, options=()):
+    """What apt, run with @options, would download for @package, or None."""
+    out = apt("apt-get", *options, "download", "--print-uris", package).stdout
     found = re.search(r"^'\S+' (\S+\.deb) (\d+) SHA256:([0-9a-f]{64})\s*$", out, re.M)
     return Download(package, found[1], int(found[2]), found[3]) if found else None
 
@@ -110,15 +116,17 @@ def sha256_of(path):
     return digest.hexdigest()
 
 
-def download(item, folder):
-    """The checked package file; fetches it unless a good one is in @folder already."""
+def download(item, folder, options=()):
+    """The checked package file; fetches it, with apt's @options, unless a good one is in
+    @folder already."""
     path = folder / item.file
     if path.exists() and path.stat().st_size == item.size and sha256_of(path) == item.sha256:
         return path
     say(f"downloading {item.file} ({item.size >> 20} MiB)")
     with tempfile.TemporaryDirectory(dir=folder, prefix="partial-") as temp:
-        options = ["-o", "APT::Sandbox::User=root"] if os.getuid() == 0 else []
-        done = apt("apt-get", "download", *options, item.package, cwd=temp)
+        if os.getuid() == 0:
+            options = [*options, "-o", "APT::Sandbox::User=root"]
+        done = apt("apt-get", *options, "download", item.package, cwd=temp)
         part = Path(temp) / item.file
         if done.returncode or not part.exists():
             raise KernelError(f"{item.package} could not be downloaded: {done.stderr.strip()}; "
@@ -153,34 +161,42 @@ def cached(folder):
     """The kernel in @folder if it is all there and untouched since it was put there."""
     try:
         stamp = json.loads((folder / STAMP).read_text())
-        kernel = Kernel(stamp["release"], stamp["version"],
-                        folder / "vmlinuz", folder / "vmlinux")
-        if stamp["files"] != {p.name: file_facts(p) for p in (kernel.vmlinuz, kernel.vmlinux)}:
+        files = {name: folder / name for name in stamp["files"]}
+        kernel = Kernel(stamp["release"], stamp["version"], files["vmlinuz"],
+                        files.get("vmlinux"))
+        if stamp["files"] != {name: file_facts(path) for name, path in files.items()}:
             return None
     except (OSError, ValueError, KeyError):
         return None
     return kernel
 
 
-def install(release, image, debug, folder):
-    """Fills @folder; it gets its name when it is complete."""
-    packages = cache_dir()
-    image_file = download(image, packages)
-    debug_file = download(debug, packages)
+def install(release, version, members, folder):
+    """Fills @folder with files named as in @members out of the package files given there as
+    (package, pattern); it gets its name when it is complete."""
     say(f"unpacking {release}")
-    temp = Path(tempfile.mkdtemp(dir=packages, prefix="unpack-"))
+    temp = Path(tempfile.mkdtemp(dir=cache_dir(), prefix="unpack-"))
     try:
-        extract(image_file, "./boot/vmlinuz-*", temp / "vmlinuz")
-        extract(debug_file, "./usr/lib/debug/boot/vmlinux-*", temp / "vmlinux")
-        files = {n: file_facts(temp / n) for n in ("vmlinuz", "vmlinux")}
-        stamp = {"release": release, "version": image.version, "files": files}
+        for name, (package, pattern) in members.items():
+            extract(package, pattern, temp / name)
+        files = {name: file_facts(temp / name) for name in members}
+        stamp = {"release": release, "version": version, "files": files}
         (temp / STAMP).write_text(json.dumps(stamp))
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(temp, folder)
     finally:
         shutil.rmtree(temp, ignore_errors=True)
-    image_file.unlink()
-    debug_file.unlink()
+    for package, _ in members.values():
+        package.unlink()
+
+
+def fetch(release, image, debug, folder):
+    packages = cache_dir()
+    image_file = download(image, packages)
+    debug_file = download(debug, packages)
+    install(release, image.version,
+            {"vmlinuz": (image_file, "./boot/vmlinuz-*"),
+             "vmlinux": (debug_file, "./usr/lib/debug/boot/vmlinux-*")}, folder)
 
 
 def newest_cached(folder):
@@ -206,7 +222,7 @@ def get():
         if kernel := cached(place):
             return kernel
         try:
-            install(release, image, debug, place)
+            fetch(release, image, debug, place)
         except KernelError as error:
             kernel = newest_cached(folder)
             if kernel is None:

@@ -5,6 +5,7 @@ started it, or with the Python that runs it, whichever comes first."""
 
 import ctypes
 import json
+import os
 import re
 import shutil
 import signal
@@ -33,9 +34,11 @@ class MachineError(Exception):
 
 @dataclass(frozen=True)
 class Setup:
-    """How a machine is built. Paths are the caller's; @ram_file is made if it is not there."""
+    """How a machine is built. Paths are the caller's; @ram_file is made if it is not there.
+    With several NUMA nodes each has its own file, and the first has the processors."""
     ram_file: Path
     ram_bytes: int = GIB
+    nodes: int = 1
     disk: Path | None = None
     cd: Path | None = None
     cpus: int = 1
@@ -45,6 +48,11 @@ class Setup:
     sata: bool = False  # the dump disk on the SATA controller instead of NVMe
     limit_s: int = 300
     extra: tuple = field(default=())
+
+    def ram_files(self):
+        if self.nodes == 1:
+            return [Path(self.ram_file)]
+        return [Path(f"{self.ram_file}.{node}") for node in range(self.nodes)]
 
 
 def end_with_parent():
@@ -59,14 +67,26 @@ def disk_node(setup):
                        "cache": {"no-flush": True}})
 
 
+def memory_words(setup):
+    size = setup.ram_bytes // setup.nodes
+    words = []
+    for node, file in enumerate(setup.ram_files()):
+        name = f"ram{node}" if setup.nodes > 1 else "ram"
+        words += ["-object", f"memory-backend-file,id={name},size={size},share=on,"
+                             f"mem-path={file}"]
+        if setup.nodes > 1:
+            cpus = f",cpus=0-{setup.cpus - 1}" if node == 0 else ""
+            words += ["-numa", f"node,nodeid={node},memdev={name}{cpus}"]
+    return words
+
+
 def command_line(setup, folder):
     threads = "single" if setup.cpus == 1 else "multi"
     line = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none",
-            "-machine", "q35,memory-backend=ram", "-accel", f"tcg,thread={threads}",
+            "-machine", "q35" + (",memory-backend=ram" if setup.nodes == 1 else ""),
+            "-accel", f"tcg,thread={threads}",
             "-cpu", setup.cpu_model, "-smp", str(setup.cpus), "-m", f"{setup.ram_bytes // MIB}M",
-            "-object", f"memory-backend-file,id=ram,size={setup.ram_bytes},share=on,"
-                       f"mem-path={setup.ram_file}",
-            "-vga", "std", "-boot", "menu=off,strict=on", "-action", "shutdown=pause,panic=none",
+            *memory_words(setup), "-vga", "std", "-boot", "menu=off,strict=on", "-action", "shutdown=pause,panic=none",
             "-chardev", f"socket,id=console,path={folder}/console,server=on,wait=off,"
                         f"logfile={folder}/console.log",
             "-serial", "chardev:console", "-qmp", f"unix:{folder}/qmp,server=on,wait=off"]
@@ -199,9 +219,15 @@ class Machine:
         Path(target).write_bytes(png.from_ppm(picture.read_bytes()))
 
     def save_ram(self, target):
-        """Copies the RAM of the stopped machine; holes stay holes."""
-        subprocess.run(["cp", "--reflink=auto", "--sparse=auto", self.setup.ram_file, target],
+        """Copies the RAM of the stopped machine into one file; holes stay holes."""
+        first, *others = self.setup.ram_files()
+        subprocess.run(["cp", "--reflink=auto", "--sparse=auto", first, target],
                        check=True, timeout=120)
+        for node, file in enumerate(others, 1):
+            at = node * (self.setup.ram_bytes // self.setup.nodes)
+            subprocess.run(["dd", "status=none", f"if={file}", f"of={target}", "bs=1M",
+                            f"seek={at // MIB}", "conv=sparse,notrunc"], check=True, timeout=120)
+        os.truncate(target, self.setup.ram_bytes)
 
 
 def ram_offset(pa, ram_bytes):

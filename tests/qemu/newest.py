@@ -24,11 +24,9 @@ class ReaderError(Exception):
 
 def mirror():
     """The first mirror of the machine's own apt set-up."""
-    done = kernels.apt("apt-get", "indextargets", "--format", "$(REPO_URI)",
-                       "Created-By: Packages")
-    found = done.stdout.split()
+    found = kernels.mirrors()
     if not found:
-        raise ReaderError("apt knows no mirror; run apt-get update\n" + done.stderr)
+        raise ReaderError("apt knows no mirror; run apt-get update")
     return found[0]
 
 

@@ -12,6 +12,9 @@ from pathlib import Path
 GUEST = Path(__file__).parent / "guest"
 PROCESSES = ("victim-alpha", "victim-beta", "victim-gamma")
 TIMEOUT_S = 120
+FILES_BYTES = 256 << 20
+FILES_SERIAL = "afterimage-files"  # by which guest/classes knows the disk
+MOVABLE = "movablecore=384M"  # Linux keeps its own off it, so that a block can be offlined
 
 GRUB_CONFIG = """\
 set timeout=0
@@ -70,14 +73,40 @@ def pack(root, target):
                        timeout=TIMEOUT_S)
 
 
-def make_initramfs(target, kernel=None):
+def add_classes(root, modules):
+    """What makes memory of every kind, on top of an ordinary victim; @modules: a folder."""
+    shutil.copytree(modules, root / "modules")
+    shutil.copy(GUEST / "classes", root / "bin" / "classes")
+    subprocess.run(["gcc", "-std=c11", "-D_GNU_SOURCE", "-O1", "-static", "-o",
+                    root / "bin" / "pages", GUEST / "pages.c"], check=True, timeout=TIMEOUT_S)
+
+
+def make_files_disk(path):
+    """An empty ext4 file system for the victim to use."""
+    with open(path, "wb") as f:
+        f.truncate(FILES_BYTES)
+    subprocess.run([find_program("mkfs.ext4"), "-q", path], check=True, timeout=TIMEOUT_S)
+    return Path(path)
+
+
+def classes_options(path):
+    """QEMU's words for the devices it takes to make memory of every kind: the disk @path with
+    the file system, a balloon."""
+    return ("-device", "virtio-balloon-pci,id=balloon",
+            "-drive", f"if=none,id=files,format=raw,file={path}",
+            "-device", f"nvme,serial={FILES_SERIAL},drive=files")
+
+
+def make_initramfs(target, kernel=None, modules=None):
     """With @kernel the archive can load a kdump capture kernel: that one with a plain copy
-    of the same archive."""
+    of the same archive. With @modules the victim can make memory of every kind."""
     programs = ["chrt"] + (["kexec", "makedumpfile"] if kernel else [])
     with tempfile.TemporaryDirectory(dir=target.parent) as temp:
         root = Path(temp) / "root"
         root.mkdir()
         fill_root(root, programs)
+        if modules:
+            add_classes(root, modules)
         if kernel:
             inner = Path(temp) / "inner"
             pack(root, inner)
@@ -86,13 +115,13 @@ def make_initramfs(target, kernel=None):
         pack(root, target)
 
 
-def make_cd(kernel, folder, extra_cmdline="", kdump=False):
+def make_cd(kernel, folder, extra_cmdline="", kdump=False, modules=None):
     """Path of the boot CD, made in @folder."""
     with tempfile.TemporaryDirectory(dir=folder) as temp:
         boot = Path(temp) / "boot"
         (boot / "grub").mkdir(parents=True)
         shutil.copy(kernel.vmlinuz, boot / "vmlinuz")
-        make_initramfs(boot / "initramfs", kernel if kdump else None)
+        make_initramfs(boot / "initramfs", kernel if kdump else None, modules)
         cmdline = f"console=ttyS0 panic=0 {extra_cmdline}".strip().replace("$", "\\$")
         (boot / "grub" / "grub.cfg").write_text(GRUB_CONFIG.format(cmdline=cmdline))
         target = Path(folder) / ("victim-kdump.iso" if kdump else "victim.iso")

@@ -56,6 +56,7 @@ static inline void big_extract(enum status (*write)(struct extract *x), enum pac
 	assert_int_equal(reader_map_load(&x.map, &reader, &reader.dump[0]), OK);
 	assert_int_equal(facts_load(&x.facts, &x.map), OK);
 	assert_int_equal(reader_pages_open(&x.pages, &x.map), OK);
+	extract_set_level(&x, 0);
 	x.sink.fd = memfd_create("dump", 0);
 	assert_true(x.sink.fd >= 0);
 	assert_int_equal(write(&x), OK);

@@ -33,11 +33,11 @@ static void good_dumps_are_complete(void **state)
 static void every_page_has_its_fate(void **state)
 {
 	static const struct reader_run want[] = {
-		{0, 64, READER_HERE, DL_KEPT},
-		{64, 64, READER_ZERO, DL_ZERO},
-		{128, 32, READER_EXCLUDED, DL_FREE},
-		{256, 8, READER_HERE, DL_KEPT},
-		{264, 248, READER_EXCLUDED, DL_USER},
+		{0, 64, READER_HERE, DL_KEPT, 0},
+		{64, 64, READER_ZERO, DL_ZERO, 0},
+		{128, 32, READER_EXCLUDED, DL_FREE, 0},
+		{256, 8, READER_HERE, DL_KEPT, 0},
+		{264, 248, READER_EXCLUDED, DL_USER, 0},
 	};
 	struct reader_totals t;
 	struct reader_iter it;
@@ -98,13 +98,13 @@ static void the_level_decides_what_is_missing(void **state)
 static void contents_may_begin_and_end_inside_a_class_run(void **state)
 {
 	static const struct reader_run want[] = {
-		{0, 8, READER_MISSING, DL_KEPT},
-		{8, 4, READER_HERE, DL_KEPT},
-		{12, 4, READER_MISSING, DL_KEPT},
-		{16, 14, READER_MISSING, DL_CLASSES},
-		{30, 4, READER_HERE, DL_CLASSES},
-		{34, 6, READER_MISSING, DL_CLASSES},
-		{50, 2, READER_HERE, DL_CLASSES},
+		{0, 8, READER_MISSING, DL_KEPT, 0},
+		{8, 4, READER_HERE, DL_KEPT, 0},
+		{12, 4, READER_MISSING, DL_KEPT, 0},
+		{16, 14, READER_MISSING, DL_CLASSES, 0},
+		{30, 4, READER_HERE, DL_CLASSES, 0},
+		{34, 6, READER_MISSING, DL_CLASSES, 0},
+		{50, 2, READER_HERE, DL_CLASSES, 0},
 	};
 	const struct mem_range ram = {.bytes = 40 * PAGE_BYTES, .type = MEM_RAM};
 	const u64 classes[] = {dl_run(0, 16, DL_KEPT)};

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include "describe.h"
 #include "extract.h"
 #include "getdump.h"
 #include "source.h"
@@ -88,6 +89,44 @@ enum status extract_page(struct extract *x, u64 pfn, u8 *buf)
 	return E_ABSENT;
 }
 
+/* Classes with contents that @level leaves out. */
+static u32 classes_without(u32 level)
+{
+	u32 mask = 0;
+
+	for (u32 class = 0; class < DL_CLASSES; class ++) {
+		if (dl_class_has_data(class, 0) && !dl_class_has_data(class, level))
+			mask |= 1u << class;
+	}
+	return mask;
+}
+
+void extract_set_level(struct extract *x, u32 level)
+{
+	static const struct {
+		u32 class;
+		u32 bit;
+	} bits[] = {
+		{DL_CACHE, DL_LEVEL_CACHE},
+		{DL_PRIVATE_CACHE, DL_LEVEL_PRIVATE_CACHE},
+		{DL_USER, DL_LEVEL_USER},
+		{DL_FREE, DL_LEVEL_FREE},
+	};
+
+	reader_map_filter(&x->map, level);
+	x->level = x->h->level_applied | level;
+	for (u32 i = 0; i < ARRAY_SIZE(bits); i++) {
+		if (x->h->dropped >> bits[i].class & 1)
+			x->level |= bits[i].bit;
+	}
+}
+
+bool extract_is_zero(const struct extract *x, const u8 *page)
+{
+	return x->level & DL_LEVEL_ZERO && page[0] == 0 &&
+	       memcmp(page, page + 1, PAGE_BYTES - 1) == 0;
+}
+
 static u64 pages_here(const struct reader_map *m)
 {
 	struct reader_totals t;
@@ -123,19 +162,41 @@ static void unload(struct extract *x)
 	reader_map_free(&x->map);
 }
 
+/* What the file lacks though it was asked for, or might have been expected: not a failure. */
+static void report_lacking(const struct extract *x, const struct options *o)
+{
+	u32 unwanted = classes_without(o->level);
+	u32 dropped = x->h->dropped & ~unwanted;
+	u32 excluded = classes_without(x->h->level_applied) & ~unwanted & ~dropped;
+	char names[DESCRIBE_CLASSES];
+
+	if (dropped)
+		tool_error(o->source, "use a larger dump disk or a higher level",
+			"dump %u lacks the class%s %s: it would not have fit", x->h->number,
+			dropped & (dropped - 1) ? "es" : "", describe_classes(dropped, names));
+	if (o->level_given && excluded)
+		tool_error(o->source, NULL,
+			"dump %u was taken at level %u and lacks the class%s %s", x->h->number,
+			x->h->level_applied, excluded & (excluded - 1) ? "es" : "",
+			describe_classes(excluded, names));
+}
+
 /* After a good write: was it all that the dump should hold? */
 static int report_incomplete(const struct extract *x, const char *source)
 {
 	enum status why = x->map.verdict != OK ? x->map.verdict : x->lost_why;
+	char names[DESCRIBE_CLASSES];
 	struct reader_totals t;
 
 	if (x->map.verdict == OK && x->lost_pages == 0)
 		return TOOL_DONE;
 	reader_map_count(&x->map, &t);
 	tool_error(source, status_advice(why),
-		"dump %u is incomplete: %s (E%d); %llu pages extracted, %llu missing", x->h->number,
-		status_text(why), (int)why, (unsigned long long)(t.here + t.zero - x->lost_pages),
-		(unsigned long long)(t.missing + x->lost_pages));
+		"dump %u is incomplete: %s (E%d); %llu pages extracted, %llu missing%s%s",
+		x->h->number, status_text(why), (int)why,
+		(unsigned long long)(t.here + t.zero - x->lost_pages),
+		(unsigned long long)(t.missing + x->lost_pages),
+		x->h->incomplete ? ", cut short: " : "", describe_classes(x->h->incomplete, names));
 	return TOOL_INCOMPLETE;
 }
 
@@ -183,7 +244,10 @@ static int write_output(struct extract *x, const struct options *o, const struct
 				     : tool_error(o->source, NULL, "not enough memory");
 	}
 	code = sink_commit(&x->sink);
-	return code == TOOL_DONE ? report_incomplete(x, o->source) : code;
+	if (code != TOOL_DONE)
+		return code;
+	report_lacking(x, o);
+	return report_incomplete(x, o->source);
 }
 
 int cmd_extract(const struct options *o)
@@ -201,6 +265,7 @@ int cmd_extract(const struct options *o)
 	if (code != TOOL_DONE)
 		return code;
 	if (load(&x, &s, dump) == OK) {
+		extract_set_level(&x, o->level);
 		code = write_output(&x, o, format);
 		unload(&x);
 	} else {

@@ -6,50 +6,34 @@
 #include <stdio.h>
 #include <string.h>
 #include "describe.h"
+#include "fields.h"
 #include "getdump.h"
 #include "handoff.h"
+#include "info.h"
 #include "tools/common/guid.h"
 #include "tools/common/tool.h"
 
 #define TEXT_MAX 512
 
-static void add_text(struct json_object *to, const char *key, const char *text)
-{
-	json_object_object_add(to, key, json_object_new_string(text));
-}
-
 static void add_field(struct json_object *to, const char *key, const char *field, u32 size)
 {
 	char text[TEXT_MAX];
 
-	add_text(to, key, tool_printable(text, sizeof(text), field, size));
-}
-
-static void add_number(struct json_object *to, const char *key, u64 value)
-{
-	json_object_object_add(to, key, json_object_new_uint64(value));
-}
-
-static void add_hex(struct json_object *to, const char *key, u64 value)
-{
-	char text[24];
-
-	snprintf(text, sizeof(text), "0x%llx", (unsigned long long)value);
-	add_text(to, key, text);
+	field_text(to, key, tool_printable(text, sizeof(text), field, size));
 }
 
 static void add_time(struct json_object *to, const char *key, u64 time_s)
 {
 	char text[DESCRIBE_TIME];
 
-	add_text(to, key, describe_time(time_s, text, sizeof(text)));
+	field_text(to, key, describe_time(time_s, text, sizeof(text)));
 }
 
 static void add_uuid(struct json_object *to, const char *key, const u8 uuid[16])
 {
 	char text[GUID_TEXT_BYTES];
 
-	add_text(to, key, guid_text(uuid, text));
+	field_text(to, key, guid_text(uuid, text));
 }
 
 static void add_status(struct json_object *to, const char *key, enum status st)
@@ -60,7 +44,7 @@ static void add_status(struct json_object *to, const char *key, enum status st)
 		snprintf(text, sizeof(text), "good");
 	else
 		snprintf(text, sizeof(text), "E%d %s", (int)st, status_text(st));
-	add_text(to, key, text);
+	field_text(to, key, text);
 }
 
 static struct json_object *disk_info(const struct reader *r)
@@ -71,17 +55,17 @@ static struct json_object *disk_info(const struct reader *r)
 	add_uuid(o, "uuid", super->disk_uuid);
 	add_field(o, "label", super->label, sizeof(super->label));
 	add_time(o, "created", super->created_s);
-	add_number(o, "block_bytes", super->block_bytes);
-	add_number(o, "blocks", super->blocks);
-	add_number(o, "dump_slots", super->dir_slots);
-	add_number(o, "dumps", r->count);
-	add_number(o, "level", super->level);
-	add_text(o, "compress", dl_compressor_name(super->compressor));
-	add_text(o, "after", describe_after(super->after));
-	add_text(o, "overwrite", describe_overwrite(super->overwrite));
+	field_number(o, "block_bytes", super->block_bytes);
+	field_number(o, "blocks", super->blocks);
+	field_number(o, "dump_slots", super->dir_slots);
+	field_number(o, "dumps", r->count);
+	field_number(o, "level", super->level);
+	field_text(o, "compress", dl_compressor_name(super->compressor));
+	field_text(o, "after", describe_after(super->after));
+	field_text(o, "overwrite", describe_overwrite(super->overwrite));
 	add_status(o, "first_superblock", r->super_front);
 	add_status(o, "last_superblock", r->super_back);
-	add_number(o, "damaged_slots", r->bad_slots);
+	field_number(o, "damaged_slots", r->bad_slots);
 	return o;
 }
 
@@ -102,41 +86,21 @@ static void add_degraded(struct json_object *to, u32 degraded)
 static void add_header(struct json_object *o, const struct dl_header *h)
 {
 	add_time(o, "time", h->time_s);
-	add_number(o, "duration_ms", h->duration_ms);
-	add_text(o, "via", door_name(h->door));
+	field_number(o, "duration_ms", h->duration_ms);
+	field_text(o, "via", door_name(h->door));
 	add_field(o, "kernel", h->release, sizeof(h->release));
 	add_field(o, "host", h->nodename, sizeof(h->nodename));
 	add_field(o, "machine", h->machine, sizeof(h->machine));
 	add_field(o, "panic", h->panic, sizeof(h->panic));
-	add_number(o, "level_asked", h->level_asked);
-	add_number(o, "level", h->level_applied);
-	add_text(o, "compress", dl_compressor_name(h->compressor));
+	field_number(o, "level_asked", h->level_asked);
+	field_number(o, "level", h->level_applied);
+	field_text(o, "compress", dl_compressor_name(h->compressor));
 	add_degraded(o, h->degraded);
+	field_classes(o, "dropped_classes", h->dropped);
+	field_classes(o, "incomplete_classes", h->incomplete);
 	add_uuid(o, "uuid", h->dump_uuid);
-	add_number(o, "first_block", h->start);
-	add_number(o, "generation", h->generation);
-}
-
-static void add_pages(struct json_object *o, const struct reader_map *m)
-{
-	struct json_object *classes = json_object_new_object();
-	struct json_object *pages = json_object_new_object();
-	struct reader_totals t;
-
-	reader_map_count(m, &t);
-	add_number(pages, "ram", t.ram);
-	add_number(pages, "in_dump", t.here);
-	add_number(pages, "zero", t.zero);
-	add_number(pages, "excluded", t.excluded);
-	add_number(pages, "missing", t.missing);
-	for (u32 class = DL_NOT_RAM + 1; class < DL_CLASSES; class ++) {
-		if (t.class[class])
-			add_number(classes, dl_class_name(class), t.class[class]);
-	}
-	if (t.class[DL_CLASSES])
-		add_number(classes, "not recorded", t.class[DL_CLASSES]);
-	json_object_object_add(o, "pages", pages);
-	json_object_object_add(o, "classes", classes);
+	field_number(o, "first_block", h->start);
+	field_number(o, "generation", h->generation);
 }
 
 static void add_kernel(struct json_object *o, const struct reader_map *m)
@@ -147,38 +111,39 @@ static void add_kernel(struct json_object *o, const struct reader_map *m)
 
 	if (n && n->bytes >= sizeof(k)) {
 		memcpy(&k, n->data, sizeof(k));
-		add_hex(o, "phys_base", k.phys_base);
-		add_hex(o, "page_offset", k.page_offset);
-		add_hex(o, "page_table", k.root_pa);
-		add_number(o, "page_table_levels", k.levels);
-		add_hex(o, "vmcoreinfo_at", k.vmcoreinfo_pa);
-		add_number(o, "kernels_seen", k.candidates);
-		add_number(o, "kernels_verified", k.verified);
+		field_hex(o, "phys_base", k.phys_base);
+		field_hex(o, "page_offset", k.page_offset);
+		field_hex(o, "page_table", k.root_pa);
+		field_number(o, "page_table_levels", k.levels);
+		field_hex(o, "vmcoreinfo_at", k.vmcoreinfo_pa);
+		field_number(o, "kernels_seen", k.candidates);
+		field_number(o, "kernels_verified", k.verified);
 	}
 	n = reader_map_note(m, DL_NOTE_VMCOREINFO, 0);
-	add_number(o, "vmcoreinfo_bytes", n ? n->bytes : 0);
+	field_number(o, "vmcoreinfo_bytes", n ? n->bytes : 0);
 	while (reader_map_note(m, DL_NOTE_PRSTATUS, cpus))
 		cpus++;
-	add_number(o, "cpus_with_registers", cpus);
+	field_number(o, "cpus_with_registers", cpus);
 }
 
-static struct json_object *dump_info(const struct reader_map *m)
+/* False: no memory. */
+static bool add_dump(struct json_object *o, const struct reader_map *m)
 {
-	struct json_object *o = json_object_new_object();
 	const struct dl_header *h = &m->dump->h;
+	bool counted;
 
-	add_number(o, "number", h->number);
-	add_text(o, "state", m->verdict == OK ? "complete" : "incomplete");
+	field_number(o, "number", h->number);
+	field_text(o, "state", m->verdict == OK ? "complete" : "incomplete");
 	if (m->verdict != OK)
 		add_status(o, "reason", m->verdict);
-	json_object_object_add(o, "cleared", json_object_new_boolean(h->flags & DL_FLAG_CLEARED));
+	field_flag(o, "cleared", h->flags & DL_FLAG_CLEARED);
 	add_header(o, h);
-	add_number(o, "chunks", m->chunks);
-	add_number(o, "damaged_chunks", m->bad_chunks);
-	add_number(o, "bytes", m->log_blocks * m->r->super.block_bytes);
-	add_pages(o, m);
+	field_number(o, "chunks", m->chunks);
+	field_number(o, "damaged_chunks", m->bad_chunks);
+	field_number(o, "bytes", m->log_blocks * m->r->super.block_bytes);
+	counted = info_add_pages(o, m);
 	add_kernel(o, m);
-	return o;
+	return counted;
 }
 
 /* One level of "key: value" lines; lists and tables indented below their key. */
@@ -194,7 +159,10 @@ static void print_value(const char *key, struct json_object *value)
 {
 	if (json_object_is_type(value, json_type_object)) {
 		printf("%s:\n", key);
-		print_object(value, "  ");
+		if (strcmp(key, "contents") == 0)
+			info_print_contents(value);
+		else
+			print_object(value, "  ");
 		return;
 	}
 	if (!json_object_is_type(value, json_type_array)) {
@@ -214,23 +182,26 @@ static void print_text(struct json_object *dump)
 	}
 }
 
-static void print_info(const struct options *o, const struct reader_map *m)
+static bool print_info(const struct options *o, const struct reader_map *m)
 {
 	struct json_object *all = json_object_new_object();
-	struct json_object *dump = dump_info(m);
+	struct json_object *dump = json_object_new_object();
 	struct json_object *disk = disk_info(m->r);
+	bool good = add_dump(dump, m);
 
 	json_object_object_add(all, "disk", disk);
 	json_object_object_add(all, "dump", dump);
-	if (o->json) {
-		puts(json_object_to_json_string_ext(
-			all, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
-	} else {
+	if (good && o->json) {
+		fields_print(all);
+		return true;
+	}
+	if (good) {
 		print_text(dump);
 		puts("disk:");
 		print_object(disk, "  ");
 	}
 	json_object_put(all);
+	return good;
 }
 
 int cmd_info(const struct options *o)
@@ -238,18 +209,20 @@ int cmd_info(const struct options *o)
 	const struct reader_dump *dump;
 	struct reader_map m;
 	struct source s;
+	bool good = false;
 	int code;
 
 	code = source_open_dump(&s, o->source, o->number, &dump);
 	if (code != TOOL_DONE)
 		return code;
 	if (reader_map_load(&m, &s.reader, dump) == OK) {
-		print_info(o, &m);
+		good = print_info(o, &m);
 		reader_map_free(&m);
-		describe_damage(&s);
-	} else {
-		code = tool_error(o->source, NULL, "not enough memory");
 	}
+	if (good)
+		describe_damage(&s);
+	else
+		code = tool_error(o->source, NULL, "not enough memory");
 	source_close(&s);
 	return code;
 }

@@ -39,6 +39,7 @@ static void print_dump(const struct reader_walk *w)
 	char release[sizeof(h->release) * 2];
 	char node[sizeof(h->nodename) * 2];
 	char time[DESCRIBE_TIME];
+	char classes[DESCRIBE_CLASSES];
 	char size[32];
 	u64 bytes = w->next * w->r->super.block_bytes;
 
@@ -51,6 +52,11 @@ static void print_dump(const struct reader_walk *w)
 		size_column(bytes, size, sizeof(size)));
 	if (verdict != OK)
 		printf("  E%d %s", (int)verdict, status_text(verdict));
+	if (verdict != OK && h->incomplete)
+		printf("; cut short: %s", describe_classes(h->incomplete, classes));
+	if (h->dropped)
+		printf("%s dropped: %s", verdict == OK ? " " : ";",
+			describe_classes(h->dropped, classes));
 	putchar('\n');
 }
 

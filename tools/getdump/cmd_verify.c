@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include "describe.h"
 #include "getdump.h"
 #include "source.h"
@@ -13,11 +14,30 @@
 struct verify {
 	struct reader_walk walk;
 	struct reader_index index;
+	struct reader_found found;
 	u8 raw[READER_PAYLOAD_MAX];
 	u64 bad;
 	enum status why;
 	u64 bad_block; /* of the first bad chunk */
 };
+
+static enum status check_found(struct verify *v)
+{
+	u32 bytes = v->walk.chunk.raw_bytes;
+
+	if (bytes % sizeof(u64))
+		return E_CHUNK;
+	for (u32 at = 0; at < bytes; at += (u32)sizeof(u64)) {
+		enum status st;
+		u64 run;
+
+		memcpy(&run, v->raw + at, sizeof(run));
+		st = reader_found_check(&v->found, run);
+		if (st != OK)
+			return st;
+	}
+	return OK;
+}
 
 static void check_chunk(struct verify *v)
 {
@@ -26,6 +46,8 @@ static void check_chunk(struct verify *v)
 
 	if (st == OK && w->chunk.kind == DL_KIND_PAGES && reader_walk_pages(w) == 0)
 		st = E_CHUNK;
+	if (st == OK && w->chunk.kind == DL_KIND_FOUND)
+		st = check_found(v);
 	if (st == OK || w->chunk.kind != DL_KIND_INDEX) {
 		enum status listed = reader_index_check(&v->index, w, v->raw);
 
@@ -91,6 +113,7 @@ static int report(const struct verify *v, const struct source *s, enum status ve
 static int verify_dump(struct verify *v, struct source *s, const struct reader_dump *dump)
 {
 	v->index = (struct reader_index) {0};
+	v->found = (struct reader_found) {0};
 	v->bad = 0;
 	progress_start("verify", dump->h.stored_bytes);
 	reader_walk_start(&v->walk, &s->reader, dump);

@@ -42,6 +42,20 @@ bool describe_damage(const struct source *s)
 	return front || back || r->bad_slots;
 }
 
+const char *describe_classes(u32 mask, char buf[DESCRIBE_CLASSES])
+{
+	u32 at = 0;
+
+	buf[0] = '\0';
+	for (u32 class = 0; class < DL_CLASSES; class ++) {
+		if (!(mask >> class & 1) || at >= DESCRIBE_CLASSES)
+			continue;
+		at += (u32)snprintf(buf + at, DESCRIBE_CLASSES - at, "%s%s", at ? ", " : "",
+			dl_class_name(class));
+	}
+	return buf;
+}
+
 const char *describe_degraded(u32 bit)
 {
 	switch (1u << bit) {
@@ -59,6 +73,10 @@ const char *describe_degraded(u32 bit)
 		return "the boot area's settings were damaged: defaults were used";
 	case DL_DEGRADED_DIRECTORY:
 		return "a directory slot was damaged: its dump was not protected";
+	case DL_DEGRADED_PAGEMAP:
+		return "the old kernel's page map could not be used: everything was kept";
+	case DL_DEGRADED_DROPPED:
+		return "classes were left out because they would not fit";
 	default:
 		return NULL;
 	}

@@ -14,6 +14,10 @@ const char *describe_time(u64 time_s, char *buf, u32 size);
 /* Says on stderr which superblock or directory slots are damaged; true if any. */
 bool describe_damage(const struct source *s);
 
+/* The classes in @mask, a bit each: "user, private cache". Returns @buf. */
+#define DESCRIBE_CLASSES 320
+const char *describe_classes(u32 mask, char buf[DESCRIBE_CLASSES]);
+
 /* What bit @bit of dl_header.degraded means, or NULL. */
 const char *describe_degraded(u32 bit);
 

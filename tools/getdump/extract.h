@@ -37,6 +37,7 @@ struct extract {
 	struct core_facts facts;
 	struct sink sink;
 	enum pack_method method;
+	u32 level; /* what the file leaves out: by the dump, by request, for want of room */
 	u64 done_pages;
 	u64 lost_pages; /* in the log, but damaged */
 	enum status lost_why;
@@ -51,6 +52,15 @@ void facts_free(struct core_facts *f);
  * counted; never another failure.
  */
 enum status extract_page(struct extract *x, u64 pfn, u8 *buf) MUST_CHECK;
+
+/*
+ * Makes the file leave out what @level does, on top of what the dump lacks. Zero pages are
+ * told apart only by looking: see extract_is_zero.
+ */
+void extract_set_level(struct extract *x, u32 level);
+
+/* The level asks for zero pages to be left out and @page is one. */
+bool extract_is_zero(const struct extract *x, const u8 *page);
 
 /* Each writes the whole file to x->sink. E_WRITE, E_NO_MEMORY. */
 enum status kdump_write(struct extract *x) MUST_CHECK;

@@ -12,6 +12,10 @@ struct options {
 	bool all;
 	bool json;
 	bool force;
+	bool level_given;
+	u32 level;	/* 0-31 */
+	char **address; /* what follows the source */
+	u32 addresses;
 	const char *format; /* NULL: not given, as below */
 	const char *method;
 	const char *output;
@@ -21,7 +25,9 @@ struct options {
 int cmd_list(const struct options *o);
 int cmd_info(const struct options *o);
 int cmd_verify(const struct options *o);
+int cmd_dmesg(const struct options *o);
 int cmd_clear(const struct options *o);
 int cmd_extract(const struct options *o);
+int cmd_why(const struct options *o);
 
 #endif

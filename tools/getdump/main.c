@@ -7,21 +7,26 @@
 #include <stdlib.h>
 #include <string.h>
 #include "crc32c.h"
+#include "dumplog.h"
 #include "getdump.h"
+#include "ports.h"
 #include "tools/common/tool.h"
 
 struct command {
 	const char *name;
 	const char *options; /* short ones it takes */
+	bool more;	     /* takes arguments behind the source */
 	int (*run)(const struct options *o);
 };
 
 static const struct command commands[] = {
-	{"list", "", cmd_list},
-	{"info", "nj", cmd_info},
-	{"extract", "nfcoF", cmd_extract},
-	{"verify", "n", cmd_verify},
-	{"clear", "na", cmd_clear},
+	{"list", "", false, cmd_list},
+	{"info", "nj", false, cmd_info},
+	{"extract", "nfcolF", false, cmd_extract},
+	{"verify", "n", false, cmd_verify},
+	{"why", "nj", true, cmd_why},
+	{"dmesg", "n", false, cmd_dmesg},
+	{"clear", "na", false, cmd_clear},
 };
 
 static const struct option long_options[] = {
@@ -29,6 +34,7 @@ static const struct option long_options[] = {
 	{"format", required_argument, NULL, 'f'},
 	{"compress", required_argument, NULL, 'c'},
 	{"output", required_argument, NULL, 'o'},
+	{"level", required_argument, NULL, 'l'},
 	{"all", no_argument, NULL, 'a'},
 	{"json", no_argument, NULL, 'j'},
 	{"force", no_argument, NULL, 'F'},
@@ -38,7 +44,7 @@ static const struct option long_options[] = {
 };
 
 static const char help[] =
-	"Usage: getdump COMMAND SOURCE [OPTION]...\n"
+	"Usage: getdump COMMAND SOURCE [ADDRESS]... [OPTION]...\n"
 	"Read the dumps that afterimage wrote. SOURCE is a dump disk, its dump partition,\n"
 	"or an image of either.\n"
 	"\n"
@@ -47,17 +53,23 @@ static const char help[] =
 	"  info      everything known about a dump\n"
 	"  extract   write a dump as a file for crash, drgn, gdb or makedumpfile\n"
 	"  verify    read every chunk, check every checksum\n"
+	"  why       say what became of the page at each ADDRESS: physical or of the old\n"
+	"            kernel (from 0xff00000000000000 on), always hexadecimal\n"
+	"  dmesg     print the crashed kernel's log\n"
 	"  clear     mark dumps as fetched: their space may be reused\n"
 	"\n"
 	"Options:\n"
-	"  -n, --number=N         dump N (info, extract: default the newest; verify: all\n"
-	"                         that are not cleared)\n"
+	"  -n, --number=N         dump N (default the newest; verify: all that are not\n"
+	"                         cleared)\n"
 	"  -f, --format=FORMAT    kdump (default), elf, raw, or flat for a pipe\n"
 	"  -c, --compress=METHOD  zlib (default), zstd, lzo or none; for kdump and flat\n"
 	"  -o, --output=FILE      default dump.N.FORMAT; - is standard output, for flat\n"
+	"  -l, --level=LEVEL      extract: leave out what LEVEL says, too, as makedumpfile\n"
+	"                         has it: 1 zero pages, 2 page cache without private pages,\n"
+	"                         4 all page cache, 8 user pages, 16 free pages, added up\n"
 	"      --force            replace FILE if it exists\n"
 	"      --all              clear every dump\n"
-	"      --json             info as JSON\n"
+	"      --json             info, why: as JSON\n"
 	"  -h, --help             print this and exit\n"
 	"  -V, --version          print the version and exit\n"
 	"\n"
@@ -93,6 +105,17 @@ static int bad_option(int letter, char **argv)
 	return tool_error_usage("'%s' is not understood", word);
 }
 
+static int set_level(struct options *o, const char *text)
+{
+	u64 level;
+
+	if (!tool_parse_number(text, DL_LEVEL_MAX, &level))
+		return tool_error_usage("'%s' is not a dump level, 0 to 31 is", text);
+	o->level = (u32)level;
+	o->level_given = true;
+	return TOOL_DONE;
+}
+
 static int set_option(struct options *o, int letter, char **argv)
 {
 	u64 number;
@@ -112,6 +135,8 @@ static int set_option(struct options *o, int letter, char **argv)
 	case 'o':
 		o->output = optarg;
 		break;
+	case 'l':
+		return set_level(o, optarg);
 	case 'a':
 		o->all = true;
 		break;
@@ -147,7 +172,7 @@ static int parse_options(int argc, char **argv, struct options *o, char *given)
 	size_t count = 0;
 	int letter;
 
-	while ((letter = getopt_long(argc, argv, ":n:f:c:o:hV", long_options, NULL)) != -1) {
+	while ((letter = getopt_long(argc, argv, ":n:f:c:o:l:hV", long_options, NULL)) != -1) {
 		int code;
 
 		if (letter == 'h')
@@ -173,6 +198,24 @@ static int run(const struct command *c, struct options *o, const char *given)
 	return c->run(o);
 }
 
+/*
+ * The ports for memory, which lib/physmem.c needs to link: there is none here but what a
+ * dump has, and that is read by a function.
+ */
+const void *phys_window(u32 slot, u64 pa, u32 pages)
+{
+	(void)slot;
+	(void)pa;
+	(void)pages;
+	return NULL;
+}
+
+bool phys_unreadable(u64 pa)
+{
+	(void)pa;
+	return false;
+}
+
 int main(int argc, char **argv)
 {
 	struct options o = {0};
@@ -193,8 +236,10 @@ int main(int argc, char **argv)
 		return tool_error_usage("'%s' is not a command", argv[optind]);
 	if (argc - optind < 2)
 		return tool_error_usage("%s needs a SOURCE", c->name);
-	if (argc - optind > 2)
+	if (argc - optind > 2 && !c->more)
 		return tool_error_usage("'%s' is one argument too many", argv[optind + 2]);
 	o.source = argv[optind + 1];
+	o.address = argv + optind + 2;
+	o.addresses = (u32)(argc - optind - 2);
 	return flush_output(run(c, &o, given));
 }

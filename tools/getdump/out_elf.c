@@ -187,7 +187,8 @@ static enum status write_range(struct elf *e, const Elf64_Phdr *load)
 		for (u64 i = 0; i < run.count && run.fate == READER_HERE; i++) {
 			u64 offset = load->p_offset + ((run.pfn + i - first) << PAGE_SHIFT);
 
-			if (extract_page(e->x, run.pfn + i, page) != OK)
+			if (extract_page(e->x, run.pfn + i, page) != OK ||
+				extract_is_zero(e->x, page))
 				continue;
 			if (sink_write(&e->x->sink, offset, page, sizeof(page)) != OK)
 				return E_WRITE;

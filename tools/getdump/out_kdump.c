@@ -122,7 +122,7 @@ static enum status write_sub_header(struct kdump *k)
 	u64 notes_at = BLOCK_BYTES + sizeof(struct kdump_sub_header);
 	struct kdump_sub_header sub = {
 		.phys_base = (u64)f->phys_base,
-		.dump_level = (s32)k->x->h->level_applied,
+		.dump_level = (s32)k->x->level,
 		.vmcoreinfo_at = f->vmcoreinfo_bytes ? notes_at + f->vmcoreinfo_at : 0,
 		.vmcoreinfo_bytes = f->vmcoreinfo_bytes,
 		.notes_at = f->notes_bytes ? notes_at : 0,
@@ -242,6 +242,11 @@ static enum status add_page(struct kdump *k, u64 pfn)
 
 	if (extract_page(k->x, pfn, k->page) != OK) {
 		k->missing = true;
+		return add_desc(k, &desc);
+	}
+	if (extract_is_zero(k->x, k->page)) {
+		desc.offset = k->zero_at;
+		desc.bytes = PAGE_BYTES;
 		return add_desc(k, &desc);
 	}
 	desc.bytes = packer_pack(k->packer, k->page, k->packed);

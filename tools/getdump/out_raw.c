@@ -17,7 +17,7 @@ enum status raw_write(struct extract *x)
 		for (u64 i = 0; i < run.count && st == OK; i++) {
 			u64 pfn = run.pfn + i;
 
-			if (extract_page(x, pfn, page) == OK)
+			if (extract_page(x, pfn, page) == OK && !extract_is_zero(x, page))
 				st = sink_write(&x->sink, pfn << PAGE_SHIFT, page, sizeof(page));
 		}
 	}

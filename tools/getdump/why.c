@@ -1,0 +1,197 @@
+/*
+ * From the record of one page to words. Opens nothing and prints nothing.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include "why.h"
+
+/* Does the log tell of all RAM there was? Without the memory map it must have its end. */
+static bool all_recorded(const struct reader_map *m)
+{
+	return m->verdict == OK || m->ram.count > 0;
+}
+
+static enum why_place place_outside(const struct reader_map *m, u64 pfn)
+{
+	u64 i = reader_spans_find(&m->classes, pfn);
+
+	if (i < m->classes.count && m->classes.span[i].pfn <= pfn)
+		return WHY_NOT_RAM;
+	if (!all_recorded(m))
+		return WHY_NOT_RECORDED;
+	return pfn >= m->end_pfn ? WHY_BEYOND : WHY_NOT_RAM;
+}
+
+void why_look(struct why *w, const struct reader_map *m, struct reader_pages *pages, u64 pfn)
+{
+	struct reader_iter it;
+	u8 page[PAGE_BYTES];
+
+	memset(w, 0, sizeof(*w));
+	w->m = m;
+	w->pfn = pfn;
+	reader_iter_start(&it, m, pfn);
+	if (!reader_iter_next(&it, &w->run) || w->run.pfn != pfn) {
+		w->place = place_outside(m, pfn);
+		return;
+	}
+	w->run.count = 1;
+	if (w->run.fate == READER_HERE)
+		w->contents = reader_pages_get(pages, pfn, page);
+	if (w->run.fate == READER_MISSING && w->run.class == DL_CLASSES)
+		w->place = WHY_NOT_RECORDED;
+}
+
+void why_add_report(struct why *w, const struct page_report *report)
+{
+	if (w->place != WHY_PAGE || report->struct_va == 0)
+		return;
+	/* What was zero is recorded as that: any class that the first pass took may be below it. */
+	if (w->run.class == DL_ZERO ? !dl_class_has_data(report->class, w->m->dump->h.level_applied)
+				    : w->run.class != report->class)
+		return;
+	w->detailed = true;
+	w->report = *report;
+}
+
+struct words {
+	char *buf;
+	u32 at;
+};
+
+PRINTF_LIKE(2, 3) static void say(struct words *to, const char *format, ...)
+{
+	va_list args;
+	int n;
+
+	va_start(args, format);
+	n = vsnprintf(to->buf + to->at, WHY_TEXT - to->at, format, args);
+	va_end(args);
+	if (n > 0)
+		to->at = (u32)min_u64(to->at + (u32)n, WHY_TEXT - 1);
+}
+
+static void say_class(struct words *to, const struct why *w)
+{
+	switch (w->run.class) {
+	case DL_METADATA_LOST:
+		say(to, "kept because its struct page is missing or contradicts itself");
+		break;
+	case DL_HWPOISON:
+	case DL_OFFLINE:
+		say(to, "%s: its contents were never read", dl_class_name(w->run.class));
+		break;
+	case DL_UNREADABLE:
+		say(to, "unreadable: a memory error");
+		break;
+	case DL_CLASSES:
+		say(to, "class not recorded");
+		break;
+	default:
+		say(to, "%s", dl_class_name(w->run.class));
+	}
+	if (w->run.found)
+		say(to, ", %s", dl_class_name(w->run.found));
+}
+
+static void say_block(struct words *to, const struct page_report *r)
+{
+	if (r->order == 0 || r->order > PAGEINFO_MAX_ORDER)
+		return;
+	say(to, ", in a block of %llu pages (order %u) at 0x%llx", 1ull << r->order, r->order,
+		(unsigned long long)(r->head_pfn << PAGE_SHIFT));
+}
+
+static void say_here(struct words *to, const struct why *w)
+{
+	u32 class = w->run.class;
+
+	if (w->contents != OK)
+		say(to, "; in the dump, but damaged: %s (E%d)", status_text(w->contents),
+			(int)w->contents);
+	else if (class == DL_OVERWRITTEN_FIRMWARE || class == DL_OVERWRITTEN_LOADER)
+		say(to, "; in the dump, but not what the old kernel had there");
+	else
+		say(to, "; in the dump");
+}
+
+static void say_excluded(struct words *to, const struct why *w)
+{
+	const struct dl_header *h = &w->m->dump->h;
+	u32 class = w->run.class;
+
+	if (w->run.found == DL_UNREADABLE)
+		say(to, ": a memory error");
+	else if (dl_class_has_data(class, 0) && !dl_class_has_data(class, h->level_applied))
+		say(to, "; left out at level %u", h->level_applied);
+	else if (dl_class_has_data(class, 0))
+		say(to, "; left out because all of them would not have fit");
+	else if (class == DL_OVERWRITTEN_OURS)
+		say(to, "; not in the dump");
+}
+
+static void say_missing(struct words *to, enum status why)
+{
+	if (why == OK || why == E_ABSENT)
+		say(to, "; should be in the dump and is not");
+	else
+		say(to, "; missing: %s (E%d)", status_text(why), (int)why);
+}
+
+static void say_page(struct words *to, const struct why *w)
+{
+	say_class(to, w);
+	if (w->detailed)
+		say_block(to, &w->report);
+	switch (w->run.fate) {
+	case READER_HERE:
+		say_here(to, w);
+		break;
+	case READER_ZERO:
+		say(to, "; reads as zeros");
+		break;
+	case READER_EXCLUDED:
+		say_excluded(to, w);
+		break;
+	default:
+		say_missing(to, w->m->verdict);
+	}
+}
+
+const char *why_text(const struct why *w, char buf[WHY_TEXT])
+{
+	struct words to = {.buf = buf};
+
+	switch (w->place) {
+	case WHY_PAGE:
+		say_page(&to, w);
+		break;
+	case WHY_NOT_RAM:
+		say(&to, "not RAM");
+		break;
+	case WHY_BEYOND:
+		say(&to, "beyond the end of memory");
+		break;
+	default:
+		say(&to, "not recorded: %s (E%d)", status_text(w->m->verdict), (int)w->m->verdict);
+	}
+	return buf;
+}
+
+const char *why_state(const struct why *w)
+{
+	static const char *const places[] = {
+		[WHY_NOT_RAM] = "not RAM",
+		[WHY_BEYOND] = "beyond memory",
+		[WHY_NOT_RECORDED] = "not recorded",
+	};
+	static const char *const fates[] = {
+		[READER_HERE] = "in dump",
+		[READER_ZERO] = "zero",
+		[READER_EXCLUDED] = "excluded",
+		[READER_MISSING] = "missing",
+	};
+
+	return w->place == WHY_PAGE ? fates[w->run.fate] : places[w->place];
+}

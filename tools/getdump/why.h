@@ -1,0 +1,41 @@
+/*
+ * What became of one page, in words. The record in the log decides; the old kernel's
+ * page map, as far as it is in the dump, adds details where it agrees.
+ */
+#ifndef AFTERIMAGE_WHY_H
+#define AFTERIMAGE_WHY_H
+
+#include "pagescan.h"
+#include "reader.h"
+
+enum why_place {
+	WHY_PAGE,	  /* of RAM: see run */
+	WHY_NOT_RAM,	  /* a hole, or a device's */
+	WHY_BEYOND,	  /* there is no memory from here on */
+	WHY_NOT_RECORDED, /* the log ends before it tells */
+};
+
+struct why {
+	const struct reader_map *m;
+	u64 pfn;
+	enum why_place place;
+	struct reader_run run; /* one page */
+	enum status contents;  /* of a page that is here: OK if they can be read */
+	bool detailed;
+	struct page_report report; /* if detailed */
+};
+
+/* Looks up @pfn; without details. */
+void why_look(struct why *w, const struct reader_map *m, struct reader_pages *pages, u64 pfn);
+
+/* Takes over @report as far as it does not contradict the record. */
+void why_add_report(struct why *w, const struct page_report *report);
+
+/* Words of one line: "free, in a block of 8 pages (order 3) at 0x1000; left out at level 31". */
+#define WHY_TEXT 512
+const char *why_text(const struct why *w, char buf[WHY_TEXT]);
+
+/* One word or two for scripts: "in dump", "zero", "excluded", "missing", "not RAM", ... */
+const char *why_state(const struct why *w);
+
+#endif
