@@ -13,7 +13,7 @@ import tools
 
 BREAKPOINT = "1"  # by hardware: nothing is written to the image
 READ_BYTES = 1024  # what a packet takes
-RDI, RSP, REGISTERS = 5, 7, 16  # of the g packet: rax rbx rcx rdx rsi rdi rbp rsp r8 ...
+RSI, RDI, RSP, REGISTERS = 4, 5, 7, 16  # of the g packet: rax rbx rcx rdx rsi rdi rbp rsp r8 ...
 
 
 class StubError(Exception):
