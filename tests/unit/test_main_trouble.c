@@ -158,9 +158,8 @@ static void test_little_memory(void **state)
 		plain += count_of("no memory for compressor zlib; writing uncompressed\n");
 		packed += header(0).compressor == DL_COMP_ZLIB;
 	}
-	/* zlib in 368 KiB, any dump in 290: what the BIOS door leaves must do. */
-	print_message("%u %u %u\n", packed, plain, none);
-	assert_true(packed >= 9 && packed + plain >= 18 && none > 5);
+	/* What the BIOS door leaves, 368 KiB and more, must do for zlib. */
+	assert_true(packed >= 9 && plain > 10 && none > 5);
 }
 
 static void test_compressor_missing(void **state)
