@@ -37,7 +37,7 @@ def hung_guest(folder):
     """The memory of a guest that was busy and hangs."""
     kernel = kernels.get()
     cd = victim.make_cd(kernel, folder)
-    disk = tools.make_disk(folder / "disk.img", "64M")
+    disk = tools.make_disk(folder / "disk.img", "256M")
     machine, _ = bench_kdump.ready_victim(folder, cd, disk, 400)
     with machine:
         capture.hang(machine)
