@@ -1,6 +1,6 @@
 /*
  * Reads a dump partition made of the input, as far as getdump would: list, walk,
- * map, every page, and a KDUMP and an ELF file to nowhere. Bit 0 of the first byte
+ * map, every page, why for some, and a KDUMP and an ELF file to nowhere. Bit 0 of the first byte
  * makes the checksums right first, so that what lies behind them is reached too; bits 1
  * and 2 leave some of the seals broken, the upper five are the level to filter by.
  */
@@ -12,6 +12,8 @@
 #include "reader.h"
 #include "tools/getdump/extract.h"
 #include "tools/getdump/source.h"
+#include "tools/getdump/why.h"
+#include "tools/getdump/why_kernel.h"
 
 #define MAX_BYTES  (256u * KIB)
 #define MAX_CHUNKS 64
@@ -21,6 +23,9 @@
 #define KEEP_HEADERS 2u
 #define KEEP_CHUNKS  4u
 #define LEVEL_SHIFT  3
+
+#define WHY_PAGES      130
+#define WHY_DIRECT_MAP 0xffff9a0000000000ull /* of the seeds' old kernel */
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const u8 *data, size_t bytes);
@@ -134,6 +139,32 @@ static void write_files(struct extract *x)
 	facts_free(&x->facts);
 }
 
+/* Pages inside RAM and behind it, and what the old kernel calls them. */
+static void ask_why(const struct reader_map *m)
+{
+	static struct reader_pages pages;
+	struct why_kernel *k = why_kernel_open(m);
+
+	if (!k || reader_pages_open(&pages, m) != OK)
+		abort();
+	for (u64 pfn = 0; pfn < WHY_PAGES; pfn++) {
+		struct page_report report;
+		char text[WHY_TEXT];
+		struct why w;
+		u64 pa = pfn << PAGE_SHIFT;
+
+		if (why_kernel_translate(k, WHY_DIRECT_MAP | pa, &pa) != OK)
+			pa = pfn << PAGE_SHIFT;
+		why_look(&w, m, &pages, pa >> PAGE_SHIFT);
+		if (why_kernel_report(k, w.pfn, &report))
+			why_add_report(&w, &report);
+		if (why_text(&w, text)[0] == '\0' || why_state(&w)[0] == '\0')
+			abort();
+	}
+	reader_pages_close(&pages);
+	why_kernel_close(k);
+}
+
 static void read_dump(struct reader *r, const struct reader_dump *dump, u32 level)
 {
 	static struct extract x;
@@ -142,6 +173,7 @@ static void read_dump(struct reader *r, const struct reader_dump *dump, u32 leve
 	x.h = &dump->h;
 	if (reader_map_load(&x.map, r, dump) != OK)
 		return;
+	ask_why(&x.map);
 	extract_set_level(&x, level);
 	write_files(&x);
 	reader_map_free(&x.map);

@@ -259,18 +259,21 @@ def rich_page(pfn):
     return bytes(PAGE) if pfn % 16 == 15 else page(pfn)
 
 
-def rich(log, number=1, level=0, passes=LATER, reason=0, **fields):
+def rich(log, number=1, level=0, passes=LATER, reason=0, old=None, info=INFO, **fields):
     """A dump with 16 pages of every class. Of those of later passes pages 0-7 have contents,
     8-11 were found zero and 12-13 unreadable; 14 and 15 have contents, 15 being zero. Passes
-    not in @passes were not made."""
+    not in @passes were not made. The pages in @old have those contents."""
+    def contents(pfn):
+        return (old or {}).get(pfn) or rich_page(pfn)
+
     d = log.dump(number, level, **fields)
     d.note(KERNEL, struct.pack("<QqQQIIII", 0x1000, PHYS_BASE, PAGE_OFFSET, 0x2000, 4, 1, 1, 0))
-    d.note(VMCOREINFO, INFO)
+    d.note(VMCOREINFO, info)
     d.note(MEMMAP, b"".join(struct.pack("<QQII", p * PAGE, n * PAGE, 1, 0)
                             for p, n in [(0, 0x10), (0x20, 0x10 * len(CLASS_AT))]))
     d.classes([(0, 16, KEPT), (0x10, 0x10, NOT_RAM)]
               + [(pfn, 16, klass) for klass, pfn in CLASS_AT.items()])
-    d.pages(range(16), LZF, rich_page)
+    d.pages(range(16), LZF, contents)
     for klass in ALWAYS:
         d.pages(range(CLASS_AT[klass], CLASS_AT[klass] + 16), LZF, rich_page)
     for klass in passes:

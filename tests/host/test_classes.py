@@ -1,11 +1,13 @@
 """getdump on dumps of all classes: levels, pages found later, classes dropped or cut short."""
 import json
+import os
 import re
 import subprocess
 
 import pytest
 
 import logimage as li
+import oldimage
 from dumpfiles import Elf, Kdump
 from test_getdump import GETDUMP, getdump, out
 
@@ -343,6 +345,96 @@ def test_why_without_page_tables(image):
     done = getdump("why", image, "ffffffff81000000", "0", code=1)
     assert done.stdout == b"0x0: kept; in the dump\n"
     assert "ffffffff81000000 can not be translated" in done.err
+
+
+# --- why, with the old kernel's page tables and page map --------------------------------------
+
+
+@pytest.fixture(name="kernel")
+def make_kernel(tmp_path):
+    return saved(tmp_path, old=oldimage.memory(), info=oldimage.INFO)
+
+
+def struct_line(pfn, flags, refs, mapcount, mapping=0, private=0):
+    return (f"  struct page at 0x{oldimage.VMEMMAP + 64 * pfn:x}: flags 0x{flags:x}, refcount "
+            f"{refs}, mapcount {mapcount}, mapping 0x{mapping:x}, private 0x{private:x}")
+
+
+def test_why_adds_details_from_the_page_map(kernel):
+    free, user = li.CLASS_AT[li.FREE], li.CLASS_AT[li.USER]
+    assert why(kernel, "5000", f"{free:x}000", f"{free + 10:x}123", f"{user:x}000",
+               f"{user + 13:x}000") == [
+        "0x5000: kept; in the dump", struct_line(5, oldimage.RESERVED, 1, -1),
+        f"0x{free:x}000: free, in a block of 8 pages (order 3) at 0x{free:x}000; in the dump",
+        struct_line(free, 0, 0, -129, 0, 3),
+        f"0x{free + 10:x}123: free, zero, in a block of 8 pages (order 3) at 0x{free + 8:x}000; "
+        "reads as zeros",
+        struct_line(free + 10, 0, 0, -1),
+        f"0x{user:x}000: user; in the dump",
+        struct_line(user, oldimage.LRU | oldimage.SWAPBACKED, 1, 0, oldimage.POINTER | 1),
+        f"0x{user + 13:x}000: user, unreadable: a memory error",
+        struct_line(user + 13, oldimage.LRU | oldimage.SWAPBACKED, 1, 0, oldimage.POINTER | 1)]
+
+
+def test_why_believes_the_record_and_not_the_page_map(tmp_path):
+    """Where they disagree, nothing of the page map is shown."""
+    old = oldimage.memory()
+    kept, user = li.CLASS_AT[li.KEPT], li.CLASS_AT[li.USER]
+    at = oldimage.MAP + user // 64
+    page = bytearray(old[at])
+    page[user % 64 * 64:user % 64 * 64 + 64] = oldimage.of_class(li.CACHE, True)
+    old[at] = bytes(page)
+    image = saved(tmp_path, old=old, info=oldimage.INFO)
+    assert why(image, f"{user:x}000") == [f"0x{user:x}000: user; in the dump"]
+    assert len(why(image, f"{user + 1:x}000")) == 2
+    for klass in (li.BY_FIRMWARE, li.BY_US, li.HWPOISON):
+        assert len(why(image, f"{li.CLASS_AT[klass]:x}000")) == 1
+    assert len(why(image, f"{kept:x}000")) == 2
+
+
+def test_why_translates_addresses_of_the_old_kernel(kernel):
+    at = li.PAGE_OFFSET + 0x5123
+    assert why(kernel, f"{at:x}") == [f"0x{at:x} -> 0x5123: kept; in the dump",
+                                      struct_line(5, oldimage.RESERVED, 1, -1)]
+    at = oldimage.VMEMMAP + 4096 + 8
+    assert why(kernel, hex(at))[0] == f"0x{at:x} -> 0x9008: kept; in the dump"
+    assert why(kernel, "ffffffff81000000", "0xff00000000000000", "ffffffffffffffff") == [
+        f"0x{a}: not mapped by the old kernel"
+        for a in ("ffffffff81000000", "ff00000000000000", "ffffffffffffffff")]
+    at = li.PAGE_OFFSET + (li.CLASS_AT[li.BY_US] << 12)
+    doc = json.loads(out("why", kernel, "--json", hex(at), "ffffffff81000000"))
+    assert doc["addresses"] == [
+        {"address": hex(at), "physical": f"0x{li.CLASS_AT[li.BY_US]:x}000", "state": "excluded",
+         "class": "overwritten by afterimage",
+         "text": "overwritten by afterimage; not in the dump"},
+        {"address": "0xffffffff81000000", "state": "not mapped",
+         "text": "not mapped by the old kernel"}]
+
+
+def test_why_details_as_json(kernel):
+    at = li.CLASS_AT[li.FREE] + 9
+    entry, = json.loads(out("why", kernel, "--json", f"{at:x}000"))["addresses"]
+    assert entry == {"address": f"0x{at:x}000", "state": "zero", "class": "free", "found": "zero",
+                     "order": 3, "block": f"0x{at - 1:x}000",
+                     "struct_page": hex(oldimage.VMEMMAP + 64 * at), "flags": "0x0",
+                     "refcount": 0, "mapcount": -1, "mapping": "0x0", "private": "0x0",
+                     "text": f"free, zero, in a block of 8 pages (order 3) at 0x{at - 1:x}000; "
+                             "reads as zeros"}
+
+
+@pytest.mark.parametrize("page", range(oldimage.TABLES, oldimage.MAP + 4))
+def test_why_outlives_a_broken_page_map(tmp_path, page):
+    """Each page of tables and map in turn: all ones, pointers to itself, random."""
+    free = f"{li.CLASS_AT[li.FREE]:x}000"
+    entries = [b"\xff" * 8, (page * li.PAGE | 3).to_bytes(8, "little"), os.urandom(8)]
+    for entry in entries:
+        old = oldimage.memory()
+        old[page] = entry * 512
+        image = saved(tmp_path, old=old, info=oldimage.INFO)
+        done = subprocess.run([GETDUMP, "why", image, "0", free, f"{li.PAGE_OFFSET:x}"],
+                              capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode in (0, 1), done
+        assert f"0x{free}: free" in done.stdout and "0x0: kept; in the dump" in done.stdout
 
 
 def test_full_standard_output(image):

@@ -565,7 +565,7 @@ def test_wrong_usage(args):
 
 def test_help_and_version():
     text = out("--help")
-    for word in ("list", "info", "extract", "verify", "why", "clear", "--force", "--json",
+    for word in ("list", "info", "extract", "verify", "dmesg", "why", "clear", "--force", "--json",
                  "--level"):
         assert word in text
     for word in ("mount", "survey"):

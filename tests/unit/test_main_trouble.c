@@ -89,7 +89,7 @@ static void test_superblocks(void **state)
 	disk.bytes[disk.first * 512 + 20] ^= 1;
 	run();
 	expect(" complete: ");
-	assert_int_equal(header(0).degraded, DL_DEGRADED_LEVEL | DL_DEGRADED_SUPERBLOCK);
+	assert_int_equal(header(0).degraded, NO_MAP | DL_DEGRADED_SUPERBLOCK);
 	disk.bytes[disk.last * 512 + 20] ^= 1;
 	m.blocks_written = 0;
 	run();
@@ -158,7 +158,8 @@ static void test_little_memory(void **state)
 		plain += count_of("no memory for compressor zlib; writing uncompressed\n");
 		packed += header(0).compressor == DL_COMP_ZLIB;
 	}
-	assert_true(packed > 2 && plain > 10 && none > 5);
+	/* What the BIOS door leaves, 368 KiB and more, must do for zlib. */
+	assert_true(packed >= 9 && plain > 10 && none > 5);
 }
 
 static void test_compressor_missing(void **state)
@@ -192,7 +193,7 @@ static void test_map_too_long(void **state)
 	handoff.degraded = DL_DEGRADED_MEMMAP;
 	run();
 	expect("afterimage: the firmware's memory map is too long");
-	assert_int_equal(header(0).degraded, DL_DEGRADED_LEVEL | DL_DEGRADED_MEMMAP);
+	assert_int_equal(header(0).degraded, NO_MAP | DL_DEGRADED_MEMMAP);
 }
 
 /* Must be the first test: an exception in a front door, before dump_main. */
@@ -207,7 +208,7 @@ static void test_directory_damaged(void **state)
 	disk.bytes[(disk.first + dl_slot_block_back(&s, 0)) * 512 + 100] ^= 1;
 	run();
 	expect("afterimage: 1 directory slots are damaged; their dumps are not protected\n");
-	assert_int_equal(header(1).degraded, DL_DEGRADED_LEVEL | DL_DEGRADED_DIRECTORY);
+	assert_int_equal(header(1).degraded, NO_MAP | DL_DEGRADED_DIRECTORY);
 }
 
 static void test_panic_early(void **state)

@@ -11,7 +11,7 @@
 struct why_kernel;
 
 /* NULL: no memory. @m must stay. */
-struct why_kernel *why_kernel_open(struct reader_map *m);
+struct why_kernel *why_kernel_open(const struct reader_map *m);
 void why_kernel_close(struct why_kernel *k);
 
 /* By the page tables. E_PAGETABLE: not mapped; else why that can not be said. */
