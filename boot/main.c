@@ -6,6 +6,7 @@
 #include "capture.h"
 #include "main.h"
 #include "oldkernel.h"
+#include "pagescan.h"
 #include "pci.h"
 #include "ports.h"
 #include "str.h"
@@ -21,12 +22,15 @@ struct session {
 	struct physmem pm;
 	struct oldkernel kernel;
 	struct oldkernel candidate;
+	struct pagemap pagemap;
+	struct pagescan scan;
 	struct target target;
 	struct writer writer;
 	struct compressor compressor;
 	struct capture capture;
 	u64 start_us;
 	u32 degraded;
+	bool has_pagemap;
 	bool target_open;
 	bool dump_open;
 	bool reported;
@@ -74,7 +78,8 @@ static enum status target_open(struct session *s)
 static enum status kernel_find(struct session *s)
 {
 	struct oldkernel *k = &s->kernel;
-	enum status st = oldkernel_find(&s->pm, s->handoff->vmcoreinfo_pa, k, &s->candidate);
+	enum status st =
+		oldkernel_find(&s->pm, s->handoff->vmcoreinfo_pa, k, &s->candidate, &s->pagemap);
 
 	if (st == E_NO_KERNEL)
 		return st;
@@ -90,6 +95,24 @@ static enum status kernel_find(struct session *s)
 			k->verified_count);
 	}
 	return OK;
+}
+
+/* Without a page map no page can be told from another: everything is kept. */
+static void pagemap_find(struct session *s)
+{
+	enum status st;
+
+	if (!s->kernel.verified)
+		return;
+	st = pagemap_open(&s->pagemap, &s->pm, &s->kernel);
+	if (st != OK) {
+		s->degraded |= DL_DEGRADED_PAGEMAP;
+		con_printf("afterimage: E%u %s; %s\n", st, status_text(st), status_advice(st));
+		return;
+	}
+	s->has_pagemap = true;
+	pagescan_init(&s->scan, &s->pagemap);
+	con_printf("afterimage: page map: %s\n", pagemap_name(&s->pagemap));
 }
 
 /* With a compressor in it, the arena must still do for the rest of the dump. */
@@ -126,7 +149,7 @@ static enum status dump_open(struct session *s)
 	struct dump_info info = {
 		.door = s->handoff->door,
 		.level_asked = super->level,
-		.level_applied = super->level & DL_LEVEL_ZERO,
+		.level_applied = s->has_pagemap ? super->level : super->level & DL_LEVEL_ZERO,
 		.compressor = s->compressor.method,
 		.time_s = s->handoff->time_s,
 		.ram_pages = memmap_ram_pages(&s->handoff->map),
@@ -186,6 +209,40 @@ static void progress_print(void *ctx, const struct capture_progress *p)
 		rate ? (total - done) / rate : 0);
 }
 
+/* What the level leaves out, by class. */
+static void say_left_out(const struct session *s)
+{
+	char text[128] = "";
+	u32 n = 0;
+
+	for (u32 class = 0; class < DL_CLASSES; class ++) {
+		u64 mib = s->capture.count[class].pages * PAGE_BYTES / MIB;
+
+		if (mib && dl_class_has_data(class, 0) &&
+			!dl_class_has_data(class, s->capture.level))
+			n += str_format(text + n, (u32)sizeof(text) - n, "%s %lu MiB %s",
+				n ? "," : "", mib, dl_class_name(class));
+	}
+	if (n)
+		con_printf("afterimage: left out by level %u:%s\n", s->capture.level, text);
+}
+
+/* Which classes are not whole. */
+static void say_incomplete(const struct session *s)
+{
+	u32 classes = s->writer.header.incomplete;
+	char text[192] = "";
+	u32 n = 0;
+
+	for (u32 class = 0; class < DL_CLASSES; class ++) {
+		if (classes >> class & 1)
+			n += str_format(text + n, (u32)sizeof(text) - n, "%s %s", n ? "," : "",
+				dl_class_name(class));
+	}
+	if (n)
+		con_printf("afterimage: not all pages were written of these:%s\n", text);
+}
+
 /* Whatever stops the pages is the reason the dump is closed with. */
 static enum status pages_write(struct session *s)
 {
@@ -196,9 +253,15 @@ static enum status pages_write(struct session *s)
 	if (st == OK) {
 		s->capture.progress = progress_print;
 		s->capture.level = s->writer.header.level_applied;
+		s->capture.scan = s->has_pagemap ? &s->scan : NULL;
 		st = capture_run(&s->capture);
 	}
-	return writer_finish(&s->writer, st);
+	st = writer_finish(&s->writer, st);
+	if (st == OK)
+		say_left_out(s);
+	else
+		say_incomplete(s);
+	return st;
 }
 
 static enum status dump(struct session *s)
@@ -209,6 +272,8 @@ static enum status dump(struct session *s)
 		st = target_open(s);
 	if (st == OK)
 		st = kernel_find(s);
+	if (st == OK)
+		pagemap_find(s);
 	if (st == OK)
 		st = compressor_open(s);
 	if (st == OK)

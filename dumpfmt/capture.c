@@ -58,12 +58,9 @@ static u32 pass_of(u32 class)
 
 static enum status capture_page(struct capture *c, u64 pfn, u32 class)
 {
-	enum status st = group_begin(c);
-	u32 found;
+	u32 found = group_take(c, pfn, class);
+	enum status st = OK;
 
-	if (st != OK)
-		return st;
-	found = group_take(c, pfn, class);
 	c->at.done_pages++;
 	if (found != class) {
 		c->left_pages--;

@@ -33,18 +33,11 @@ static bool better_raw(const struct capture *c, u32 inflight)
 }
 
 /* What goes out raw needs no copy, only its checksum. */
-enum status group_begin(struct capture *c)
+static void group_begin(struct capture *c)
 {
-	enum status st;
-	u32 inflight;
-
-	if (c->begun)
-		return OK;
-	st = writer_poll(c->writer, &inflight);
-	c->staged = c->staging && !better_raw(c, inflight);
-	c->begun = true;
+	c->staged = c->staging && !better_raw(c, writer_inflight(c->writer));
 	c->crc = 0;
-	return st;
+	c->begun = true;
 }
 
 /*
@@ -68,11 +61,14 @@ u32 group_take(struct capture *c, u64 pfn, u32 class)
 	struct page_group *g = &c->group;
 	u64 pa = pfn << PAGE_SHIFT;
 	const void *page = physmem_view(c->pm, pa, PAGE_BYTES);
-	u32 crc = c->crc;
 	bool zero;
+	u32 crc;
 
+	if (!c->begun)
+		group_begin(c);
 	if (!page)
 		return DL_UNREADABLE;
+	crc = c->crc;
 	zero = counts_as_zero(c, class, page);
 	if (!zero && c->staged)
 		memcpy(c->staging + (size_t)g->count * PAGE_BYTES, page, PAGE_BYTES);

@@ -7,9 +7,6 @@
 
 #include "capture.h"
 
-/* Decides how the next group is gathered, unless that is done. Comes before group_take. */
-enum status group_begin(struct capture *c) MUST_CHECK;
-
 /*
  * Looks at the page once. Its class if it is now in the group, which must not be full;
  * else DL_ZERO or DL_UNREADABLE.

@@ -1,11 +1,11 @@
 /*
  * How much room a class of pages would take on the disk: remembers evenly spread
- * stretches of it and packs them on trial. Does not decide what follows from it.
+ * stretches of it, across runs, and packs them on trial. Does not decide what follows from it.
  */
 #include <string.h>
 #include "group.h"
 
-/* Every second stretch makes room for as many, at twice the spacing. */
+/* Half of what was remembered gives way for as much, at twice the spacing. */
 static void thin_out(struct sample *s)
 {
 	s->count /= 2;
@@ -34,12 +34,15 @@ void sample_offer(struct sample *s, const struct run *run)
 		s->spacing_pages = DL_GROUP_PAGES;
 	while (s->next < end) {
 		u64 skip = s->next - s->seen;
-		u64 pages = min_u64(DL_GROUP_PAGES, end - s->next);
+		u32 pages = (u32)min_u64(DL_GROUP_PAGES - s->taken, end - s->next);
 
 		if (s->count == CAPTURE_SAMPLES)
 			thin_out(s);
-		s->run[s->count++] = dl_run(run->pfn + skip, (u32)pages, run->class);
-		s->next = next_place(s, s->next);
+		s->run[s->count++] = dl_run(run->pfn + skip, pages, run->class);
+		s->taken = (s->taken + pages) % DL_GROUP_PAGES;
+		s->next += pages;
+		if (s->taken == 0)
+			s->next = next_place(s, s->next - 1);
 	}
 	s->seen = end;
 }
@@ -75,6 +78,7 @@ enum status sample_estimate(struct capture *c, const struct sample *s, u32 class
 	u64 took = 0;
 	enum status st = OK;
 
+	c->begun = true;
 	c->staged = c->staging != NULL;
 	for (u32 i = 0; i < s->count && st == OK; i++) {
 		st = try_run(c, s->run[i], &took);

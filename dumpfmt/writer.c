@@ -295,6 +295,11 @@ enum status writer_poll(struct writer *w, u32 *inflight)
 	return st;
 }
 
+u32 writer_inflight(const struct writer *w)
+{
+	return outbox_inflight(&w->out);
+}
+
 /* The chunks that close the log. */
 static enum status close_log(struct writer *w, enum status reason)
 {

@@ -29,7 +29,7 @@
 
 #define CAPTURE_PROGRESS_US 1000000u
 
-/* Stretches of one class that are remembered to estimate the room it takes. */
+/* Runs of one class that are remembered to estimate the room it takes. */
 #define CAPTURE_SAMPLES 128u
 
 struct capture_progress {
@@ -46,12 +46,13 @@ struct capture_count {
 	u64 unreadable;
 };
 
-/* Stretches of a class's pages, evenly spread. */
+/* A class's pages in evenly spread stretches of DL_GROUP_PAGES. */
 struct sample {
-	u64 run[CAPTURE_SAMPLES]; /* as dl_run, ascending, at most DL_GROUP_PAGES pages */
+	u64 run[CAPTURE_SAMPLES]; /* as dl_run, ascending */
 	u32 count;
+	u32 taken;	   /* pages of the present stretch */
 	u64 seen;	   /* pages of the class so far */
-	u64 next;	   /* of them, the one at which the next stretch begins */
+	u64 next;	   /* of them, the next one to take */
 	u64 spacing_pages; /* one stretch in so many pages */
 };
 

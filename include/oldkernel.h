@@ -72,14 +72,17 @@ enum uts_index {
 	UTS_DOMAIN,
 };
 
+struct pagemap;
+
 /*
  * Searches all RAM for vmcoreinfo, verifies each candidate through its own page tables
- * and keeps the best: one with CRASHTIME before one without, then the one found first.
- * What verifies at @hint_pa (unless 0) is taken without a search. @k is big: not for the stack.
- * OK if verified; E_NO_KERNEL if there is no candidate; else why none verified. @scratch:
- * a second struct oldkernel for comparing.
+ * and keeps the best: one with CRASHTIME before one without, then the one whose page map
+ * describes most of RAM, then the one found first. What verifies at @hint_pa (unless 0) is
+ * taken without a search. @k is big: not for the stack. OK if verified; E_NO_KERNEL if there is
+ * no candidate; else why none verified. @scratch and @map are for comparing; their contents are
+ * lost.
  */
-enum status oldkernel_find(
-	struct physmem *pm, u64 hint_pa, struct oldkernel *k, struct oldkernel *scratch) MUST_CHECK;
+enum status oldkernel_find(struct physmem *pm, u64 hint_pa, struct oldkernel *k,
+	struct oldkernel *scratch, struct pagemap *map) MUST_CHECK;
 
 #endif

@@ -6,6 +6,7 @@
 #ifndef AFTERIMAGE_PAGEMAP_H
 #define AFTERIMAGE_PAGEMAP_H
 
+#include "freelists.h"
 #include "oldkernel.h"
 #include "pageinfo.h"
 
@@ -69,6 +70,7 @@ struct pagemap {
 	u32 tracts;
 	struct pagemap_tract tract[PAGEMAP_MAX_TRACTS];
 	u64 present_pages; /* of RAM, that have a struct page */
+	struct freelists lists;
 };
 
 /*

@@ -153,6 +153,9 @@ enum status writer_trial(struct writer *w, const struct page_group *g, const voi
 /* Settles what the device has finished and says how many requests it still has. */
 enum status writer_poll(struct writer *w, u32 *inflight) MUST_CHECK;
 
+/* Requests that the device had not finished at the last look, and those sent since. */
+u32 writer_inflight(const struct writer *w);
+
 /* Blocks still free for chunks of pages, and how many @pages would take uncompressed. */
 u64 writer_left_blocks(const struct writer *w);
 u64 writer_worst_blocks(u64 pages, u32 block_bytes);

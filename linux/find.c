@@ -3,6 +3,7 @@
  * vmcoreinfo is verified by verify.c. Never follows anything found in memory by itself.
  */
 #include <string.h>
+#include "pagemap.h"
 #include "verify.h"
 
 #define MAX_VERIFICATIONS 4096 /* a candidate costs microseconds */
@@ -13,27 +14,55 @@
 struct seen {
 	u64 root_pa;
 	s64 phys_base;
+	bool compared;
+	u64 coverage; /* of its page map, once compared */
 };
 
 struct search {
 	struct physmem *pm;
 	struct oldkernel *best;
 	struct oldkernel *scratch;
+	struct pagemap *map;
 	u32 candidates;
 	u32 kernels;
 	u32 guesses;
 	struct seen seen[MAX_KERNELS];
 };
 
-/* Same place means same image, so same release: nothing else can have verified there. */
-static void count_kernel(struct search *s, const struct oldkernel *k)
+/*
+ * Where @k is in the list, put there if it is new. Same place means same image, so same release:
+ * nothing else can have verified there. NULL if the list is full.
+ */
+static struct seen *seen_kernel(struct search *s, const struct oldkernel *k)
 {
 	for (u32 i = 0; i < s->kernels; i++) {
 		if (s->seen[i].root_pa == k->pt.root_pa && s->seen[i].phys_base == k->phys_base)
-			return;
+			return &s->seen[i];
 	}
-	if (s->kernels < MAX_KERNELS)
-		s->seen[s->kernels++] = (struct seen) {k->pt.root_pa, k->phys_base};
+	if (s->kernels == MAX_KERNELS)
+		return NULL;
+	s->seen[s->kernels] = (struct seen) {.root_pa = k->pt.root_pa, .phys_base = k->phys_base};
+	return &s->seen[s->kernels++];
+}
+
+/* At most once for each kernel in the list. */
+static u64 coverage(struct search *s, struct seen *seen, const struct oldkernel *k)
+{
+	if (!seen->compared && pagemap_open(s->map, s->pm, k) == OK)
+		seen->coverage = pagemap_coverage(s->map, s->pm->map);
+	seen->compared = true;
+	return seen->coverage;
+}
+
+/* Both verified: an earlier boot's kernel may do so, but its page map has been written over. */
+static bool covers_more(struct search *s, const struct oldkernel *k, const struct oldkernel *best)
+{
+	struct seen *mine = seen_kernel(s, k);
+	struct seen *other = seen_kernel(s, best);
+
+	if (!mine || !other || mine == other)
+		return false;
+	return coverage(s, mine, k) > coverage(s, other, best);
 }
 
 static bool has_crashtime(const struct oldkernel *k)
@@ -44,15 +73,19 @@ static bool has_crashtime(const struct oldkernel *k)
 }
 
 /* A candidate that got as far as its page tables says more than one that did not. */
-static bool is_better(const struct oldkernel *k, const struct oldkernel *best)
+static bool is_better(struct search *s, const struct oldkernel *k)
 {
+	const struct oldkernel *best = s->best;
+
 	if (best->vmcoreinfo_pa == 0 && best->vi.bytes == 0)
 		return true;
 	if (k->verified != best->verified)
 		return k->verified;
-	if (k->verified)
-		return has_crashtime(k) && !has_crashtime(best);
-	return k->why != E_VMCOREINFO && best->why == E_VMCOREINFO;
+	if (!k->verified)
+		return k->why != E_VMCOREINFO && best->why == E_VMCOREINFO;
+	if (has_crashtime(k) != has_crashtime(best))
+		return has_crashtime(k);
+	return covers_more(s, k, best);
 }
 
 static void examine(struct search *s, u64 pa)
@@ -68,8 +101,8 @@ static void examine(struct search *s, u64 pa)
 	k->why = oldkernel_verify(s->pm, k, &s->guesses);
 	k->verified = k->why == OK;
 	if (k->verified)
-		count_kernel(s, k);
-	if (is_better(k, s->best))
+		(void)seen_kernel(s, k);
+	if (is_better(s, k))
 		memcpy(s->best, k, sizeof(*k));
 }
 
@@ -125,11 +158,12 @@ static void scan(struct search *s, u64 skip_pa)
 	}
 }
 
-enum status oldkernel_find(
-	struct physmem *pm, u64 hint_pa, struct oldkernel *k, struct oldkernel *scratch)
+enum status oldkernel_find(struct physmem *pm, u64 hint_pa, struct oldkernel *k,
+	struct oldkernel *scratch, struct pagemap *map)
 {
-	struct search s = {.pm = pm, .best = k, .scratch = scratch, .guesses = MAX_GUESSES};
+	struct search s = {.pm = pm, .best = k, .scratch = scratch, .map = map};
 
+	s.guesses = MAX_GUESSES;
 	memset(k, 0, sizeof(*k));
 	if (hint_pa)
 		examine(&s, hint_pa);

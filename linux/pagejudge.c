@@ -5,60 +5,7 @@
  */
 #include <string.h>
 #include "dumplog.h"
-#include "pageinfo.h"
-
-#define MAPCOUNT_NONE	0xffffffffu /* not mapped, no type */
-#define TYPE_LOWEST	0xf0000000u /* all page types are at or above, of any version */
-#define MAPPING_FLAGS	3ull	    /* low bits of mapping */
-#define MAPPING_ANON	1ull
-#define MAPPING_MOVABLE 2ull	/* with ANON: KSM; alone: not on any LRU list */
-#define POINTER_FLAGS	7ull	/* what mapping and lru point to is aligned to 8 bytes */
-#define POINTER_LAST	4096ull /* no object lies in the last page of the address space */
-#define TAIL		1ull
-#define REFS_MAX	0x40000000 /* of a page in use; a large page has one per mapped part */
-#define POISON_REFS_MAX 0x1000000  /* of a page that processes were told to let go */
-#define HUGE_2M_ORDER	9
-#define HUGE_1G_ORDER	18
-
-/* The fields of one struct page that nearly every question needs. */
-struct fields {
-	u64 flags;
-	u64 mapping;
-	u64 compound; /* 0 where not exported */
-	u32 mapcount; /* MAPCOUNT_NONE where not exported */
-	s32 refcount;
-	bool slab;
-};
-
-static inline u64 load_u64(const u8 *bytes, s32 at)
-{
-	u64 v;
-
-	memcpy(&v, bytes + at, sizeof(v));
-	return v;
-}
-
-static inline u32 load_u32(const u8 *bytes, s32 at)
-{
-	u32 v;
-
-	memcpy(&v, bytes + at, sizeof(v));
-	return v;
-}
-
-static inline struct fields fields_load(const struct page_rules *r, const u8 *bytes)
-{
-	struct fields f = {
-		.flags = load_u64(bytes, r->flags),
-		.mapping = load_u64(bytes, r->mapping),
-		.compound = r->compound >= 0 ? load_u64(bytes, r->compound) : 0,
-		.mapcount = r->mapcount >= 0 ? load_u32(bytes, r->mapcount) : MAPCOUNT_NONE,
-		.refcount = r->refcount >= 0 ? (s32)load_u32(bytes, r->refcount) : 0,
-	};
-
-	f.slab = f.flags & r->slab || (r->has_slab_type && f.mapcount == r->slab_type);
-	return f;
-}
+#include "pagefields.h"
 
 static struct page_verdict verdict(u32 class, u32 order, u32 members, u64 head_va)
 {
@@ -73,81 +20,6 @@ static struct page_verdict single(u32 class)
 	return verdict(class, 0, PAGE_SINGLE, 0);
 }
 
-static bool all_zero(const struct page_rules *r, const struct fields *f, const u8 *bytes)
-{
-	u64 seen = 0;
-
-	if (f->flags | f->mapping | f->compound)
-		return false;
-	for (u32 i = 0; i < r->size; i += 8)
-		seen |= load_u64(bytes, (s32)i);
-	return seen == 0;
-}
-
-static bool is_pointer(const struct page_rules *r, u64 va)
-{
-	return va >= r->kernel_va && va < 0 - POINTER_LAST && !(va & POINTER_FLAGS);
-}
-
-/* Not for slab pages: they have other things there. */
-static bool mapping_is_plausible(const struct page_rules *r, u64 mapping)
-{
-	u64 pointer = mapping & ~MAPPING_FLAGS;
-
-	return pointer == 0 || is_pointer(r, pointer);
-}
-
-/* Where the word of a tail at @va leads: a pointer, or since 7.1 a mask. */
-static u64 tail_target(const struct page_rules *r, u64 va, u64 word)
-{
-	u64 target = word & ~TAIL;
-	u64 span = 0 - target;
-
-	/* A mask clears the bits of a power of two; so high up there is no struct page. */
-	if (r->compound_masked && span <= (u64)r->size << PAGEINFO_MAX_ORDER &&
-		(span & (span - 1)) == 0)
-		return va & target;
-	return target;
-}
-
-/* The head must be a struct page before this one, no farther than the largest page has. */
-static bool tail_is_plausible(const struct page_rules *r, u64 va, u64 word)
-{
-	u64 back = va - tail_target(r, va, word);
-
-	return back != 0 && back < (u64)r->size << PAGEINFO_MAX_ORDER && (u32)back % r->size == 0;
-}
-
-/* Not of a struct that is all zero. */
-static inline bool believable(const struct page_rules *r, const struct fields *f, u64 va)
-{
-	if (f->compound & TAIL)
-		return tail_is_plausible(r, va, f->compound);
-	if (f->refcount < 0)
-		return false;
-	/* Slab's own counters lie in mapcount before 6.10, and slab can not always be told. */
-	if (f->slab || (!r->slab && !r->has_slab_type) || f->mapcount >= TYPE_LOWEST)
-		return true;
-	/* What is mapped is held by that. */
-	return (s32)f->mapcount >= 0 && (r->refcount < 0 || f->refcount > 0);
-}
-
-/* @f is believable and not all zero. */
-static inline bool poisoned(const struct page_rules *r, const struct fields *f)
-{
-	if (!(f->flags & r->hwpoison))
-		return false;
-	if (f->compound & TAIL)
-		return true;
-	if (f->refcount > POISON_REFS_MAX)
-		return false;
-	if (f->slab)
-		return true;
-	if (r->refcount >= 0 && (s32)f->mapcount > f->refcount)
-		return false;
-	return mapping_is_plausible(r, f->mapping);
-}
-
 static inline bool has_type(const struct fields *f)
 {
 	return (s32)f->mapcount < 0 && f->mapcount != MAPCOUNT_NONE;
@@ -160,18 +32,12 @@ static bool is_buddy(const struct page_rules *r, const struct fields *f)
 	return (f->flags & r->buddy) != 0;
 }
 
-/* Flags that no free page has. */
-static u64 used_flags(const struct page_rules *r)
-{
-	return r->lru | r->swapcache | r->private_flag | r->slab | r->head | r->hwpoison;
-}
-
 static bool list_is_plausible(const struct page_rules *r, const u8 *bytes)
 {
 	if (r->list_next < 0)
 		return true;
-	return is_pointer(r, load_u64(bytes, r->list_next)) &&
-	       is_pointer(r, load_u64(bytes, r->list_prev));
+	return fields_pointer(r, load_u64(bytes, r->list_next)) &&
+	       fields_pointer(r, load_u64(bytes, r->list_prev));
 }
 
 /* A free block of 2^@order pages. */
@@ -203,7 +69,7 @@ static u32 class_of(const struct page_rules *r, const struct fields *f)
 
 		return private ? DL_PRIVATE_CACHE : DL_CACHE;
 	}
-	if (r->has_offline_type && f->mapcount == r->offline_type)
+	if (r->has_offline_type && f->mapcount == r->offline_type && !f->slab)
 		return DL_OFFLINE;
 	return DL_KEPT;
 }
@@ -211,10 +77,10 @@ static u32 class_of(const struct page_rules *r, const struct fields *f)
 /* What holds for each page in use by a process or in the page cache. */
 static bool use_is_plausible(const struct page_rules *r, const struct fields *f, u32 class)
 {
-	if (f->slab || has_type(f) || !mapping_is_plausible(r, f->mapping))
+	if (f->slab || has_type(f) || !fields_mapping_plausible(r, f->mapping))
 		return false;
 	/* Each mapping holds a reference; mapcount is one less than their number. */
-	if (r->refcount >= 0 && (f->refcount == 0 || f->refcount > REFS_MAX))
+	if (r->refcount >= 0 && f->refcount == 0)
 		return false;
 	if (r->refcount >= 0 && (s32)f->mapcount > f->refcount)
 		return false;
@@ -226,8 +92,7 @@ static bool use_is_plausible(const struct page_rules *r, const struct fields *f,
 
 static bool offline_is_plausible(const struct page_rules *r, const struct fields *f)
 {
-	return !(f->flags & (r->lru | r->swapcache | r->slab | r->head)) &&
-	       mapping_is_plausible(r, f->mapping);
+	return !(f->flags & (r->swapcache | r->head)) && fields_mapping_plausible(r, f->mapping);
 }
 
 /* Pages in the pool are free: no references, no mapping. */
@@ -237,7 +102,7 @@ static bool huge_is_plausible(const struct page_rules *r, const struct fields *f
 		return false;
 	if (r->hugetlb_from != HUGETLB_TYPE && has_type(f))
 		return false;
-	if (!mapping_is_plausible(r, f->mapping))
+	if (!fields_mapping_plausible(r, f->mapping))
 		return false;
 	return r->refcount < 0 || f->refcount > 0 || f->mapping == 0;
 }
@@ -339,11 +204,11 @@ struct page_verdict page_judge(
 {
 	struct fields f = fields_load(r, page->bytes);
 
-	if (!believable(r, &f, page->va) || all_zero(r, &f, page->bytes))
+	if (!fields_believable(r, &f, page->va) || fields_all_zero(r, &f, page->bytes))
 		return single(DL_METADATA_LOST);
 	if (f.flags & r->hwpoison)
-		return poisoned(r, &f) ? judge_poisoned(r, &f, page, next)
-				       : single(DL_METADATA_LOST);
+		return fields_poisoned(r, &f) ? judge_poisoned(r, &f, page, next)
+					      : single(DL_METADATA_LOST);
 	if (f.compound & TAIL)
 		return single(DL_KEPT);
 	if (is_buddy(r, &f)) {
@@ -357,77 +222,4 @@ struct page_verdict page_judge(
 		return judge_free(r, &f, page, r->free_orders - 1);
 	}
 	return judge_used(r, &f, page, next);
-}
-
-static bool is_free_member(const struct page_rules *r, const struct fields *f)
-{
-	return f->refcount == 0 && f->mapcount == MAPCOUNT_NONE && !(f->compound & TAIL) &&
-	       !(f->flags & used_flags(r));
-}
-
-/*
- * Before 7.1 the memory of a hugetlb page's page map may be reduced to its first 4 KiB, mapped
- * again and again: what begins each of these mappings looks like the head itself.
- */
-static bool is_false_head(const struct page_rules *r, const struct page_verdict *head,
-	const struct fields *f, const struct page_ref *page)
-{
-	u64 distance = page->va - head->compound;
-
-	if (!(f->flags & r->head) || page->va % PAGE_BYTES != 0 || r->compound_masked)
-		return false;
-	if (head->order != HUGE_2M_ORDER && head->order != HUGE_1G_ORDER)
-		return false;
-	if (distance == 0 || distance >= (u64)r->size << head->order)
-		return false;
-	return r->hugetlb_from == HUGETLB_DTOR ||
-	       (r->hugetlb_from == HUGETLB_TYPE && f->mapcount == r->hugetlb_value);
-}
-
-static bool is_tail_of(const struct page_rules *r, const struct page_verdict *head,
-	const struct fields *f, const struct page_ref *page)
-{
-	if (r->compound < 0)
-		return !(f->flags & r->head) && load_u64(page->bytes, r->private) == head->compound;
-	if (!(f->compound & TAIL))
-		return false;
-	return tail_target(r, page->va, f->compound) == head->compound;
-}
-
-bool page_is_member(
-	const struct page_rules *r, const struct page_verdict *head, const struct page_ref *page)
-{
-	struct fields f = fields_load(r, page->bytes);
-
-	if (head->members == PAGE_FREE_BLOCK)
-		return is_free_member(r, &f);
-	if (head->members != PAGE_COMPOUND)
-		return false;
-	return is_tail_of(r, head, &f, page) || is_false_head(r, head, &f, page);
-}
-
-bool page_is_poisoned(const struct page_rules *r, const struct page_ref *page)
-{
-	struct fields f;
-
-	if (!(load_u64(page->bytes, r->flags) & r->hwpoison))
-		return false;
-	f = fields_load(r, page->bytes);
-	return believable(r, &f, page->va) && poisoned(r, &f);
-}
-
-bool page_is_believable(const struct page_rules *r, const struct page_ref *page)
-{
-	struct fields f = fields_load(r, page->bytes);
-
-	return believable(r, &f, page->va) || all_zero(r, &f, page->bytes);
-}
-
-void page_facts_read(const struct page_rules *r, const u8 *page, struct page_facts *f)
-{
-	f->flags = load_u64(page, r->flags);
-	f->mapping = load_u64(page, r->mapping);
-	f->private = r->private >= 0 ? load_u64(page, r->private) : 0;
-	f->refcount = r->refcount >= 0 ? (s32)load_u32(page, r->refcount) : -1;
-	f->mapcount = r->mapcount >= 0 ? (s32)load_u32(page, r->mapcount) : -1;
 }

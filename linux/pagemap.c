@@ -34,6 +34,7 @@ enum status pagemap_open(struct pagemap *m, struct physmem *pm, const struct old
 		st = open_kind(m, k);
 	if (st == OK) {
 		pagemap_walk(m);
+		freelists_load(&m->lists, pm, k);
 		st = m->present_pages ? OK : E_PAGEMAP;
 	}
 	if (st != OK)
@@ -101,18 +102,24 @@ const char *pagemap_name(const struct pagemap *m)
 	}
 }
 
+bool pagemap_is_blank(const u8 *page, u32 bytes)
+{
+	u8 any = 0;
+
+	for (u32 i = 0; i < bytes; i++)
+		any |= page[i];
+	return any == 0;
+}
+
 static bool is_described(struct pagemap *m, u64 pfn)
 {
 	struct page_ref page = {.pfn = pfn};
 	u8 buf[PAGEINFO_MAX_BYTES];
-	u8 any = 0;
 
 	if (pagemap_read(m, pfn, buf, &page.va) != OK)
 		return false;
-	for (u32 i = 0; i < m->rules.size; i++)
-		any |= buf[i];
 	page.bytes = buf;
-	return any && page_is_believable(&m->rules, &page);
+	return !pagemap_is_blank(buf, m->rules.size) && page_is_believable(&m->rules, &page);
 }
 
 /* One page in so many of all RAM, however it is split into ranges. */

@@ -29,19 +29,29 @@ static u32 struct_bytes(const struct pagescan *s)
 }
 
 /*
- * The stretch should be known from its section's beginning, so that it does not matter which
- * page of it was asked for first.
+ * The stretch that holds @pfn, from the beginning of the page of the map before the one that
+ * @pfn's struct page begins in: what is said of a page must not depend on where one begins.
  */
 static void find_stretch(struct pagescan *s, u64 pfn)
 {
 	struct pagemap_stretch *t = &s->stretch;
+	u64 bytes = struct_bytes(s);
+	u64 back;
 
 	if (pfn >= t->pfn && pfn < t->end_pfn)
 		return;
 	s->sane_va = NO_VA;
-	pagemap_stretch(s->map, pfn & ~(u64)(SECTION_PAGES - 1), t);
-	if (pfn >= t->end_pfn || !t->va)
-		pagemap_stretch(s->map, pfn, t);
+	pagemap_stretch(s->map, pfn, t);
+	back = t->va & PAGE_MASK ? (PAGE_BYTES + (t->va & PAGE_MASK)) / bytes : 0;
+	for (back = min_u64(back, pfn); back > 0; back--) {
+		struct pagemap_stretch before;
+
+		pagemap_stretch(s->map, pfn - back, &before);
+		if (!before.va || before.va + back * bytes != t->va || before.end_pfn <= pfn)
+			continue;
+		*t = before;
+		return;
+	}
 }
 
 /* Physical address of the page of the map at @page_va. */
@@ -216,6 +226,21 @@ static bool is_poisoned(struct pagescan *s, struct batch *b, u64 pfn)
 	return page_is_poisoned(&s->map->rules, &page);
 }
 
+static bool head_holds(struct pagescan *s, struct batch *b, u64 pfn, const struct page_verdict *v)
+{
+	struct page_ref page;
+
+	if (v->members != PAGE_FREE_BLOCK)
+		return true;
+	if (!seek(s, b, pfn))
+		return false;
+	page = batch_ref(s, b, pfn);
+	memmove(s->joint, page.bytes, struct_bytes(s));
+	page.bytes = s->joint;
+	b->end_pfn = b->pfn;
+	return freelists_hold(s->map, &page, v->order);
+}
+
 /* True if all the members of the block that @head is judged to begin bear it out. */
 static bool check_block(
 	struct pagescan *s, struct batch *b, u64 head_pfn, const struct page_verdict *v)
@@ -237,7 +262,7 @@ static bool check_block(
 			return false;
 		pfn = stop;
 	}
-	return true;
+	return head_holds(s, b, head_pfn, v);
 }
 
 static void set_known(struct pagescan *s, u64 pfn, u64 end_pfn, u32 class, u32 order)

@@ -5,7 +5,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include "oldkernel.h"
+#include "pagemap.h"
 #include "tests/host/fake_kernel.h"
 #include "tests/host/ports_mem.h"
 
@@ -19,6 +19,7 @@ static struct memmap map;
 static struct physmem pm;
 static struct oldkernel kernel;
 static struct oldkernel scratch;
+static struct pagemap pagemap;
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const u8 *data, size_t bytes);
@@ -102,8 +103,8 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t bytes)
 	else
 		memcpy(image + TEXT_PA, data + 1, bytes - 1);
 	physmem_init(&pm, &map);
-	check(oldkernel_find(&pm, 0, &kernel, &scratch));
+	check(oldkernel_find(&pm, 0, &kernel, &scratch, &pagemap));
 	parse_everything();
-	check(oldkernel_find(&pm, NOTE_PA, &kernel, &scratch));
+	check(oldkernel_find(&pm, NOTE_PA, &kernel, &scratch, &pagemap));
 	return 0;
 }

@@ -1,6 +1,6 @@
 /*
  * Builds a made-up crashed kernel. The kernel map has one 2 MiB page; the direct map
- * covers 4 GiB: the first GiB in 2 MiB pages, its first 2 MiB in 4 KiB pages, the rest
+ * covers 64 GiB: the first GiB in 2 MiB pages, its first 2 MiB in 4 KiB pages, the rest
  * in 1 GiB pages.
  */
 #include <stdio.h>
@@ -17,6 +17,8 @@
 #define TABLES_FIRST 0x1000u
 #define NOTE_TEXT    24
 #define TEXT_BYTES   4096
+#define DIRECT_END   (64 * GIB)
+#define NEXT_TABLE   0x12000u /* from image_pa: where the next table of fake_kernel_map goes */
 
 struct builder {
 	const struct fake_kernel *fk;
@@ -81,6 +83,20 @@ u64 *fake_kernel_entry(const struct fake_kernel *fk, u64 va, u32 level)
 	return make_entry(&b, va, level);
 }
 
+void fake_kernel_map(const struct fake_kernel *fk, u64 va, u64 pa, u32 level)
+{
+	u64 *next = (u64 *)(void *)ram(fk->image_pa + NEXT_TABLE, 8);
+	struct builder b = {fk, *next ? *next : fk->image_pa + FAKE_TABLES};
+	u64 *e = make_entry(&b, va, level);
+
+	if (*e || b.next_table_pa > fk->image_pa + FAKE_IMAGE_BYTES) {
+		fprintf(stderr, "fake kernel: cannot map 0x%llx\n", (unsigned long long)va);
+		abort();
+	}
+	*e = pa | (level > 1 ? ENTRY_LARGE : ENTRY_PAGE) | fk->sme_mask;
+	*next = b.next_table_pa;
+}
+
 static void map_all(const struct fake_kernel *fk)
 {
 	struct builder b = {fk, fk->image_pa + TABLES_FIRST};
@@ -91,7 +107,7 @@ static void map_all(const struct fake_kernel *fk)
 		*make_entry(&b, off + pa, 1) = pa | ENTRY_PAGE | fk->sme_mask;
 	for (u64 pa = 2 * MIB; pa < GIB; pa += 2 * MIB)
 		*make_entry(&b, off + pa, 2) = pa | ENTRY_LARGE | fk->sme_mask;
-	for (u64 pa = GIB; pa < 4 * GIB; pa += GIB)
+	for (u64 pa = GIB; pa < DIRECT_END; pa += GIB)
 		*make_entry(&b, off + pa, 3) = pa | ENTRY_LARGE | fk->sme_mask;
 }
 
@@ -110,13 +126,15 @@ static int write_text(const struct fake_kernel *fk, char *text)
 	return snprintf(text, TEXT_BYTES,
 		"OSRELEASE=%s\nBUILD-ID=bb603a9147d3efe4744bf83c83eee397c591cc20\nPAGESIZE=4096\n"
 		"SYMBOL(init_uts_ns)=%llx\nOFFSET(uts_namespace.name)=0\n"
-		"SYMBOL(swapper_pg_dir)=%llx\nSYMBOL(mem_section)=%llx\nSIZE(page)=64\n"
+		"SYMBOL(swapper_pg_dir)=%llx\nSYMBOL(mem_%s)=%llx\nSIZE(page)=%u\n"
 		"NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)=-129\nSYMBOL(phys_base)=%llx\n"
 		"NUMBER(phys_base)=%lld\nSYMBOL(init_top_pgt)=%llx\n"
 		"NUMBER(pgtable_l5_enabled)=%d\nKERNELOFFSET=%llx\nNUMBER(sme_mask)=%lld\n%s",
 		FAKE_RELEASE, (unsigned long long)fk->image_va + FAKE_UTS,
 		(unsigned long long)fk->image_va + FAKE_ROOT,
+		fk->no_sections ? "unknown" : "section",
 		(unsigned long long)(fk->page_offset + fk->mem_section_pa),
+		fk->page_bytes ? fk->page_bytes : 64,
 		(unsigned long long)fk->image_va + FAKE_PHYS_BASE,
 		(long long)(fk->image_pa - (fk->image_va - KERNEL_MAP)),
 		(unsigned long long)fk->image_va + FAKE_ROOT, fk->levels == 5,

@@ -11,6 +11,7 @@
 #define FAKE_ROOT	 0x0u	  /* from image_pa: init_top_pgt */
 #define FAKE_UTS	 0x10000u /* the names */
 #define FAKE_PHYS_BASE	 0x11000u /* the variable of that name */
+#define FAKE_TABLES	 0x20000u /* those of fake_kernel_map, up to the end of the image */
 #define FAKE_RELEASE	 "6.1.0-50-cloud-amd64"
 
 struct fake_kernel {
@@ -23,6 +24,8 @@ struct fake_kernel {
 	u64 note_pa;	    /* 0: none */
 	u64 text_pa;	    /* 0: none */
 	const char *extra;  /* more lines; may be NULL */
+	u32 page_bytes;	    /* SIZE(page); 0: 64 */
+	bool no_sections;   /* does not export mem_section */
 };
 
 /* A plain one with 4 levels, image at 4 MiB, note at 8 MiB and text page at 9 MiB. */
@@ -30,6 +33,12 @@ struct fake_kernel fake_kernel_default(void);
 
 /* Writes it to the hosted RAM at the addresses it names. */
 void fake_kernel_build(const struct fake_kernel *fk);
+
+/*
+ * Maps @va to @pa by one entry at @level, where a built kernel has none yet: 1 for 4 KiB, 2 for
+ * 2 MiB, 3 for 1 GiB. New tables go to the image.
+ */
+void fake_kernel_map(const struct fake_kernel *fk, u64 va, u64 pa, u32 level);
 
 /* Replaces the one @old in the page at @pa by @new, which is as long. Aborts if absent. */
 void fake_kernel_edit(u64 pa, const char *old, const char *new);

@@ -183,6 +183,8 @@ enum status rig_dump(struct rig *rig)
 	st = writer_start(&rig->writer, &rig->gate, &rig->super, &rig->arena, &info);
 	if (st != OK)
 		return st;
+	if (rig->opt.room_blocks)
+		rig->writer.header.limit = min_u64(rig->opt.room_blocks, rig->writer.header.limit);
 	must(compress_init(&rig->comp, rig->opt.compressor, &rig->arena), "compressor");
 	must(capture_init(&rig->capture, &rig->writer, &rig->pm, &rig->comp, &rig->arena),
 		"capture");

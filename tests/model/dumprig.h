@@ -22,8 +22,9 @@ struct rig_options {
 	u32 overwrite;
 	u32 raw_below;
 	u32 level;
-	u64 ram_bytes;	/* at least 2 MiB */
-	u64 data_bytes; /* of the data area; at least DL_MIN_DATA_BYTES */
+	u64 ram_bytes;	 /* at least 2 MiB */
+	u64 data_bytes;	 /* of the data area; at least DL_MIN_DATA_BYTES */
+	u64 room_blocks; /* for one dump, as if the disk had no more; 0: what it has */
 };
 
 struct rig {
@@ -86,6 +87,7 @@ struct rig_report {
 	u8 class[RIG_MAX_PAGES]; /* 0xff: no run told */
 	u8 found[RIG_MAX_PAGES]; /* by a later pass; 0: nothing */
 	u32 passes;		 /* bits of the passes with pages in the log, in their order */
+	u64 pass_blocks[1 + DL_LATER_PASSES]; /* of chunks of pages */
 };
 
 /*

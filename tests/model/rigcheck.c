@@ -158,6 +158,7 @@ static void check_pages(struct walk *w)
 			w->seen[w->seen_count].first_pfn = dl_run_pfn(run);
 	}
 	CHECK(page == w->payload + w->c.raw_bytes);
+	w->r->pass_blocks[w->pass] += w->c.blocks;
 	if (w->c.compressor == DL_COMP_NONE)
 		CHECK(w->c.payload_offset == w->rig->opt.block_bytes);
 	*(w->c.compressor == DL_COMP_NONE ? &w->r->raw : &w->r->packed) += 1;
@@ -385,13 +386,21 @@ static void check_page(
 	}
 }
 
-/* Everything of the classes that are said to be whole. */
+/*
+ * Everything of the classes that are said to be whole. Where the first pass was cut, nothing is
+ * said of pages without contents behind that.
+ */
 static void check_whole_classes(
 	const struct rig *rig, const struct rig_report *r, const struct dl_header *h)
 {
+	bool cut = h->incomplete >> DL_KEPT & 1;
+
 	for (u64 pfn = 0; pfn < memmap_end_pfn(&rig->map); pfn++) {
-		if (!(h->incomplete >> planned_class(rig, pfn) & 1) &&
-			(planned_class(rig, pfn) || !(h->incomplete >> DL_KEPT & 1)))
+		u8 class = planned_class(rig, pfn);
+
+		if (cut && !dl_class_has_data(class, rig->opt.level))
+			continue;
+		if (!(h->incomplete >> class & 1))
 			check_page(rig, r, h, pfn);
 	}
 }

@@ -86,8 +86,17 @@ def zero_pages(ram, crash):
 # --- kdump-compressed files --------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
+class Memory:
+    """What there is to know of a RAM file's pages, apart from any dump."""
+    classes: dict  # the set of pages of each of our classes
+    ram: int
+    zero: int
+
+
+@dataclass(frozen=True, repr=False)
 class Filtered:
+    """What is in a dump, by page sets."""
     kept: int  # pages with contents
     zero: int  # pages said to be zero: they share one page of the file
     missing: int  # getdump's: kept, but their contents were lost
@@ -128,15 +137,21 @@ def by_makedumpfile(program, core, level, target):
 # --- our classes -------------------------------------------------------------------------
 
 
-def by_classes(ram, crash):
+def by_classes(ram, crash, folder):
     """Class by class the pages of the RAM file @ram."""
-    ranges = ",".join(f"{first:#x}-{end:#x}" for first, end in crash.usable)
-    done = tools.run("host/classes", ram, "-m", ranges)
+    ranges = Path(folder) / "ranges"
+    ranges.write_text("".join(f"{first:x} {end - 1:x}\n" for first, end in crash.usable))
+    done = tools.run("host/classes", "-m", ranges, ram)
     spans = collections.defaultdict(list)
     for line in done.stdout.splitlines():
-        pfn, count, name = line.split(" ", 2)
-        spans[name].append((int(pfn), int(count)))
+        if not line.startswith("#"):
+            pfn, count, name = line.split(" ", 2)
+            spans[name].append((int(pfn), int(count)))
     return {name: union(pieces) for name, pieces in spans.items()}
+
+
+def of_ram(ram, crash, folder):
+    return Memory(by_classes(ram, crash, folder), ram_pages(crash.usable), zero_pages(ram, crash))
 
 
 def has_contents(name, level):
@@ -146,13 +161,13 @@ def has_contents(name, level):
     return not level & DROPPED_BY.get(name, 0)
 
 
-def kept_of(classes, level, zero):
-    """Of our classes: the pages with contents at @level."""
+def kept_of(memory, level):
+    """By our classes: the pages with contents at @level."""
     kept = 0
-    for name, pages in classes.items():
+    for name, pages in memory.classes.items():
         if has_contents(name, level):
             kept |= pages
-    return kept & ~zero if level & ZERO else kept
+    return kept & ~memory.zero if level & ZERO else kept
 
 
 def count_by_class(pages, classes):

@@ -3,6 +3,7 @@ of every kind is hung, its memory kept, and its machine reset into a capture at 
 
 import os
 import re
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +15,12 @@ import tools
 import victim
 import vmcore
 from kernels import Kernel
-from machine import GIB, MIB, Setup
+from machine import GIB, MIB, MachineError, Setup
 
 BIG = 4 * GIB + 512 * MIB
 FIVE_LEVELS_FROM = (6, 12)  # Debian's cloud kernels are built for it since then
 FILL_MIB = 64
+BALLOON_MIB = 24
 CLASSES_TIMEOUT_S = 120
 DISK_SIZE = "4G"
 
@@ -60,9 +62,23 @@ class Scene:
     makedumpfile: list  # the words that start it
 
 
+def inflate_balloon(machine, start):
+    """Takes memory away from the victim while it runs, as a host short of memory does."""
+    machine.type("start_balloon")
+    machine.wait_console(f"^{capture.PROMPT}balloon up", CLASSES_TIMEOUT_S, start)
+    target = machine.setup.ram_bytes - BALLOON_MIB * MIB
+    machine.qmp.command("balloon", value=target)
+    deadline = time.monotonic() + CLASSES_TIMEOUT_S
+    while machine.qmp.command("query-balloon")["actual"] > target:
+        if time.monotonic() > deadline:
+            raise MachineError("the balloon did not take its pages")
+        time.sleep(0.1)
+
+
 def make_classes(machine):
     """Has the victim make memory of every kind; what it says of it."""
     start = len(machine.console())
+    inflate_balloon(machine, start)
     machine.type(f"fill {FILL_MIB}")
     machine.wait_console(f"^{capture.PROMPT}filled", CLASSES_TIMEOUT_S, start)
     machine.type("classes")
@@ -72,12 +88,13 @@ def make_classes(machine):
 
 def play(guest, folder, step):
     kernel = matrix_kernels.get(guest.suite)
+    modules = matrix_kernels.modules(guest.suite, kernel)
     step(f"{guest}: {kernel.release} ({kernel.version})")
     disk = tools.make_disk(folder / "dump.img", DISK_SIZE, "--level", "31")
     files = victim.make_files_disk(folder / "files.img")
     setup = Setup(ram_file=folder / "ram", ram_bytes=guest.ram_bytes, nodes=guest.nodes,
-                  disk=disk, cd=victim.make_cd(kernel, folder, victim.MOVABLE, classes=True),
-                  cpu_model=guest.cpu_model, extra=victim.files_disk_options(files))
+                  disk=disk, cd=victim.make_cd(kernel, folder, victim.MOVABLE, modules=modules),
+                  cpu_model=guest.cpu_model, extra=victim.classes_options(files))
     machine, nonce, release = capture.start_victim(setup, step)
     with machine:
         console = make_classes(machine)

@@ -1,9 +1,13 @@
 """Kernels of other Debian suites than the machine's own: the newest cloud kernel by each
-suite's signed package index, without debug file. apt does it with lists of its own in the
-cache folder; the machine's lists and packages stay as they are."""
+suite's signed package index, without debug file, and the few modules that a victim loads.
+apt does it with lists of its own in the cache folder; the machine's lists and packages stay
+as they are."""
 
+import os
 import re
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import kernels
@@ -12,6 +16,11 @@ from kernels import KernelError, cached, newest_cached, release_key
 SUITES = ("bullseye", "bookworm", "trixie", "sid")  # 5.10, 6.1, 6.12 and what is newest
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 VMLINUZ = "*/vmlinuz*"  # in /boot or, since 7.x, with the modules
+# What a balloon takes, in the order of loading; newer kernels have all but the last built in.
+MODULES = ("virtio", "virtio_ring", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci",
+           "virtio_balloon")
+LAST_MODULE = MODULES[-1]
+TIMEOUT_S = 120
 
 
 def own_suite():
@@ -20,12 +29,16 @@ def own_suite():
     return found[1] if found else ""
 
 
-def apt_options(folder, mirror, suite):
-    """What makes apt work on @suite alone, with everything it keeps in @folder."""
+def choose_mirror(folder, mirror, suite):
+    """Prepares @folder for apt to keep everything in that it knows of @suite."""
     for name in ("state/lists/partial", "cache/archives/partial"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     (folder / "status").touch()
     (folder / "sources.list").write_text(f"deb [signed-by={KEYRING}] {mirror} {suite} main\n")
+
+
+def apt_options(folder):
+    """What makes apt work on @folder's suite alone."""
     settings = {
         "Dir::State": folder / "state", "Dir::State::status": folder / "status",
         "Dir::Cache": folder / "cache", "Dir::Etc::sourcelist": folder / "sources.list",
@@ -46,8 +59,9 @@ def depends(package, options, pattern):
 def resolve(suite, folder):
     """Release, download of the package with the kernel, and apt's options; None if no mirror
     of the machine has the suite."""
+    options = apt_options(folder)
     for mirror in kernels.mirrors():
-        options = apt_options(folder, mirror, suite)
+        choose_mirror(folder, mirror, suite)
         if kernels.apt("apt-get", *options, "update").returncode:
             continue
         image = depends(kernels.META_PACKAGE, options, r"linux-image-\d\S*-cloud-amd64")
@@ -55,21 +69,25 @@ def resolve(suite, folder):
             continue
         package = depends(image, options, r"linux-binary-\d\S*-cloud-amd64") or image
         if item := kernels.resolve(package, options):
-            return image.removeprefix("linux-image-"), item, options
+            return image.removeprefix("linux-image-"), item
     return None
+
+
+def suite_folder(suite):
+    return kernels.cache_dir() / "suites" / suite
 
 
 def newest_of(suite):
     """Fetches the suite's newest kernel unless it is in the cache; called under the lock."""
-    folder = kernels.cache_dir() / "suites" / suite
+    folder = suite_folder(suite)
     folder.mkdir(parents=True, exist_ok=True)
     found = resolve(suite, folder / "apt")
     if not found:
         raise KernelError(f"no mirror of this machine's apt has a cloud kernel of {suite}")
-    release, item, options = found
+    release, item = found
     place = folder / f"{release}_{item.version}"
     if not cached(place):
-        package = kernels.download(item, kernels.cache_dir(), options)
+        package = kernels.download(item, kernels.cache_dir(), apt_options(folder / "apt"))
         kernels.install(release, item.version, {"vmlinuz": (package, VMLINUZ)}, place)
     return cached(place)
 
@@ -83,11 +101,50 @@ def get(suite):
         try:
             return newest_of(suite)
         except KernelError as error:
-            kernel = newest_cached(kernels.cache_dir() / "suites" / suite)
+            kernel = newest_cached(suite_folder(suite))
             if kernel is None:
                 raise
             kernels.say(f"{error}; using {kernel.release} from the cache")
             return kernel
+
+
+def find_modules(package, target):
+    """Puts those of MODULES that are in the package file into @target, unpacked."""
+    with tempfile.TemporaryDirectory(dir=target) as temp:
+        unpack = subprocess.Popen(["dpkg-deb", "--fsys-tarfile", package], stdout=subprocess.PIPE)
+        subprocess.run(["tar", "-x", "-C", temp, "--wildcards", "*/kernel/drivers/virtio/*.ko*"],
+                       stdin=unpack.stdout, check=True, timeout=TIMEOUT_S)
+        unpack.stdout.close()
+        if unpack.wait(timeout=TIMEOUT_S):
+            raise KernelError(f"{package} is damaged; remove it and repeat")
+        # The last one last: where it is, all are.
+        for file in sorted(Path(temp).rglob("*.ko*"), key=lambda f: LAST_MODULE in f.name):
+            if file.suffix == ".xz":
+                subprocess.run(["unxz", file], check=True, timeout=TIMEOUT_S)
+                file = file.with_suffix("")
+            if file.stem in MODULES:
+                os.replace(file, target / file.name)
+
+
+def modules(suite, kernel):
+    """The folder with those of MODULES that @kernel does not have built in."""
+    place = kernels.cache_dir() / "modules" / f"{kernel.release}_{kernel.version}"
+    with kernels.cache_lock():
+        if (place / f"{LAST_MODULE}.ko").exists():
+            return place
+        options = [] if suite == own_suite() else apt_options(suite_folder(suite) / "apt")
+        item = (kernels.resolve(f"linux-modules-{kernel.release}", options)
+                or kernels.resolve(f"linux-image-{kernel.release}", options))
+        if not item or item.version != kernel.version:
+            raise KernelError(f"no package with modules of {kernel.release} {kernel.version}; "
+                              "run apt-get update and repeat")
+        place.mkdir(parents=True, exist_ok=True)
+        package = kernels.download(item, kernels.cache_dir(), options)
+        find_modules(package, place)
+        package.unlink()
+    if not (place / f"{LAST_MODULE}.ko").exists():
+        raise KernelError(f"{item.file} does not hold {LAST_MODULE}; report this")
+    return place
 
 
 def series(kernel):
@@ -98,6 +155,7 @@ def series(kernel):
 if __name__ == "__main__":
     try:
         for name in sys.argv[1:] or SUITES:
-            print(get(name))
+            found = get(name)
+            print(found, modules(name, found))
     except KernelError as e:
         sys.exit(f"kernels: {e}")

@@ -101,9 +101,9 @@ def gdb(elf, vmlinux):
     }
 
 
-def makedumpfile_dmesg(dump, folder):
+def makedumpfile_dmesg(dump, folder, program=("makedumpfile",)):
     target = Path(folder) / "makedumpfile-dmesg"
-    run("makedumpfile", "-f", "--message-level", "4", "--dump-dmesg", dump, target)
+    run(*program, "-f", "--message-level", "4", "--dump-dmesg", dump, target)
     return target.read_text(errors="replace").splitlines()
 
 

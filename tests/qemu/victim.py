@@ -73,8 +73,9 @@ def pack(root, target):
                        timeout=TIMEOUT_S)
 
 
-def add_classes(root):
-    """What makes memory of every kind, on top of an ordinary victim."""
+def add_classes(root, modules):
+    """What makes memory of every kind, on top of an ordinary victim; @modules: a folder."""
+    shutil.copytree(modules, root / "modules")
     shutil.copy(GUEST / "classes", root / "bin" / "classes")
     subprocess.run(["gcc", "-std=c11", "-D_GNU_SOURCE", "-O1", "-static", "-o",
                     root / "bin" / "pages", GUEST / "pages.c"], check=True, timeout=TIMEOUT_S)
@@ -88,22 +89,24 @@ def make_files_disk(path):
     return Path(path)
 
 
-def files_disk_options(path):
-    """QEMU's words that put it into a machine."""
-    return ("-drive", f"if=none,id=files,format=raw,file={path}",
+def classes_options(path):
+    """QEMU's words for the devices it takes to make memory of every kind: the disk @path with
+    the file system, a balloon."""
+    return ("-device", "virtio-balloon-pci,id=balloon",
+            "-drive", f"if=none,id=files,format=raw,file={path}",
             "-device", f"nvme,serial={FILES_SERIAL},drive=files")
 
 
-def make_initramfs(target, kernel=None, classes=False):
+def make_initramfs(target, kernel=None, modules=None):
     """With @kernel the archive can load a kdump capture kernel: that one with a plain copy
-    of the same archive. @classes: the victim can make memory of every kind."""
+    of the same archive. With @modules the victim can make memory of every kind."""
     programs = ["chrt"] + (["kexec", "makedumpfile"] if kernel else [])
     with tempfile.TemporaryDirectory(dir=target.parent) as temp:
         root = Path(temp) / "root"
         root.mkdir()
         fill_root(root, programs)
-        if classes:
-            add_classes(root)
+        if modules:
+            add_classes(root, modules)
         if kernel:
             inner = Path(temp) / "inner"
             pack(root, inner)
@@ -112,13 +115,13 @@ def make_initramfs(target, kernel=None, classes=False):
         pack(root, target)
 
 
-def make_cd(kernel, folder, extra_cmdline="", kdump=False, classes=False):
+def make_cd(kernel, folder, extra_cmdline="", kdump=False, modules=None):
     """Path of the boot CD, made in @folder."""
     with tempfile.TemporaryDirectory(dir=folder) as temp:
         boot = Path(temp) / "boot"
         (boot / "grub").mkdir(parents=True)
         shutil.copy(kernel.vmlinuz, boot / "vmlinuz")
-        make_initramfs(boot / "initramfs", kernel if kdump else None, classes)
+        make_initramfs(boot / "initramfs", kernel if kdump else None, modules)
         cmdline = f"console=ttyS0 panic=0 {extra_cmdline}".strip().replace("$", "\\$")
         (boot / "grub" / "grub.cfg").write_text(GRUB_CONFIG.format(cmdline=cmdline))
         target = Path(folder) / ("victim-kdump.iso" if kdump else "victim.iso")

@@ -33,6 +33,7 @@ class Kernel:
     page_offset: int  # of the direct map
     phys_base: int
     levels: int
+    root_pa: int  # top-level page table
 
 
 class Ram:
@@ -52,6 +53,9 @@ class Ram:
 
     def table(self, pa):
         return struct.unpack("<512Q", self.read(pa, PAGE))
+
+    def word(self, pa):
+        return struct.unpack("<Q", self.read(pa, 8))[0]
 
 
 def data_extents(file):
@@ -117,7 +121,28 @@ def load_kernel(path, ram_bytes, release):
     page_offset = va - pa
     if page_offset % (1 << 30):
         raise VmcoreError(f"the direct map seems to begin at {page_offset:#x}")
-    return Kernel(info, page_offset, phys_base, levels)
+    return Kernel(info, page_offset, phys_base, levels, root)
+
+
+def translate(ram, kernel, va):
+    """Physical address of the kernel's @va."""
+    table, shift = kernel.root_pa, 12 + 9 * kernel.levels
+    while shift > 12:
+        shift -= 9
+        entry = ram.word(table + 8 * (va >> shift & 511))
+        if not entry & PRESENT:
+            raise VmcoreError(f"{va:#x} is not mapped")
+        table = entry & ENTRY_PA
+        if entry & LARGE and shift in (21, 30):
+            break
+    size = 1 << shift
+    return table // size * size + va % size
+
+
+def page_word(ram, kernel, pfn, field):
+    """The u64 @field of the struct page of @pfn, on kernels that export where those begin."""
+    va = number(kernel.info, "SYMBOL(vmemmap)", 16) + pfn * number(kernel.info, "SIZE(page)")
+    return ram.word(translate(ram, kernel, va + number(kernel.info, f"OFFSET(page.{field})")))
 
 
 def note(info):

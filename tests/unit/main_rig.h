@@ -16,7 +16,7 @@
 #include "main.h"
 #include "oldkernel.h"
 #include "ports.h"
-#include "tests/host/fake_kernel.h"
+#include "tests/host/fake_pagemap.h"
 #include "tests/host/ports_mem.h"
 #include "tests/model/machine_model.h"
 #include "tests/model/nvme_model.h"
@@ -28,8 +28,12 @@
 #define FIRST	    4096u
 #define BDF	    0x20u
 
+/* What the header says of a kernel without a page map. */
+#define NO_MAP (DL_DEGRADED_LEVEL | DL_DEGRADED_PAGEMAP)
+
 static u8 *ram, *ram_before;
 static struct fake_kernel fk;
+static struct fake_pagemap fp;
 static struct nvme_model m;
 static struct machine_disk disk;
 static struct handoff handoff;
@@ -90,6 +94,43 @@ static inline int setup(void **state)
 	return 0;
 }
 
+/* What the page map of setup_mapped tells apart, in pages. */
+#define USER_PFN    0xa00u
+#define CACHE_PFN   0xc00u
+#define PRIVATE_PFN 0xe00u
+#define OFFLINE_PFN 0xf00u
+#define FREE_PFN    0x1000u
+
+/*
+ * The same machine with a kernel that has a page map of @kind. Page 0 is not sent: the model
+ * of the disk takes its address for one that was forgotten.
+ */
+static inline void map_build(u32 kind)
+{
+	memmap_touch(&handoff.map, 0, PAGE_BYTES, TOUCHED_OURS);
+	fake_pagemap_init(&fp, kind);
+	fp.table_pa = 24 * MIB;
+	fp.map_pa = 26 * MIB;
+	fp.nodes = 1;
+	fp.node[0].end_pfn = RAM_BYTES / PAGE_BYTES;
+	memset(ram + fp.fk.image_pa, 0, FAKE_IMAGE_BYTES);
+	memset(ram + fp.table_pa, 0, 4 * MIB);
+	fake_pagemap_build(&fp, &handoff.map);
+	fk = fp.fk;
+	fake_anon(&fp, USER_PFN, 512);
+	fake_cache(&fp, CACHE_PFN, 512, false);
+	fake_cache(&fp, PRIVATE_PFN, 256, true);
+	fake_offline(&fp, OFFLINE_PFN, 256);
+	fake_free(&fp, FREE_PFN, 10);
+}
+
+static inline int setup_mapped(void **state)
+{
+	setup(state);
+	map_build(PAGEMAP_VMEMMAP);
+	return 0;
+}
+
 static inline int teardown(void **state)
 {
 	(void)state;
@@ -131,16 +172,36 @@ static inline void expect(const char *words)
 		fail_msg("\"%s\" is not in:\n%s", words, host_console());
 }
 
-static inline void super_edit(u32 after, u32 compressor)
+static inline struct dl_super super_read(void)
 {
 	struct dl_super s;
 
 	memcpy(&s, disk.bytes + disk.first * 512, sizeof(s));
+	return s;
+}
+
+static inline void super_write(struct dl_super *s)
+{
+	dl_super_seal(s);
+	memcpy(disk.bytes + disk.first * 512, s, sizeof(*s));
+	memcpy(disk.bytes + disk.last * 512, s, sizeof(*s));
+}
+
+static inline void super_edit(u32 after, u32 compressor)
+{
+	struct dl_super s = super_read();
+
 	s.after = after;
 	s.compressor = compressor;
-	dl_super_seal(&s);
-	memcpy(disk.bytes + disk.first * 512, &s, sizeof(s));
-	memcpy(disk.bytes + disk.last * 512, &s, sizeof(s));
+	super_write(&s);
+}
+
+static inline void super_level(u32 level)
+{
+	struct dl_super s = super_read();
+
+	s.level = level;
+	super_write(&s);
 }
 
 static inline struct dl_header header(u32 slot)

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "oldkernel.h"
+#include "pagemap.h"
 #include "tests/host/fake_kernel.h"
 #include "tests/host/ports_mem.h"
 
@@ -20,6 +20,7 @@ static struct memmap map;
 static struct physmem pm;
 static struct oldkernel k;
 static struct oldkernel scratch;
+static struct pagemap pagemap;
 static struct fake_kernel fk;
 
 static int setup(void **state)
@@ -50,7 +51,7 @@ static enum status find_at(u64 hint_pa)
 	enum status st;
 
 	physmem_init(&pm, &map);
-	st = oldkernel_find(&pm, hint_pa, &k, &scratch);
+	st = oldkernel_find(&pm, hint_pa, &k, &scratch, &pagemap);
 	assert_int_equal(st, k.why);
 	assert_int_equal(k.verified, st == OK);
 	return st;

@@ -20,7 +20,7 @@ static void test_complete(void **state)
 	assert_int_equal(h.time_s, 1795248375);
 	assert_int_equal(h.level_asked, 31);
 	assert_int_equal(h.level_applied, 1);
-	assert_int_equal(h.degraded, DL_DEGRADED_LEVEL);
+	assert_int_equal(h.degraded, NO_MAP);
 	assert_string_equal(h.release, FAKE_RELEASE);
 	assert_int_equal(h.ram_pages, 0x9f + RAM_BYTES / PAGE_BYTES - 256);
 	assert_true(m.shut_down);
@@ -64,7 +64,7 @@ static void test_two_kernels(void **state)
 	fake_kernel_build(&second);
 	run();
 	expect("afterimage: 2 kernels in memory");
-	assert_int_equal(header(0).degraded, DL_DEGRADED_LEVEL | DL_DEGRADED_SEVERAL);
+	assert_int_equal(header(0).degraded, NO_MAP | DL_DEGRADED_SEVERAL);
 }
 
 static void test_devices_are_stopped(void **state)

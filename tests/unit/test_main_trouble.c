@@ -89,7 +89,7 @@ static void test_superblocks(void **state)
 	disk.bytes[disk.first * 512 + 20] ^= 1;
 	run();
 	expect(" complete: ");
-	assert_int_equal(header(0).degraded, DL_DEGRADED_LEVEL | DL_DEGRADED_SUPERBLOCK);
+	assert_int_equal(header(0).degraded, NO_MAP | DL_DEGRADED_SUPERBLOCK);
 	disk.bytes[disk.last * 512 + 20] ^= 1;
 	m.blocks_written = 0;
 	run();
@@ -192,7 +192,7 @@ static void test_map_too_long(void **state)
 	handoff.degraded = DL_DEGRADED_MEMMAP;
 	run();
 	expect("afterimage: the firmware's memory map is too long");
-	assert_int_equal(header(0).degraded, DL_DEGRADED_LEVEL | DL_DEGRADED_MEMMAP);
+	assert_int_equal(header(0).degraded, NO_MAP | DL_DEGRADED_MEMMAP);
 }
 
 /* Must be the first test: an exception in a front door, before dump_main. */
@@ -207,7 +207,7 @@ static void test_directory_damaged(void **state)
 	disk.bytes[(disk.first + dl_slot_block_back(&s, 0)) * 512 + 100] ^= 1;
 	run();
 	expect("afterimage: 1 directory slots are damaged; their dumps are not protected\n");
-	assert_int_equal(header(1).degraded, DL_DEGRADED_LEVEL | DL_DEGRADED_DIRECTORY);
+	assert_int_equal(header(1).degraded, NO_MAP | DL_DEGRADED_DIRECTORY);
 }
 
 static void test_panic_early(void **state)

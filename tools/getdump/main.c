@@ -24,8 +24,8 @@ static const struct command commands[] = {
 	{"info", "nj", false, cmd_info},
 	{"extract", "nfcolF", false, cmd_extract},
 	{"verify", "n", false, cmd_verify},
-	{"dmesg", "n", false, cmd_dmesg},
 	{"why", "nj", true, cmd_why},
+	{"dmesg", "n", false, cmd_dmesg},
 	{"clear", "na", false, cmd_clear},
 };
 
@@ -53,9 +53,9 @@ static const char help[] =
 	"  info      everything known about a dump\n"
 	"  extract   write a dump as a file for crash, drgn, gdb or makedumpfile\n"
 	"  verify    read every chunk, check every checksum\n"
-	"  dmesg     the crashed kernel's log\n"
 	"  why       say what became of the page at each ADDRESS: physical or of the old\n"
 	"            kernel (from 0xff00000000000000 on), always hexadecimal\n"
+	"  dmesg     print the crashed kernel's log\n"
 	"  clear     mark dumps as fetched: their space may be reused\n"
 	"\n"
 	"Options:\n"
