@@ -71,7 +71,8 @@ def inflate_balloon(machine, start):
     deadline = time.monotonic() + CLASSES_TIMEOUT_S
     while machine.qmp.command("query-balloon")["actual"] > target:
         if time.monotonic() > deadline:
-            raise MachineError("the balloon did not take its pages")
+            raise MachineError("the balloon did not take its pages:\n"
+                               + machine.console()[start:])
         time.sleep(0.1)
 
 
