@@ -42,8 +42,17 @@ ALL = (*FEW, Guest("bookworm"), Guest("trixie"), Guest("sid"),
        *(Guest(suite, "max", BIG, 2) for suite in matrix_kernels.SUITES))
 
 
+def everything():
+    return os.environ.get("AFTERIMAGE_MATRIX") == "all"
+
+
 def guests():
-    return ALL if os.environ.get("AFTERIMAGE_MATRIX") == "all" else FEW
+    return ALL if everything() else FEW
+
+
+def full_level():
+    """Of the dump that is filtered later; zero pages take time and are there or not."""
+    return 0 if everything() else 1
 
 
 @dataclass(frozen=True)
