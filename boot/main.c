@@ -21,8 +21,10 @@ struct session {
 	struct arena arena;
 	struct physmem pm;
 	struct oldkernel kernel;
-	struct oldkernel candidate;
-	struct pagemap pagemap;
+	union {				    /* each byte here is one that the arena lacks */
+		struct oldkernel candidate; /* until a kernel is found */
+		struct pagemap pagemap;	    /* from then on */
+	};
 	struct pagescan scan;
 	struct target target;
 	struct writer writer;

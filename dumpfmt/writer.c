@@ -35,14 +35,18 @@ u64 writer_safe_bytes(const struct writer *w)
 
 static enum status take_memory(struct writer *w, struct arena *arena, struct dir_memory *mem)
 {
-	enum status st = outbox_init(&w->out, w->gate, arena);
+	enum status st;
 
+	/* Whole pages first: little is lost by alignment. */
+	mem->buf = arena_alloc(arena, DIRECTORY_BUF_BYTES, PAGE_BYTES);
+	if (!mem->buf)
+		return E_NO_MEMORY;
+	st = outbox_init(&w->out, w->gate, arena);
 	if (st != OK)
 		return st;
 	w->class_run = arena_alloc(arena, WRITER_CLASS_RUNS * sizeof(u64), 8);
 	w->index = arena_alloc(arena, WRITER_INDEX_ENTRIES * sizeof(*w->index), 8);
-	mem->buf = arena_alloc(arena, DIRECTORY_BUF_BYTES, PAGE_BYTES);
-	if (!w->class_run || !w->index || !mem->buf)
+	if (!w->class_run || !w->index)
 		return E_NO_MEMORY;
 	mem->buf_pa = arena_pa(arena, mem->buf);
 	mem->entry = (struct dir_entry *)(void *)w->out.ring;

@@ -14,14 +14,14 @@
  *
  * Memory taken from the arena, all of it in writer_start:
  *
- *	ring of what is in flight	176 KiB		outbox.h
+ *	ring of what is in flight	160 KiB		outbox.h
  *	requests in flight		 11 KiB		at most 32
  *	class runs			  8 KiB
  *	index entries			  4 KiB
  *	header blocks			  8 KiB
  *
  * which with the compressor's state (at most 76 KiB) and the staging buffer of
- * capture.h (64 KiB) stays below 350 KiB. While it looks for room, the ring holds the
+ * capture.h (64 KiB) stays below 335 KiB. While it looks for room, the ring holds the
  * directory.
  */
 #ifndef AFTERIMAGE_WRITER_H
@@ -41,7 +41,7 @@
 	(OUTBOX_RING_BYTES + OUTBOX_MAX_SLOTS * sizeof(struct outbox_slot) +                       \
 		WRITER_CLASS_RUNS * sizeof(u64) +                                                  \
 		WRITER_INDEX_ENTRIES * sizeof(struct dl_index_entry) + DIRECTORY_BUF_BYTES +       \
-		3 * PAGE_BYTES) /* alignment */
+		PAGE_BYTES) /* alignment */
 
 /* What the header says about the dump. Texts may be NULL; all are copied. */
 struct dump_info {

@@ -92,8 +92,7 @@ static bool use_is_plausible(const struct page_rules *r, const struct fields *f,
 
 static bool offline_is_plausible(const struct page_rules *r, const struct fields *f)
 {
-	return !(f->flags & (r->lru | r->swapcache | r->head)) &&
-	       fields_mapping_plausible(r, f->mapping);
+	return !(f->flags & (r->swapcache | r->head)) && fields_mapping_plausible(r, f->mapping);
 }
 
 /* Pages in the pool are free: no references, no mapping. */

@@ -247,7 +247,7 @@ static void test_memory_budget(void **state)
 		rig_open(&rig, &opt);
 		rig.disk.blk.depth = 64;
 		assert_int_equal(rig_dump(&rig), OK);
-		assert_true(rig.arena.used <= 350 * KIB);
+		assert_true(rig.arena.used <= 335 * KIB);
 		print_message("%s: %u KiB of the arena\n", dl_compressor_name(methods[i]),
 			(unsigned)(rig.arena.used / KIB));
 		rig_close(&rig);

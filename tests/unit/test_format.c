@@ -258,6 +258,35 @@ static void test_layout(void **state)
 	assert_int_equal(dl_slot_block_back(&super, 63), super.blocks - 2);
 }
 
+/* Levels as makedumpfile's manual page has them: X is left out. */
+static void test_levels(void **state)
+{
+	static const struct {
+		u32 class;
+		const char *levels; /* 0 to 31 */
+	} table[] = {
+		{DL_CACHE, "..XXXXXX..XXXXXX..XXXXXX..XXXXXX"},
+		{DL_PRIVATE_CACHE, "....XXXX....XXXX....XXXX....XXXX"},
+		{DL_USER, "........XXXXXXXX........XXXXXXXX"},
+		{DL_FREE, "................XXXXXXXXXXXXXXXX"},
+		{DL_KEPT, "................................"},
+		{DL_METADATA_LOST, "................................"},
+		{DL_OVERWRITTEN_FIRMWARE, "................................"},
+		{DL_OVERWRITTEN_LOADER, "................................"},
+		{DL_HWPOISON, "XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX"},
+		{DL_OFFLINE, "XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX"},
+		{DL_OVERWRITTEN_OURS, "XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX"},
+		{DL_NOT_RAM, "XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX"},
+	};
+
+	(void)state;
+	for (u32 i = 0; i < ARRAY_SIZE(table); i++) {
+		for (u32 level = 0; level <= DL_LEVEL_MAX; level++)
+			assert_int_equal(dl_class_has_data(table[i].class, level),
+				table[i].levels[level] == '.');
+	}
+}
+
 static void test_names(void **state)
 {
 	(void)state;
@@ -281,6 +310,7 @@ int main(void)
 		cmocka_unit_test_setup(test_nothing_is_read_past_the_end, setup),
 		cmocka_unit_test_setup(test_runs, setup),
 		cmocka_unit_test_setup(test_layout, setup),
+		cmocka_unit_test_setup(test_levels, setup),
 		cmocka_unit_test_setup(test_names, setup),
 	};
 

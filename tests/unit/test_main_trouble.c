@@ -158,7 +158,8 @@ static void test_little_memory(void **state)
 		plain += count_of("no memory for compressor zlib; writing uncompressed\n");
 		packed += header(0).compressor == DL_COMP_ZLIB;
 	}
-	assert_true(packed > 2 && plain > 10 && none > 5);
+	/* What the BIOS door leaves, 368 KiB and more, must do for zlib. */
+	assert_true(packed >= 9 && plain > 10 && none > 5);
 }
 
 static void test_compressor_missing(void **state)

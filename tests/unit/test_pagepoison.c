@@ -1,11 +1,6 @@
 /*
  * Poisoned pages, what no kernel writes, and facts for people.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
 #include "tests/unit/page_rig.h"
 
 static void expect_poison(const struct spec *s, u32 class)
@@ -126,6 +121,8 @@ static void check_tail_words(void)
 	assert_false(believable(RIG_PFN + 1, &s));
 	s.compound = RIG_POINTER | 1;
 	assert_false(believable(RIG_PFN + 1, &s));
+	s.compound = 0xffffffffffffa001ull; /* no mask */
+	assert_false(believable(RIG_PFN + 0x100, &s));
 	s.compound = rig_tail_word(RIG_PFN, 9);
 	assert_true(believable(RIG_PFN + 2, &s));
 	s = rig_kept();

@@ -3,9 +3,11 @@
  * dump says of itself when the disk is full.
  */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <cmocka.h>
 #include "tests/host/ports_mem.h"
 #include "tests/unit/fake_scan.h"
@@ -153,6 +155,51 @@ static void test_unreadable_pages(void **state)
 	}
 }
 
+/* What the machine check's handler does: from now on the page is one of zeros, and known. */
+static void meet_error(int number, siginfo_t *info, void *context)
+{
+	u64 pa = ((u64)((u8 *)info->si_addr - rig.ram)) & ~(u64)(PAGE_BYTES - 1);
+
+	(void)number;
+	(void)context;
+	if (pa >= rig.opt.ram_bytes || phys_unreadable(pa))
+		abort();
+	host_ram_unreadable(pa);
+	if (mprotect(rig.ram + pa, PAGE_BYTES, PROT_READ | PROT_WRITE) != 0)
+		abort();
+	memset(rig.ram + pa, 0, PAGE_BYTES);
+}
+
+/* Nothing is known of the errors before the pages are read, each once. */
+static void test_errors_met_while_reading(void **state)
+{
+	struct sigaction sa = {.sa_sigaction = meet_error, .sa_flags = SA_SIGINFO};
+	struct sigaction before;
+
+	(void)state;
+	assert_int_equal(sigaction(SIGSEGV, &sa, &before), 0);
+	for (u32 i = 0; i < 12; i++) {
+		struct rig_options opt = rig_defaults();
+
+		opt.level = i & 1;
+		opt.compressor = i % 3;
+		opt.raw_below = i < 6 ? 0 : 1000;
+		open_mixed(&opt, BIT(DL_HWPOISON) | BIT(DL_OFFLINE));
+		for (u64 pfn = 258 + i; pfn < 258 + 3 * HOST_UNREADABLE; pfn += 3) {
+			if (pfn < 318 || pfn > 338)
+				rig_forbid(&rig, pfn);
+		}
+		assert_int_equal(rig_dump(&rig), OK);
+		rig_check_all(&rig, 0);
+		assert_counts_add_up();
+		assert_true(rig.capture.count[DL_KEPT].unreadable > 1);
+		assert_true(rig.capture.count[DL_USER].unreadable > 1);
+		assert_true(rig.capture.count[DL_FREE].unreadable > 1);
+		rig_close(&rig);
+	}
+	assert_int_equal(sigaction(SIGSEGV, &before, NULL), 0);
+}
+
 /* Nothing but unreadable pages: there are no groups, but classes. */
 static void test_class_all_unreadable(void **state)
 {
@@ -257,6 +304,7 @@ int main(void)
 		cmocka_unit_test(test_runs_cut_anyhow),
 		cmocka_unit_test(test_class_without_pages),
 		cmocka_unit_test(test_unreadable_pages),
+		cmocka_unit_test(test_errors_met_while_reading),
 		cmocka_unit_test(test_class_all_unreadable),
 		cmocka_unit_test(test_progress_is_monotone),
 		cmocka_unit_test(test_pages_that_vanish),

@@ -311,7 +311,7 @@ static void test_no_memory(void **state)
 	(void)state;
 	rig_open(&rig, &opt);
 	before = rig_disk_copy(&rig);
-	for (u64 bytes = 0; bytes < 200 * KIB; bytes += 10000) {
+	for (u64 bytes = 0; bytes < 180 * KIB; bytes += 10000) {
 		rig_boot(&rig);
 		rig.arena.bytes = bytes;
 		assert_int_equal(
