@@ -97,7 +97,7 @@ enum status pagemap_read(struct pagemap *m, u64 pfn, u8 *buf, u64 *va) MUST_CHEC
 const char *pagemap_name(const struct pagemap *m);
 
 /*
- * How much of RAM the page map describes believably, in pages, from at most 4096 samples: to
+ * How much of RAM the page map describes believably, in pages, from at most 1024 samples: to
  * choose between kernels.
  */
 u64 pagemap_coverage(struct pagemap *m, const struct memmap *map);

@@ -6,7 +6,7 @@
 #include "pagemap_parts.h"
 #include "verify.h"
 
-#define SAMPLES 4096u
+#define SAMPLES 1024u
 
 static enum status open_kind(struct pagemap *m, const struct oldkernel *k)
 {

@@ -99,20 +99,24 @@ enum status pagemap_translate(struct pagemap *m, u64 va, u64 *pa, u64 *bytes)
 enum status pagemap_read(struct pagemap *m, u64 pfn, u8 *buf, u64 *va)
 {
 	struct pagemap_stretch s;
-	u64 bytes;
-	u64 pa;
+	u64 done = 0;
 
 	pagemap_stretch(m, pfn, &s);
 	*va = s.va;
 	if (!s.va)
 		return E_PAGEMAP;
-	for (u32 i = 0; i < m->rules.size; i++) {
-		enum status st = pagemap_translate(m, s.va + i, &pa, &bytes);
+	while (done < m->rules.size) {
+		enum status st;
+		u64 bytes;
+		u64 pa;
 
+		st = pagemap_translate(m, s.va + done, &pa, &bytes);
+		bytes = min_u64(bytes, m->rules.size - done);
 		if (st == OK)
-			st = physmem_read(m->pm, pa, buf + i, 1);
+			st = physmem_read(m->pm, pa, buf + done, bytes);
 		if (st != OK)
 			return st;
+		done += bytes;
 	}
 	return OK;
 }
@@ -124,27 +128,35 @@ bool freelists_hold(struct pagemap *m, const struct page_ref *page, u32 order)
 	return page->va == rig_va(page->pfn) && page->pfn != rig.unlisted_pfn;
 }
 
-/* Sets @bytes of @pfn's struct page from @at on; lost where the map is not mapped. */
+/* Copies to @pfn's struct page, from @at on; lost where the map is not mapped. */
+static inline void rig_copy(u64 pfn, u32 at, const void *from, u32 bytes)
+{
+	u64 off = pfn * rig.m.rules.size + at;
+	u64 first = min_u64(bytes, PAGE_BYTES - off % PAGE_BYTES);
+	u64 pa = rig.pa[off / PAGE_BYTES];
+
+	if (pa != RIG_NONE)
+		memcpy(rig.ram + pa + off % PAGE_BYTES, from, first);
+	pa = rig.pa[off / PAGE_BYTES + 1];
+	if (first < bytes && pa != RIG_NONE)
+		memcpy(rig.ram + pa, (const u8 *)from + first, bytes - first);
+}
+
 static inline void rig_put(u64 pfn, u32 at, u64 value, u32 bytes)
 {
-	for (u32 i = 0; i < bytes; i++) {
-		u64 off = pfn * rig.m.rules.size + at + i;
-
-		if (rig.pa[off / PAGE_BYTES] != RIG_NONE)
-			rig.ram[rig.pa[off / PAGE_BYTES] + off % PAGE_BYTES] = (u8)(value >> 8 * i);
-	}
+	rig_copy(pfn, at, &value, bytes);
 }
 
 static inline void rig_page(u64 pfn, u64 flags, u64 mapping, u32 mapcount, u32 refcount)
 {
-	for (u32 at = 0; at < rig.m.rules.size; at += 8)
-		rig_put(pfn, at, 0, 8);
-	rig_put(pfn, RIG_FLAGS, flags, 8);
-	rig_put(pfn, RIG_COMPOUND, RIG_POINTER, 8);
-	rig_put(pfn, RIG_PREV, RIG_POINTER, 8);
-	rig_put(pfn, RIG_MAPPING, mapping, 8);
-	rig_put(pfn, RIG_MAPCOUNT, mapcount, 4);
-	rig_put(pfn, RIG_REFCOUNT, refcount, 4);
+	u64 word[PAGEINFO_MAX_BYTES / 8] = {0};
+
+	word[RIG_FLAGS / 8] = flags;
+	word[RIG_COMPOUND / 8] = RIG_POINTER;
+	word[RIG_PREV / 8] = RIG_POINTER;
+	word[RIG_MAPPING / 8] = mapping;
+	word[RIG_MAPCOUNT / 8] = mapcount | (u64)refcount << 32;
+	rig_copy(pfn, 0, word, rig.m.rules.size);
 }
 
 static inline void rig_kernel(u64 pfn)
@@ -215,11 +227,9 @@ static inline void rig_start(u32 size, u64 pages, bool backwards)
 	rig.unlisted_pfn = RIG_NONE;
 	rig.stretch_pages = SECTION_PAGES;
 	rig.piece_pages = 512;
-	for (u64 i = 0; i < RIG_MAP_PAGES; i++) {
-		u64 at = backwards ? RIG_RAM_BYTES / PAGE_BYTES - 1 - i : i;
-
-		rig.pa[i] = i < map_pages ? at * PAGE_BYTES : RIG_NONE;
-	}
+	memset(rig.pa, 0xff, sizeof(rig.pa));
+	for (u64 i = 0; i < map_pages; i++)
+		rig.pa[i] = (backwards ? RIG_RAM_BYTES / PAGE_BYTES - 1 - i : i) * PAGE_BYTES;
 	host_reset_all();
 	host_ram_set(ram, RIG_RAM_BYTES);
 	memmap_add(&rig.map, 0, RIG_RAM_BYTES, MEM_RAM);
