@@ -15,6 +15,7 @@ import matrix
 import readers
 import tools
 import vmcore
+from machine import GIB
 
 LOW_PAGES = 256
 MAX_LOST = 4096  # pages kept because their struct page makes no sense, undisturbed memory
@@ -22,6 +23,7 @@ MAX_DISTURBED = 34 * 64 + MAX_LOST  # plus those that firmware overwrote
 HELD = ("small pages", "transparent huge pages", "hugetlb pages", "locked pages", "mapped file",
         "swapped pages", "merged pages")
 POISONED = ("poisoned page", "poisoned part of a huge page", "page taken out softly")
+DAMAGE_ROUNDS = 1000  # per GiB
 FILTER_LEVELS = (2, 8, 31)  # the last is the small dump's
 CALLER = re.compile(r"^(\[ *\d+\.\d+\]) \[ *[TC]\d+\]")
 WHY = ("free", "user", "cache", "private cache", "hwpoison", "offline", "kept")
@@ -262,3 +264,16 @@ def test_why_knows_every_kind_of_page(scene, after, step):
         said = tools.getdump("why", scene.disk, f"{page * compare.PAGE:#x}").stdout.strip()
         step(said.splitlines()[0])
         assert f": {name}" in said, said
+
+
+# --- a damaged page map ------------------------------------------------------------------
+
+
+def test_damaged_page_map_loses_no_page(scene, step):
+    """Struct pages, section pointers and page tables overwritten at random, from a seed: no
+    page that the intact memory keeps may be dropped."""
+    rounds = DAMAGE_ROUNDS * GIB // scene.guest.ram_bytes
+    done = tools.run("host/corrupt", "-m", excluded.write_ranges(scene.crash, scene.folder),
+                     "-n", rounds, scene.crash.ram)
+    step(f"damaged page map: {done.stdout.strip()}")
+    assert done.stdout.startswith(f"{rounds} rounds, 0 pages lost")
