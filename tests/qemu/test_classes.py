@@ -231,7 +231,15 @@ def check_filtered(scene, memory, full, level, step):
     return filtered
 
 
-def test_full_dump_filtered_later_is_the_small_dump(scene, truth, step):
+@pytest.fixture(scope="module")
+def unsteady(scene, after):
+    """Pages that two runs of firmware need not leave alike: its own, and those whose struct
+    pages lay there."""
+    own = compare.truth_against_ram(scene.crash, scene.after).high
+    return excluded.span(own[0], own[-1] + 1 - own[0]) | after.classes.get("metadata lost", 0)
+
+
+def test_full_dump_filtered_later_is_the_small_dump(scene, truth, unsteady, step):
     full = captured_again(scene, matrix.full_level())
     for level in FILTER_LEVELS:
         filtered = check_filtered(scene, truth, full, level, step)
@@ -239,8 +247,8 @@ def test_full_dump_filtered_later_is_the_small_dump(scene, truth, step):
     disk = captured_again(scene, 31)
     small = extracted(scene, disk)
     disk.unlink()
-    check_none(filtered.kept ^ small.kept, truth.classes, "pages treated otherwise later")
-    check_none(filtered.zero ^ small.zero, truth.classes, "zero pages treated otherwise later")
+    for ours, theirs in ((filtered.kept, small.kept), (filtered.zero, small.zero)):
+        check_none((ours ^ theirs) & ~unsteady, truth.classes, "pages treated otherwise later")
 
 
 # --- the log, and single pages -----------------------------------------------------------
