@@ -17,6 +17,7 @@
 #define LINK_UNALIGNED	4ull
 #define LINK_NUMBER_MAX 0xffffull
 #define LINK_POISON	0xdeadull
+#define LINK_DMA_MASK	0x000ffffffffff000ull
 #define REFCOUNT_MAX	0x10000000 /* a large page has one per mapped part */
 #define HUGE_2M_ORDER	9
 #define HUGE_1G_ORDER	18
@@ -83,13 +84,13 @@ bool fields_tail_plausible(const struct page_rules *r, u64 va, u64 word);
 
 /*
  * The same word where it is no tail's is the first of a list's two: a pointer, one that was
- * poisoned, a small number or nothing. Bit 1 is the network's. No verdict hangs on it, but what
- * overwrites a struct page seldom keeps to this.
+ * poisoned, a small number or nothing; before 5.14 also where a network card finds the page. Bit 1
+ * is the network's. No verdict hangs on it, but what overwrites a struct page seldom keeps to this.
  */
 static inline bool fields_link_plausible(const struct page_rules *r, u64 word)
 {
-	return word <= LINK_NUMBER_MAX || (word >= r->kernel_va && !(word & LINK_UNALIGNED)) ||
-	       word >> 48 == LINK_POISON;
+	return word <= LINK_NUMBER_MAX || (word & ~LINK_DMA_MASK) == 0 ||
+	       (word >= r->kernel_va && !(word & LINK_UNALIGNED)) || word >> 48 == LINK_POISON;
 }
 
 /* Of a struct page at @va that is not all zero. */

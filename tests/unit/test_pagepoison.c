@@ -133,10 +133,10 @@ static void check_tail_words(void)
 /* The first word of a list where Linux has other things at times, and what it never has there. */
 static void check_links(void)
 {
-	static const u64 good[] = {0, 12, 0xfffe, RIG_POINTER, RIG_POINTER | 2, 0xdead000000000100,
-		0xdeadbeefcafe0042};
-	static const u64 bad[] = {0x10000, 0x3efdd0003efdeeb8, 0x7fffffffffffe000, RIG_POINTER | 4,
-		0xdeae000000000000, 0xfe00000000000000};
+	static const u64 good[] = {0, 12, 0xfffe, 0x10000, 0x000ffffffffff000, RIG_POINTER,
+		RIG_POINTER | 2, 0xdead000000000100, 0xdeadbeefcafe0042};
+	static const u64 bad[] = {0x10800, 0x0010000000000000, 0x3efdd0003efdeeb8,
+		0x7fffffffffffe000, RIG_POINTER | 4, 0xdeae000000000000, 0xfe00000000000000};
 	struct spec s = rig_kept();
 
 	if (rig.compound < 0)
