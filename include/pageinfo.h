@@ -55,7 +55,8 @@ struct page_rules {
 
 /*
  * Reads the rules for a kernel with page tables of @levels levels. E_PAGEMAP if what is needed
- * to tell any page (size, flags, mapcount, mapping) is absent or out of bounds.
+ * to tell any page (size, flags, mapping) is absent or out of bounds, or if one flag or one page
+ * type stands for two. Without mapcount (before 3.10) there are no page types.
  */
 enum status page_rules_load(
 	const struct vmcoreinfo *vi, u32 levels, struct page_rules *r) MUST_CHECK;
@@ -64,7 +65,7 @@ enum status page_rules_load(
 enum page_members {
 	PAGE_SINGLE,	 /* there are none: the verdict is for one page */
 	PAGE_FREE_BLOCK, /* free, without a type of their own */
-	PAGE_COMPOUND,	 /* tails of this head */
+	PAGE_COMPOUND,	 /* tails of this head; before 7.1 also what hugetlb maps in their place */
 };
 
 struct page_verdict {
@@ -85,14 +86,15 @@ struct page_ref {
  * The verdict on @page. @next: the struct page behind it, or NULL if it can not be had; only
  * looked at for compound heads. A struct that is all zero or contradicts itself (order,
  * alignment, flags that exclude each other, impossible counts or pointers) is METADATA_LOST.
- * A tail page on its own is KEPT, or HWPOISON.
+ * A tail page on its own is KEPT, or HWPOISON. A poisoned head is HWPOISON with all its tails if
+ * it is hugetlb, else alone.
  */
 struct page_verdict page_judge(
 	const struct page_rules *r, const struct page_ref *page, const u8 *next);
 
 /*
  * True if @page may follow in a block that was judged @head. HWPOISON pages may be members of
- * compound pages: see page_is_poisoned.
+ * compound pages, see page_is_poisoned, but not of free blocks.
  */
 bool page_is_member(
 	const struct page_rules *r, const struct page_verdict *head, const struct page_ref *page);
@@ -101,8 +103,8 @@ bool page_is_member(
 bool page_is_poisoned(const struct page_rules *r, const struct page_ref *page);
 
 /*
- * False if no Linux writes such a struct page (tail of nothing, negative reference count): what
- * lies there has been overwritten. All zero is believable.
+ * False if no Linux writes such a struct page (tail of nothing, negative reference count, mapped
+ * but not referenced): what lies there has been overwritten. All zero is believable.
  */
 bool page_is_believable(const struct page_rules *r, const struct page_ref *page);
 

@@ -67,7 +67,7 @@
 	X(E_IMAGE, 47, "the image in the boot area is damaged",                                    \
 		"fetch the dumps, then prepare the disk again with mkdumpdisk")                    \
 	X(E_TRAP, 50, "an unexpected processor exception",                                         \
-		"report this with the numbers on the screen")                                      \
+		"18 is a hardware fault, see the firmware's error log; report any other one")      \
 	X(E_FOREIGN, 60, "this is no dump disk, dump partition or image of one",                   \
 		"name the disk that was prepared with mkdumpdisk")                                 \
 	X(E_TRUNCATED, 61, "the image ends before the dump does",                                  \

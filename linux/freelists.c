@@ -34,8 +34,8 @@ static bool load_layout(struct freelists *f, const struct vmcoreinfo *vi)
 	f->lists_at = number(vi, "OFFSET(free_area.free_list)");
 	f->lists = number(vi, "LENGTH(free_area.free_list)");
 	f->orders = (u32)min_u64(number(vi, "LENGTH(zone.free_area)"), PAGEINFO_MAX_ORDER + 1);
-	return f->zones_at < MAX_BYTES && f->zone_bytes < MAX_BYTES && f->area_bytes > 0 &&
-	       f->lists_at < f->area_bytes && f->lists < MAX_BYTES &&
+	return f->zones_at < MAX_BYTES && f->zone_bytes < MAX_BYTES && f->orders > 0 &&
+	       f->area_bytes > 0 && f->lists_at < f->area_bytes && f->lists < MAX_BYTES &&
 	       range_fits(f->areas_at, f->orders * f->area_bytes, f->zone_bytes);
 }
 

@@ -14,6 +14,10 @@
 #define MAPPING_ANON	1ull
 #define MAPPING_MOVABLE 2ull /* with ANON: KSM; alone: not on any LRU list */
 #define TAIL		1ull
+#define LINK_UNALIGNED	4ull
+#define LINK_NUMBER_MAX 0xffffull
+#define LINK_POISON	0xdeadull
+#define REFCOUNT_MAX	0x10000000 /* a large page has one per mapped part */
 #define HUGE_2M_ORDER	9
 #define HUGE_1G_ORDER	18
 
@@ -77,12 +81,23 @@ bool fields_all_zero(const struct page_rules *r, const struct fields *f, const u
  */
 bool fields_tail_plausible(const struct page_rules *r, u64 va, u64 word);
 
+/*
+ * The same word where it is no tail's is the first of a list's two: a pointer, one that was
+ * poisoned, a small number or nothing. Bit 1 is the network's. No verdict hangs on it, but what
+ * overwrites a struct page seldom keeps to this.
+ */
+static inline bool fields_link_plausible(const struct page_rules *r, u64 word)
+{
+	return word <= LINK_NUMBER_MAX || (word >= r->kernel_va && !(word & LINK_UNALIGNED)) ||
+	       word >> 48 == LINK_POISON;
+}
+
 /* Of a struct page at @va that is not all zero. */
 static inline bool fields_believable(const struct page_rules *r, const struct fields *f, u64 va)
 {
 	if (f->compound & TAIL)
 		return fields_tail_plausible(r, va, f->compound);
-	if (f->refcount < 0)
+	if (f->refcount < 0 || f->refcount > REFCOUNT_MAX || !fields_link_plausible(r, f->compound))
 		return false;
 	/* Slab's own counters lie in mapcount before 6.10, and slab can not always be told. */
 	if (f->slab || (!r->slab && !r->has_slab_type) || f->mapcount >= TYPE_LOWEST)

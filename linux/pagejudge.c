@@ -7,8 +7,6 @@
 #include "dumplog.h"
 #include "pagefields.h"
 
-#define REFS_MAX 0x40000000 /* of a page in use; a large page has one per mapped part */
-
 static struct page_verdict verdict(u32 class, u32 order, u32 members, u64 head_va)
 {
 	struct page_verdict v = {.class = class, .order = order, .members = members};
@@ -82,7 +80,7 @@ static bool use_is_plausible(const struct page_rules *r, const struct fields *f,
 	if (f->slab || has_type(f) || !fields_mapping_plausible(r, f->mapping))
 		return false;
 	/* Each mapping holds a reference; mapcount is one less than their number. */
-	if (r->refcount >= 0 && (f->refcount == 0 || f->refcount > REFS_MAX))
+	if (r->refcount >= 0 && f->refcount == 0)
 		return false;
 	if (r->refcount >= 0 && (s32)f->mapcount > f->refcount)
 		return false;
@@ -94,8 +92,7 @@ static bool use_is_plausible(const struct page_rules *r, const struct fields *f,
 
 static bool offline_is_plausible(const struct page_rules *r, const struct fields *f)
 {
-	return !(f->flags & (r->lru | r->swapcache | r->head)) &&
-	       fields_mapping_plausible(r, f->mapping);
+	return !(f->flags & (r->swapcache | r->head)) && fields_mapping_plausible(r, f->mapping);
 }
 
 /* Pages in the pool are free: no references, no mapping. */

@@ -1,173 +1,10 @@
 /*
- * Which parts of the page map can be trusted: none of its memory may serve two parts of
- * it, be anything but RAM, or have been written to since the old kernel stopped. Where
- * an entry of a page table was overwritten, this shows it.
+ * Which parts of the page map can be believed: its memory must be RAM that nobody has
+ * written to since the old kernel stopped, serve no other part of the map, and not be in
+ * use for something else by what the map itself says of it.
  */
-#include <string.h>
 #include "pagemap_parts.h"
-
-/*
- * Only memory mapped in pieces of this size is compared: that the old kernel maps one 4 KiB
- * page several times is normal, it saves memory for hugetlb pages so.
- */
-#define PIECE	       ((u64)PAGEMAP_PIECE)
-#define CLEARLY_LONGER 4 /* pieces of a tract, for a single one to be the odd one */
-
-/* Where the map has the byte at @pa, which lies in the tract. */
-static u64 tract_va(const struct pagemap_tract *t, u64 pa)
-{
-	u64 at = pa - t->pa;
-
-	if (t->down)
-		at = t->bytes - PIECE - (at & ~(PIECE - 1)) + (at & (PIECE - 1));
-	return t->va + at;
-}
-
-static bool is_in(const struct pagemap_tract *t, u64 pa)
-{
-	return pa >= t->pa && pa - t->pa < t->bytes;
-}
-
-/* Lengthens the tract by the piece if it goes on there. */
-static bool join(struct pagemap_tract *t, u64 va, u64 pa)
-{
-	bool single = t->bytes == PIECE;
-	bool above = pa == t->pa + t->bytes;
-	bool below = pa + PIECE == t->pa;
-	bool after = va == t->va + t->bytes;
-	bool before = va + PIECE == t->va;
-	bool up = (after && above) || (before && below);
-	bool down = (after && below) || (before && above);
-
-	if (is_in(t, pa) && tract_va(t, pa) == va)
-		return true;
-	if (!(up && (single || !t->down)) && !(down && (single || t->down)))
-		return false;
-	t->down = down;
-	t->va = min_u64(t->va, va);
-	t->pa = min_u64(t->pa, pa);
-	t->bytes += PIECE;
-	return true;
-}
-
-static void add_piece(struct pagemap *m, u64 va, u64 pa)
-{
-	for (u32 i = m->tracts; i > 0; i--) {
-		if (join(&m->tract[i - 1], va, pa))
-			return;
-	}
-	if (m->tracts < PAGEMAP_MAX_TRACTS)
-		m->tract[m->tracts++] = (struct pagemap_tract) {va, pa, PIECE, false};
-}
-
-/* The aligned pieces that hold [va, va+bytes) of the map. */
-static void add_pieces(struct pagemap *m, u64 va, u64 bytes)
-{
-	u64 end = va + bytes;
-
-	for (va &= ~(PIECE - 1); va < end; va += PIECE) {
-		u64 left;
-		u64 pa;
-
-		if (pagetable_map(m->pm, &m->pt, va, &pa, &left) == OK && left >= PIECE)
-			add_piece(m, va, pa);
-	}
-}
-
-/* What all pieces have in common that lie in one line, whatever is missing between them. */
-static u64 line_of(const struct pagemap_tract *t, bool down)
-{
-	return down ? t->va + t->pa + t->bytes : t->va - t->pa;
-}
-
-static u64 line_bytes(const struct pagemap *m, u32 n, bool down)
-{
-	u64 line = line_of(&m->tract[n], down);
-	u64 bytes = 0;
-
-	for (u32 i = 0; i < m->tracts; i++) {
-		const struct pagemap_tract *t = &m->tract[i];
-
-		if ((t->bytes == PIECE || t->down == down) && line_of(t, down) == line)
-			bytes += t->bytes;
-	}
-	return bytes;
-}
-
-/* Bytes that lie in one line with tract @n. */
-static u64 tract_weight(const struct pagemap *m, u32 n)
-{
-	const struct pagemap_tract *t = &m->tract[n];
-
-	if (t->bytes > PIECE)
-		return line_bytes(m, n, t->down);
-	return max_u64(line_bytes(m, n, false), line_bytes(m, n, true));
-}
-
-/* A single piece that uses the memory of a much longer tract is the one that is wrong. */
-static bool is_odd(const struct pagemap *m, u32 n)
-{
-	const struct pagemap_tract *t = &m->tract[n];
-
-	if (tract_weight(m, n) > PIECE)
-		return false;
-	for (u32 i = 0; i < m->tracts; i++) {
-		if (i != n && is_in(&m->tract[i], t->pa) &&
-			tract_weight(m, i) >= CLEARLY_LONGER * PIECE)
-			return true;
-	}
-	return false;
-}
-
-/*
- * What is no tract conflicts with nothing: the others can be used again. The odd piece can not:
- * its memory is theirs.
- */
-static void drop_odd(struct pagemap *m)
-{
-	bool odd[PAGEMAP_MAX_TRACTS];
-	u32 kept = 0;
-
-	for (u32 i = 0; i < m->tracts; i++)
-		odd[i] = is_odd(m, i);
-	for (u32 i = 0; i < m->tracts; i++) {
-		if (!odd[i])
-			m->tract[kept++] = m->tract[i];
-	}
-	m->tracts = kept;
-}
-
-static void walk_range(struct pagemap *m, u64 pfn, u64 end_pfn)
-{
-	while (pfn < end_pfn) {
-		struct pagemap_stretch s;
-		u64 count;
-
-		pagemap_stretch(m, pfn, &s);
-		count = min_u64(s.end_pfn, end_pfn) - pfn;
-		pfn += count;
-		if (!s.va)
-			continue;
-		m->present_pages += count;
-		add_pieces(m, s.va, count * m->rules.size);
-	}
-}
-
-void pagemap_walk(struct pagemap *m)
-{
-	const struct memmap *map = m->pm->map;
-
-	if (!map)
-		return;
-	m->present_pages = 0;
-	for (u32 i = 0; i < map->count; i++) {
-		const struct mem_range *r = &map->range[i];
-
-		if (r->type == MEM_RAM)
-			walk_range(m, r->pa >> PAGE_SHIFT, (r->pa + r->bytes) >> PAGE_SHIFT);
-	}
-	drop_odd(m);
-}
+#include "dumplog.h"
 
 /* Cuts *bytes where the RAM ends that was not written to. */
 static enum status cut_to_ram(const struct memmap *map, u64 pa, u64 *bytes)
@@ -182,28 +19,115 @@ static enum status cut_to_ram(const struct memmap *map, u64 pa, u64 *bytes)
 	return OK;
 }
 
-/* True if a tract has the memory at @pa for another part of the map. */
-static bool is_shared(const struct pagemap *m, u64 va, u64 pa)
-{
-	for (u32 i = 0; i < m->tracts; i++) {
-		if (is_in(&m->tract[i], pa) && tract_va(&m->tract[i], pa) != va)
-			return true;
-	}
-	return false;
-}
-
-enum status pagemap_translate(struct pagemap *m, u64 va, u64 *pa, u64 *bytes)
+/* Without what the map says of its own memory, which is read by this. */
+static enum status translate(struct pagemap *m, u64 va, u64 *pa, u64 *bytes)
 {
 	enum status st = pagetable_map(m->pm, &m->pt, va, pa, bytes);
 
 	if (st != OK)
 		return st;
-	*bytes = min_u64(*bytes, PIECE - (*pa & (PIECE - 1)));
-	if (m->pm->map)
-		st = cut_to_ram(m->pm->map, *pa, bytes);
-	if (st == OK && is_shared(m, va, *pa))
-		st = E_PAGEMAP;
-	return st;
+	*bytes = min_u64(*bytes, PAGEMAP_PIECE - (*pa & (PAGEMAP_PIECE - 1)));
+	return m->pm->map ? cut_to_ram(m->pm->map, *pa, bytes) : OK;
+}
+
+/* Piece by piece: a struct page may lie across two pages of the page map. */
+static bool read_map(struct pagemap *m, u64 va, u8 *buf, u64 len)
+{
+	while (len > 0) {
+		u64 bytes;
+		u64 pa;
+
+		if (translate(m, va, &pa, &bytes) != OK)
+			return false;
+		bytes = min_u64(bytes, len);
+		if (physmem_read(m->pm, pa, buf, bytes) != OK)
+			return false;
+		va += bytes;
+		buf += bytes;
+		len -= bytes;
+	}
+	return true;
+}
+
+/* What the map says of one page. */
+struct look {
+	struct page_verdict verdict;
+	bool in_block; /* it can be one of a free block, but not the first */
+};
+
+/* False if its struct page can not be had. */
+static bool look_at(struct pagemap *m, u64 pfn, struct look *l)
+{
+	const struct page_verdict block = {.members = PAGE_FREE_BLOCK};
+	struct page_ref page = {.pfn = pfn};
+	u8 bytes[PAGEINFO_MAX_BYTES];
+	u8 next[PAGEINFO_MAX_BYTES];
+	struct pagemap_stretch s;
+	bool has_next;
+
+	pagemap_stretch(m, pfn, &s);
+	if (!s.va || !read_map(m, s.va, bytes, m->rules.size))
+		return false;
+	has_next = pfn + 1 < s.end_pfn && read_map(m, s.va + m->rules.size, next, m->rules.size);
+	page.va = s.va;
+	page.bytes = bytes;
+	l->verdict = page_judge(&m->rules, &page, has_next ? next : NULL);
+	l->in_block = page_is_member(&m->rules, &block, &page);
+	return true;
+}
+
+/* True if @pfn lies in a free block that begins before it. */
+static bool is_in_free_block(struct pagemap *m, u64 pfn)
+{
+	struct look head;
+
+	for (u32 order = 1; order < m->rules.free_orders; order++) {
+		u64 head_pfn = pfn & ~((1ull << order) - 1);
+
+		if (head_pfn != pfn && look_at(m, head_pfn, &head) &&
+			head.verdict.class == DL_FREE &&
+			pfn - head_pfn < 1ull << head.verdict.order)
+			return true;
+	}
+	return false;
+}
+
+/* True if @va is in a large page. */
+static bool is_large(struct pagemap *m, u64 va)
+{
+	u64 bytes;
+	u64 pa;
+
+	va &= ~((u64)PAGEMAP_PIECE - 1);
+	return pagetable_map(m->pm, &m->pt, va, &pa, &bytes) == OK && bytes >= PAGEMAP_PIECE;
+}
+
+/*
+ * True if the memory at @pa is free or holds what processes or files have there: then it is not
+ * the page map's. With VMEMMAP a large page is the map's as a whole, so the beginning is asked.
+ */
+static bool is_foreign(struct pagemap *m, u64 va, u64 pa)
+{
+	struct look l;
+	u32 class;
+
+	if (m->kind == PAGEMAP_VMEMMAP && is_large(m, va))
+		pa &= ~((u64)PAGEMAP_PIECE - 1);
+	if (!look_at(m, pa >> PAGE_SHIFT, &l))
+		return false;
+	class = l.verdict.class;
+	if (class == DL_FREE || class == DL_CACHE || class == DL_PRIVATE_CACHE || class == DL_USER)
+		return true;
+	return l.in_block && is_in_free_block(m, pa >> PAGE_SHIFT);
+}
+
+enum status pagemap_translate(struct pagemap *m, u64 va, u64 *pa, u64 *bytes)
+{
+	enum status st = translate(m, va, pa, bytes);
+
+	if (st != OK)
+		return st;
+	return pagemap_is_shared(m, va, *pa) || is_foreign(m, va, *pa) ? E_PAGEMAP : OK;
 }
 
 /* The first or last page of RAM in @part. */
@@ -239,7 +163,7 @@ static enum answer ask(struct pagemap *m, const struct pagemap_node *part, u64 p
 	u8 buf[PAGEINFO_MAX_BYTES];
 	struct page_facts f;
 
-	if (pagetable_read(m->pm, &m->pt, page.va, buf, m->rules.size) != OK)
+	if (!read_map(m, page.va, buf, m->rules.size))
 		return SAYS_NOTHING;
 	page.bytes = buf;
 	page_facts_read(&m->rules, buf, &f);

@@ -19,7 +19,7 @@ static s32 field_at(const struct vmcoreinfo *vi, const char *key, const struct p
 {
 	s64 at;
 
-	if (!vmcoreinfo_number(vi, key, &at) || at < back || at > 2 * PAGEINFO_MAX_BYTES)
+	if (!vmcoreinfo_number(vi, key, &at) || at < back)
 		return -1;
 	at -= back;
 	return range_fits((u64)at, bytes, r->size) ? (s32)at : -1;

@@ -60,7 +60,10 @@ struct fake_pagemap {
 /* One of @kind with its map at 64 MiB and tables at 32 MiB: memory there must be RAM. */
 void fake_pagemap_init(struct fake_pagemap *fp, u32 kind);
 
-/* Builds kernel and page map for the RAM of @map; every page is kept. */
+/*
+ * Builds kernel and page map for the RAM of @map; every page is kept. The pages that hold the map
+ * itself must stay so, or it is not believed.
+ */
 void fake_pagemap_build(struct fake_pagemap *fp, const struct memmap *map);
 
 /* Opens it as a found and verified kernel; @k is filled. Aborts if there is none. */

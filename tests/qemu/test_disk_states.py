@@ -17,7 +17,7 @@ from machine import MIB, Setup, disk_node
 
 E_NO_KERNEL, E_VMCOREINFO, E_NO_DISK, E_WRITE = 10, 11, 20, 27
 E_NO_PARTITION, E_SUPERBLOCK, E_FULL = 30, 32, 34
-E_READ, E_BOOT_HEADER, E_CPU, E_IMAGE, E_TRAP = 26, 44, 45, 47, 50
+E_READ, E_BOOT_HEADER, E_CPU, E_IMAGE = 26, 44, 45, 47
 BOOT_LOCATE = 416  # in the boot sector: where the boot area begins
 BLOCK = 512
 MAX_CHANGED_HIGH = 64
@@ -205,23 +205,6 @@ def test_image_damaged(disk, tmp_path):
     with capture.power_on(tmp_path, disk) as machine:
         machine.wait_console(rf"^afterimage: no dump: E{E_IMAGE} .*\n", 20)
         machine.wait_console(r"^afterimage: rebooting\n", 20)
-
-
-def test_machine_check(first, disk, tmp_path):
-    """A memory error in the middle is told, not a silent reset and the next attempt."""
-    before = disk.stat().st_blocks
-    with capture.power_on(tmp_path, disk, first.crash) as machine:
-        machine.freeze_at_reboot()
-        wait_written(disk, before, 5 * MIB, machine)
-        machine.stop()
-        machine.qmp.command("human-monitor-command", **{
-            "command-line": "mce 0 9 0xbd00000000000134 0x5 0x1000000 0x8c"})
-        machine.cont()
-        result = capture.watch_image(machine, machine.started)
-    (tmp_path / "ram").unlink()
-    assert (result.state, result.code, result.action) == ("incomplete", E_TRAP, "rebooting")
-    assert ": exception 18 " in result.reason
-    check_usable_part(disk, tmp_path)
 
 
 def test_disk_behind_many_others(first, disk, tmp_path):

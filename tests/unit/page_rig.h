@@ -5,8 +5,12 @@
 #ifndef AFTERIMAGE_PAGE_RIG_H
 #define AFTERIMAGE_PAGE_RIG_H
 
-#include <stdio.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <string.h>
+#include <cmocka.h>
 #include "dumplog.h"
 #include "pageinfo.h"
 #include "tests/unit/page_texts.h"

@@ -21,6 +21,7 @@
 #define RIG_HIGH     (4 * GIB)
 #define RIG_HIGH_PFN (RIG_HIGH >> PAGE_SHIFT)
 #define RIG_PAGES    (RIG_BYTES >> PAGE_SHIFT)
+#define SECTION(n)   ((n) * (u64)SECTION_PAGES) /* its first PFN */
 
 struct rig {
 	u8 *ram[2];
@@ -113,6 +114,18 @@ static inline void rig_expect_all(void)
 	}
 	assert_int_equal(rig.m.present_pages, memmap_ram_pages(&rig.map));
 	assert_int_equal(pagemap_coverage(&rig.m, &rig.map), memmap_ram_pages(&rig.map));
+}
+
+/* Of all sections, exactly those in @bad have no struct pages. */
+static inline void rig_expect_lost(u32 bad)
+{
+	assert_int_equal(rig_open(), OK);
+	for (u32 n = 0; n < 8; n++) {
+		u64 pfn = n < 4 ? SECTION(n) : RIG_HIGH_PFN + SECTION(n - 4);
+
+		assert_int_equal(rig_has(pfn), !(bad >> n & 1));
+		assert_int_equal(rig_has(pfn + SECTION_PAGES - 1), !(bad >> n & 1));
+	}
 }
 
 #endif

@@ -2,11 +2,6 @@
  * The verdict on single struct pages and on heads of blocks: each state that a kernel
  * writes, on each kernel's layout, and each way in which a struct can contradict itself.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
 #include "tests/unit/page_rig.h"
 
 static struct page_verdict judge_at(u64 pfn, const struct spec *s, const u8 *next)

@@ -1,11 +1,6 @@
 /*
  * Compound pages: verdicts on their heads and who may follow; members of free blocks.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
 #include "tests/unit/page_rig.h"
 
 static void check_orders(void)
@@ -15,7 +10,7 @@ static void check_orders(void)
 	s.flags |= rig.head;
 	rig_expect_head(RIG_PFN + 512, &s, rig_write_next(RIG_PFN + 512, 9, false), DL_USER, 9);
 	rig_expect_head(RIG_PFN, &s, rig_write_next(RIG_PFN, 18, false), DL_USER, 18);
-	rig_expect_head(RIG_PFN, &s, rig_write_next(RIG_PFN, 19, false), DL_METADATA_LOST, 0);
+	rig_expect_head(2 * RIG_PFN, &s, rig_write_next(RIG_PFN, 19, false), DL_METADATA_LOST, 0);
 	rig_expect_head(RIG_PFN, &s, rig_write_next(RIG_PFN, 64, false), DL_METADATA_LOST, 0);
 	rig_expect_head(RIG_PFN, &s, rig_write_next(RIG_PFN, 0, false), DL_METADATA_LOST, 0);
 	rig_expect_head(RIG_PFN, &s, NULL, DL_METADATA_LOST, 0);
@@ -68,6 +63,30 @@ static void check_hugetlb(void)
 	rig_expect_head(RIG_PFN, &s, rig_write_next(RIG_PFN, 9, true), DL_METADATA_LOST, 0);
 }
 
+/* Only a head makes a compound page, whatever else looks like one. */
+static void check_no_heads(void)
+{
+	struct spec s = rig_huge(1, RIG_POINTER);
+
+	s.flags = 0;
+	rig_expect_head(RIG_PFN, &s, rig_write_next(RIG_PFN, 9, true), DL_KEPT, 0);
+	if (rig.has_offline_type) {
+		s = rig_kept();
+		s.flags = rig.head;
+		s.mapcount = rig.offline_type;
+		rig_expect_head(
+			RIG_PFN, &s, rig_write_next(RIG_PFN, 3, false), DL_METADATA_LOST, 0);
+	}
+	if (rig.compound < 0)
+		return;
+	s = rig_anon();
+	s.compound = rig_tail_word(RIG_PFN, 3);
+	rig_expect_head(RIG_PFN + 1, &s, rig_write_next(RIG_PFN, 3, false), DL_KEPT, 0);
+	s = rig_cache();
+	s.compound = rig_tail_word(RIG_PFN, 3);
+	rig_expect_head(RIG_PFN + 1, &s, NULL, DL_KEPT, 0);
+}
+
 static void test_compound(void **state)
 {
 	struct spec s;
@@ -75,6 +94,7 @@ static void test_compound(void **state)
 	(void)state;
 	rig_for_each_with_heads(check_orders);
 	rig_for_each_with_heads(check_hugetlb);
+	rig_for_each_with_heads(check_no_heads);
 	rig_load(TEXT_6_1);
 	s = rig_anon();
 	s.flags |= rig.head;

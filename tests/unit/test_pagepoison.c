@@ -1,11 +1,6 @@
 /*
  * Poisoned pages, what no kernel writes, and facts for people.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
 #include "tests/unit/page_rig.h"
 
 static void expect_poison(const struct spec *s, u32 class)
@@ -126,6 +121,8 @@ static void check_tail_words(void)
 	assert_false(believable(RIG_PFN + 1, &s));
 	s.compound = RIG_POINTER | 1;
 	assert_false(believable(RIG_PFN + 1, &s));
+	s.compound = 0xffffffffffffa001ull; /* no mask */
+	assert_false(believable(RIG_PFN + 0x100, &s));
 	s.compound = rig_tail_word(RIG_PFN, 9);
 	assert_true(believable(RIG_PFN + 2, &s));
 	s = rig_kept();
@@ -133,15 +130,38 @@ static void check_tail_words(void)
 	assert_true(believable(RIG_PFN, &s));
 }
 
+/* The first word of a list where Linux has other things at times, and what it never has there. */
+static void check_links(void)
+{
+	static const u64 good[] = {0, 12, 0xfffe, RIG_POINTER, RIG_POINTER | 2, 0xdead000000000100,
+		0xdeadbeefcafe0042};
+	static const u64 bad[] = {0x10000, 0x3efdd0003efdeeb8, 0x7fffffffffffe000, RIG_POINTER | 4,
+		0xdeae000000000000, 0xfe00000000000000};
+	struct spec s = rig_kept();
+
+	if (rig.compound < 0)
+		return;
+	for (u32 i = 0; i < ARRAY_SIZE(good); i++) {
+		s.compound = good[i];
+		assert_true(believable(RIG_PFN, &s));
+	}
+	for (u32 i = 0; i < ARRAY_SIZE(bad); i++) {
+		s.compound = bad[i];
+		assert_false(believable(RIG_PFN, &s));
+	}
+}
+
 static void check_counts(void)
 {
 	struct spec s = rig_kept();
 
 	assert_true(believable(RIG_PFN, &s));
-	s.refcount = 0x7fffffff;
+	s.refcount = 0x10000000;
 	assert_true(believable(RIG_PFN, &s));
+	s.refcount = 0x10000001;
+	assert_int_equal(believable(RIG_PFN, &s), rig.refcount < 0);
 	s.refcount = 0x80000000;
-	assert_false(believable(RIG_PFN, &s));
+	assert_int_equal(believable(RIG_PFN, &s), rig.refcount < 0);
 	s = rig_kept();
 	s.mapcount = 0xefffffff;
 	assert_false(believable(RIG_PFN, &s));
@@ -166,6 +186,7 @@ static void test_believable(void **state)
 {
 	(void)state;
 	rig_for_each_with_heads(check_tail_words);
+	rig_for_each_with_heads(check_links);
 	rig_for_each_with_heads(check_counts);
 }
 

@@ -197,6 +197,8 @@ static void test_offsets(void **state)
 	assert_int_equal(load_after("OFFSET(page.lru)=49\n", TEXT_6_1), OK);
 	assert_int_equal(r.list_next, -1);
 	assert_int_equal(r.list_prev, -1);
+	assert_int_equal(load_after("OFFSET(list_head.next)=64\n", TEXT_6_1), OK);
+	assert_int_equal(r.list_next, -1);
 	assert_int_equal(load_after("OFFSET(list_head.prev)=16\n", TEXT_6_1), OK);
 	assert_int_equal(r.list_prev, -1);
 	assert_int_equal(load_after("OFFSET(page.compound_order)=63\n", TEXT_6_1), OK);
@@ -206,8 +208,27 @@ static void test_offsets(void **state)
 	assert_int_equal(r.order_from, ORDER_NONE);
 	assert_int_equal(load_after("OFFSET(folio._folio_order)=128\n", TEXT_6_4), OK);
 	assert_int_equal(r.order_from, ORDER_NONE);
+	assert_int_equal(
+		load_after("OFFSET(folio._folio_order)=0x8000000000000000\n", TEXT_6_4), OK);
+	assert_int_equal(r.order_from, ORDER_NONE);
+	assert_int_equal(load_after("OFFSET(page.lru)=60\n", TEXT_3_18), OK);
+	assert_int_equal(r.order_from, ORDER_NONE);
+	assert_int_equal(r.hugetlb_from, HUGETLB_NONE);
 	assert_int_equal(load_after("OFFSET(page.private)=60\n", TEXT_3_18), OK);
 	assert_int_equal(r.private, -1);
+}
+
+/* Without mapcount there are no types; types that are exported replace flags. */
+static void test_types_and_flags(void **state)
+{
+	(void)state;
+	assert_int_equal(load_after("OFFSET(page._mapcount)=61\n", TEXT_7_2), OK);
+	assert_false(r.has_slab_type || r.has_buddy_type);
+	assert_false(r.has_offline_type || r.has_unaccepted_type);
+	assert_int_equal(r.hugetlb_from, HUGETLB_NONE);
+	assert_int_equal(load_after("NUMBER(PG_slab)=8\nNUMBER(PG_buddy)=9\n", TEXT_7_2), OK);
+	assert_int_equal(r.slab, 0);
+	assert_int_equal(r.buddy, 0);
 }
 
 static void test_numbers(void **state)
@@ -229,8 +250,8 @@ static void test_numbers(void **state)
 /* A type is negative and not what each page without one has. */
 static void test_types(void **state)
 {
-	static const char *const bad[] = {
-		"-1", "0", "129", "4294967295", "4294967296", "-2147483649", "0x7fffffff"};
+	static const char *const bad[] = {"-1", "0", "129", "4294967295", "4294967296",
+		"8321499136", "-4294967425", "-2147483649", "0x7fffffff"};
 	char line[80];
 
 	(void)state;
@@ -274,6 +295,7 @@ int main(void)
 		cmocka_unit_test(test_levels),
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_offsets),
+		cmocka_unit_test(test_types_and_flags),
 		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_types),
 		cmocka_unit_test(test_ambiguous),

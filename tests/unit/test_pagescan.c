@@ -83,6 +83,20 @@ static void test_free_block_contradicted(void **state)
 	expect(1025, PAGES - 1025, DL_KEPT);
 }
 
+/* The allocator knows nothing of it. */
+static void test_free_block_not_listed(void **state)
+{
+	(void)state;
+	rig_start_kernel(64, PAGES, true);
+	rig_free(1024, 10);
+	rig_free(512, 0);
+	rig.unlisted_pfn = 512;
+	expect(512, 1, DL_FREE);
+	rig.unlisted_pfn = 1024;
+	expect(1024, 1, DL_METADATA_LOST);
+	expect(1025, PAGES - 1025, DL_KEPT);
+}
+
 /* A false head over a true block: the true one stays. */
 static void test_block_inside_false_block(void **state)
 {
@@ -518,6 +532,7 @@ int main(void)
 		cmocka_unit_test(test_singles),
 		cmocka_unit_test(test_free_blocks),
 		cmocka_unit_test(test_free_block_contradicted),
+		cmocka_unit_test(test_free_block_not_listed),
 		cmocka_unit_test(test_block_inside_false_block),
 		cmocka_unit_test(test_compound),
 		cmocka_unit_test(test_poison_in_compound),

@@ -1,12 +1,12 @@
 /*
- * The page-run walker against hand-made memory maps.
+ * The page-run walker against hand-made memory maps, and page maps too.
  */
 #include <setjmp.h>
 #include <stdarg.h>
-#include <string.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <cmocka.h>
-#include "dumplog.h"
-#include "runs.h"
+#include "pagescan_rig.h"
 
 static struct memmap map;
 
@@ -117,6 +117,53 @@ static void test_unknown_toucher(void **state)
 	expect_end(&r);
 }
 
+/* A page map: plain RAM has classes of its own, what was written to since has not. */
+static void test_with_a_page_map(void **state)
+{
+	struct runs r;
+
+	(void)state;
+	rig_start_kernel(64, 4096, true);
+	rig_free(1024, 10);
+	rig_user(10);
+	rig_user(11);
+	add(0, 11, MEM_RAM, TOUCHED_NOBODY);
+	add(11, 4, MEM_RAM, TOUCHED_FIRMWARE);
+	add(15, 5, MEM_RESERVED, 0);
+	add(30, 1470, MEM_RAM, TOUCHED_NOBODY);
+	add(1500, 10, MEM_RAM, TOUCHED_OURS);
+	add(1510, 3000, MEM_RAM, TOUCHED_NOBODY);
+	runs_init(&r, &map, &rig.scan);
+	expect(&r, 0, 10, DL_KEPT);
+	expect(&r, 10, 1, DL_USER);
+	expect(&r, 11, 4, DL_OVERWRITTEN_FIRMWARE);
+	expect(&r, 15, 15, DL_NOT_RAM);
+	expect(&r, 30, 994, DL_KEPT);
+	expect(&r, 1024, 476, DL_FREE);
+	expect(&r, 1500, 10, DL_OVERWRITTEN_OURS);
+	expect(&r, 1510, 538, DL_FREE);
+	expect(&r, 2048, 2048, DL_KEPT);
+	expect(&r, 4096, 414, DL_METADATA_LOST);
+	expect_end(&r);
+}
+
+static void test_overlaps_with_a_page_map(void **state)
+{
+	struct runs r;
+
+	(void)state;
+	rig_start_kernel(64, 4096, true);
+	rig_user(8);
+	add(0, 10, MEM_RAM, TOUCHED_NOBODY);
+	add(5, 10, MEM_RAM, TOUCHED_NOBODY);
+	runs_init(&r, &map, &rig.scan);
+	expect(&r, 0, 8, DL_KEPT);
+	expect(&r, 8, 1, DL_USER);
+	expect(&r, 9, 1, DL_KEPT);
+	expect(&r, 10, 5, DL_KEPT);
+	expect_end(&r);
+}
+
 static void test_full_map(void **state)
 {
 	struct runs r;
@@ -140,6 +187,8 @@ int main(void)
 		cmocka_unit_test_setup(test_starts_with_a_hole, clear),
 		cmocka_unit_test_setup(test_overlaps_are_given_out_once, clear),
 		cmocka_unit_test_setup(test_unknown_toucher, clear),
+		cmocka_unit_test_setup(test_with_a_page_map, clear),
+		cmocka_unit_test_setup(test_overlaps_with_a_page_map, clear),
 		cmocka_unit_test_setup(test_full_map, clear),
 	};
 
