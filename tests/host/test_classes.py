@@ -393,7 +393,7 @@ def test_why_believes_the_record_and_not_the_page_map(tmp_path):
     kept, user = li.CLASS_AT[li.KEPT], li.CLASS_AT[li.USER]
     at = oldimage.MAP + user // 64
     page = bytearray(old[at])
-    page[user % 64 * 64:user % 64 * 64 + 64] = oldimage.of_class(li.CACHE, True)
+    page[user % 64 * 64:user % 64 * 64 + 64] = oldimage.of_class(li.CACHE, user)
     old[at] = bytes(page)
     image = saved(tmp_path, old=old, info=oldimage.INFO)
     assert why(image, f"{user:x}000") == [f"0x{user:x}000: user; in the dump"]
