@@ -45,8 +45,8 @@ TOOL_LIBS  := -lz -lzstd -llzo2 -ljson-c -luuid
 DISK_LIBS  := -lfdisk -lblkid -luuid -ljson-c -lz
 
 .DEFAULT_GOAL := all
-.PHONY: all help setup demo check check-unit check-host check-fuzz check-qemu lint bench install \
-        uninstall clean format
+.PHONY: all help setup demo check check-unit check-host check-fuzz check-qemu check-matrix lint \
+        bench install uninstall clean format
 
 all: $(BUILD)/afterimage.mbr $(BUILD)/mkdumpdisk $(BUILD)/getdump ## the image and the tools
 
@@ -121,8 +121,13 @@ check-fuzz: $(addprefix $(BUILD)/fuzz/,$(FUZZERS)) ## every fuzz target, FUZZ_SE
 check-host: all ## the tools against files and loop devices
 	@BUILD=$(BUILD) $(PYTHON) -m pytest -q -p no:cacheprovider tests/host
 
-check-qemu: all ## the whole product in virtual machines
+RAM_TOOLS := $(addprefix $(BUILD)/host/,classes corrupt)
+check-qemu: all $(RAM_TOOLS) ## the whole product in virtual machines
 	@BUILD=$(BUILD) $(PYTHON) -m pytest -q -p no:cacheprovider tests/qemu
+
+check-matrix: all $(RAM_TOOLS) ## page classes on every kernel, paging and memory layout
+	@BUILD=$(BUILD) AFTERIMAGE_MATRIX=all $(PYTHON) -m pytest -q -p no:cacheprovider \
+	  tests/qemu/test_classes.py
 
 lint: $(BUILD)/metal/libpure.a ## format, clang-tidy, headers, purity gate
 	@sh tests/lint.sh $(BUILD)

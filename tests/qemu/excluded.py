@@ -137,11 +137,16 @@ def by_makedumpfile(program, core, level, target):
 # --- our classes -------------------------------------------------------------------------
 
 
+def write_ranges(crash, folder):
+    """The file that tells the programs of build/host/ where RAM is."""
+    target = Path(folder) / "ranges"
+    target.write_text("".join(f"{first:x} {end - 1:x}\n" for first, end in crash.usable))
+    return target
+
+
 def by_classes(ram, crash, folder):
     """Class by class the pages of the RAM file @ram."""
-    ranges = Path(folder) / "ranges"
-    ranges.write_text("".join(f"{first:x} {end - 1:x}\n" for first, end in crash.usable))
-    done = tools.run("host/classes", "-m", ranges, ram)
+    done = tools.run("host/classes", "-m", write_ranges(crash, folder), ram)
     spans = collections.defaultdict(list)
     for line in done.stdout.splitlines():
         if not line.startswith("#"):

@@ -42,8 +42,17 @@ ALL = (*FEW, Guest("bookworm"), Guest("trixie"), Guest("sid"),
        *(Guest(suite, "max", BIG, 2) for suite in matrix_kernels.SUITES))
 
 
+def everything():
+    return os.environ.get("AFTERIMAGE_MATRIX") == "all"
+
+
 def guests():
-    return ALL if os.environ.get("AFTERIMAGE_MATRIX") == "all" else FEW
+    return ALL if everything() else FEW
+
+
+def full_level():
+    """Of the dump that is filtered later; zero pages take time and are there or not."""
+    return 0 if everything() else 1
 
 
 @dataclass(frozen=True)
@@ -71,7 +80,8 @@ def inflate_balloon(machine, start):
     deadline = time.monotonic() + CLASSES_TIMEOUT_S
     while machine.qmp.command("query-balloon")["actual"] > target:
         if time.monotonic() > deadline:
-            raise MachineError("the balloon did not take its pages")
+            raise MachineError("the balloon did not take its pages:\n"
+                               + machine.console()[start:])
         time.sleep(0.1)
 
 

@@ -17,7 +17,7 @@ SUITES = ("bullseye", "bookworm", "trixie", "sid")  # 5.10, 6.1, 6.12 and what i
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 VMLINUZ = "*/vmlinuz*"  # in /boot or, since 7.x, with the modules
 # What a balloon takes, in the order of loading; newer kernels have all but the last built in.
-MODULES = ("virtio", "virtio_ring", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci",
+MODULES = ("virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci",
            "virtio_balloon")
 LAST_MODULE = MODULES[-1]
 TIMEOUT_S = 120

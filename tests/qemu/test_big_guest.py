@@ -12,7 +12,7 @@ MAX_CHANGED_HIGH = 64
 
 
 def test_memory_above_4_gib(kernel, tmp_path, step):
-    disk = tools.make_disk(tmp_path / "dump.img", "6G")
+    disk = tools.make_disk(tmp_path / "dump.img", "6G", "--level", "1")
     cd = victim.make_cd(kernel, tmp_path)
     setup = Setup(ram_file=tmp_path / "ram", ram_bytes=RAM_BYTES, disk=disk, cd=cd, cpus=2)
     machine, nonce, release = capture.start_victim(setup, step)

@@ -255,7 +255,7 @@ def fill_disk(disk, run_image):
 
 def test_several_dumps_then_full_then_cleared(run_image, tmp_path):
     """Dumps that were not fetched are never touched; the space of one that was is reused."""
-    disk = tools.make_disk(tmp_path / "dump.img", f"{OVERHEAD_MIB + 120}M")
+    disk = tools.make_disk(tmp_path / "dump.img", f"{OVERHEAD_MIB + 120}M", "--level", "1")
     whole = [r.number for r in fill_disk(disk, run_image) if r.state == "complete"]
     assert whole[:2] == [1, 2]
     kept = {number: dump_bytes(disk, number) for number in whole}
@@ -276,7 +276,7 @@ def test_several_dumps_then_full_then_cleared(run_image, tmp_path):
 
 def test_disk_smaller_than_the_dump(first, run_image, tmp_path):
     """Closed in order with what fitted; the part extracts, is true, and readers open it."""
-    disk = tools.make_disk(tmp_path / "dump.img", f"{OVERHEAD_MIB + 20}M")
+    disk = tools.make_disk(tmp_path / "dump.img", f"{OVERHEAD_MIB + 20}M", "--level", "1")
     result = run_image(disk)
     assert (result.state, result.code, result.number) == ("incomplete", E_FULL, 1)
     found, raw = check_usable_part(disk, tmp_path)
@@ -296,7 +296,7 @@ def test_disk_image_cut_short(first, tmp_path):
 
 
 def test_blocks_of_4096_bytes(first, run_image, tmp_path):
-    disk = tools.make_disk(tmp_path / "dump.img", "2G", "--sector-size", "4096")
+    disk = tools.make_disk(tmp_path / "dump.img", "2G", "--sector-size", "4096", "--level", "1")
     check_complete(disk, run_image(disk, block_bytes=4096))
     raw = tools.extract(disk, "raw", tmp_path / "raw")
     assert len(compare.dump_against_ram(raw, first.crash.ram, first.crash).high) <= MAX_CHANGED_HIGH

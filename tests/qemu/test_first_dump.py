@@ -172,7 +172,7 @@ def reserved(kernel, firmware_pages, folder, step):
     now, may leave pages out that are in use."""
     start = min(firmware_pages) * compare.PAGE // GRAIN * GRAIN
     size = -(-(max(firmware_pages) + 1) * compare.PAGE // GRAIN) * GRAIN - start
-    disk = tools.make_disk(folder / "reserved.img", "1G")
+    disk = tools.make_disk(folder / "reserved.img", "1G", "--level", "1")
     (folder / "reserved").mkdir()
     cd = victim.make_cd(kernel, folder / "reserved", f"memmap={size >> 10}K${start:#x}")
     machine, nonce, _ = capture.start_victim(
@@ -215,7 +215,7 @@ def test_other_compressors_of_the_kdump_file(method, first, kernel, folder):
 def test_other_compressors_of_the_image(method, first, firmware_pages, run_image, tmp_path,
                                         step):
     """And, with exactly the devices of the firmware-only run, exactly its pages are lost."""
-    disk = tools.make_disk(tmp_path / "dump.img", "2G", "--compress", method)
+    disk = tools.make_disk(tmp_path / "dump.img", "2G", "--level", "1", "--compress", method)
     assert run_image(disk).state == "complete"
     assert tools.info(disk)["dump"]["compress"] == method
     raw = tools.extract(disk, "raw", tmp_path / "raw")
