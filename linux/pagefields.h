@@ -96,6 +96,9 @@ static inline bool fields_link_plausible(const struct page_rules *r, u64 word)
 /* Of a struct page at @va that is not all zero. */
 static inline bool fields_believable(const struct page_rules *r, const struct fields *f, u64 va)
 {
+	/* The highest node and zone are never there; a pointer has all these bits set. */
+	if (f->flags >= r->kernel_va)
+		return false;
 	if (f->compound & TAIL)
 		return fields_tail_plausible(r, va, f->compound);
 	if (f->refcount < 0 || f->refcount > REFCOUNT_MAX || !fields_link_plausible(r, f->compound))

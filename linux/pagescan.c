@@ -363,8 +363,8 @@ void pagescan_run(struct pagescan *s, u64 pfn, u64 end_pfn, struct run *out)
  */
 void pagescan_report(struct pagescan *s, u64 pfn, struct page_report *r)
 {
+	struct run run = {.class = DL_METADATA_LOST};
 	u8 page[PAGE_BYTES];
-	struct run run;
 
 	memset(r, 0, sizeof(*r));
 	r->facts.refcount = -1;

@@ -274,6 +274,12 @@ static inline void rig_start_kernel(u32 size, u64 pages, bool backwards)
 		rig_kernel(pfn);
 }
 
+/* As if a disk controller had written there. */
+static inline void rig_overwrite(u64 map_page)
+{
+	memset(rig.ram + rig.pa[map_page], 0x5b, PAGE_BYTES);
+}
+
 static inline u32 rig_class(u64 pfn)
 {
 	struct run run;
