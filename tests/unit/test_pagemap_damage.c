@@ -136,6 +136,13 @@ static void test_plain_section_edges(void **state)
 	(void)state;
 	rig.fp.kind = PAGEMAP_SPARSE;
 	rig_build();
+	fake_page_counts(&rig.fp, SECTION(2), -5, UINT32_MAX);
+	rig_expect_lost(1 << 2);
+	fake_kept(&rig.fp, SECTION(2), 1);
+	fake_page_counts(&rig.fp, SECTION(3) - 1, -5, UINT32_MAX);
+	rig_expect_lost(1 << 2);
+	fake_kept(&rig.fp, SECTION(3) - 1, 1);
+	rig_expect_lost(0);
 	memmap_touch(&rig.map, rig.fp.part[2].pa, PAGE_BYTES, TOUCHED_FIRMWARE);
 	assert_int_equal(rig_open(), OK);
 	assert_false(rig_has(SECTION(2)));
