@@ -295,6 +295,9 @@ static void test_with_a_reader(void **state)
 		set_nodes();
 		rig.fp.kind = kind[i];
 		rig.fp.nodes = kind[i] == PAGEMAP_DISCONTIG ? 2 : 0;
+		/* a section that ends with struct pages nobody ever wrote */
+		if (kind[i] == PAGEMAP_SPARSE)
+			memmap_add(&rig.map, RIG_HIGH + RIG_BYTES - MIB, MIB, MEM_RESERVED);
 		rig_build();
 		physmem_init_reader(&rig.pm, read_ram, &reads);
 		assert_int_equal(pagemap_open(&rig.m, &rig.pm, &rig.k), OK);
@@ -303,7 +306,7 @@ static void test_with_a_reader(void **state)
 		assert_int_equal(rig.m.tracts, 0);
 		assert_true(reads < 40000);
 		rig_expect(0);
-		rig_expect(RIG_HIGH_PFN + RIG_PAGES - 1);
+		rig_expect(RIG_HIGH_PFN + RIG_PAGES - 257);
 	}
 }
 
