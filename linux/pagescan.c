@@ -175,14 +175,10 @@ static inline struct page_ref batch_ref(const struct pagescan *s, const struct b
 /* The last of a batch: the struct page behind it is somewhere else. */
 static struct page_verdict judge_last(struct pagescan *s, struct batch *b, struct page_ref *page)
 {
-	struct page_verdict v;
-
 	memmove(s->joint, page->bytes, struct_bytes(s));
 	page->bytes = s->joint;
 	load_batch(s, b, page->pfn + 1, s->joint + PAGEINFO_MAX_BYTES);
-	v = page_judge(&s->map->rules, page, b->bytes);
-	b->end_pfn = b->pfn;
-	return v;
+	return page_judge(&s->map->rules, page, b->bytes);
 }
 
 /* The verdict on @pfn, which the batch holds. Compound pages do not begin at odd PFNs. */
@@ -251,7 +247,6 @@ static bool check_block(
 
 	if (head_pfn & (pages - 1) || !range_fits(head_pfn, pages, s->map->end_pfn))
 		return false;
-	s->known_poisoned = is_poisoned(s, b, head_pfn);
 	while (pfn < end) {
 		u64 stop;
 

@@ -30,9 +30,8 @@ enum status printk_plain_open(struct printk *p, const struct vmcoreinfo *vi)
 		return E_NO_LOG;
 	p->text_bytes = bytes;
 	p->steps = min_u64(max_u64(end, logged), bytes);
-	/* A multiple of the length more, so that the beginning is not below 0. */
-	p->end = (1ull << 32) + end;
-	p->next = p->end - p->steps;
+	p->end = end;
+	p->next = p->end - p->steps; /* may be below 0: positions only count modulo the length */
 	return OK;
 }
 
@@ -58,7 +57,7 @@ static u64 read_line(struct printk *p, struct printk_record *r, u64 from)
 		if (got < want)
 			break;
 	}
-	r->cut = from + r->bytes < p->end;
+	r->cut = r->bytes < p->end - from;
 	return from + r->bytes;
 }
 

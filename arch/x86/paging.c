@@ -39,12 +39,6 @@ static u32 mmio_used;
 static volatile u64 hidden_pa[HIDDEN_PAGES];
 static volatile u32 hidden_count;
 
-static void flush_range(u64 va, u32 pages)
-{
-	for (u32 i = 0; i < pages; i++)
-		invlpg(va + (u64)i * PAGE_BYTES);
-}
-
 static u64 window_va(u32 slot)
 {
 	return (u64)(PD_WINDOW + slot) * LARGE_BYTES;
@@ -95,7 +89,7 @@ static void window_hide(u32 slot, u64 pa)
 		window_split(slot, base);
 	if ((*entry & (PTE_ADDRESS | PTE_PRESENT)) == (pa | PTE_PRESENT))
 		*entry = (u64)stack_hole | PTE_PRESENT;
-	flush_range(window_va(slot), LARGE_PAGES);
+	flush_tlb();
 }
 
 /* After the window is there: what the handler adds from now on it hides itself. */
@@ -105,7 +99,7 @@ const void *phys_window(u32 slot, u64 pa, u32 pages)
 	u64 va = window_va(slot);
 
 	page_pd[PD_WINDOW + slot] = 0;
-	flush_range(va, LARGE_PAGES);
+	flush_tlb();
 	window_map(slot, base, (u32)((pa - base) >> PAGE_SHIFT), pages);
 	barrier();
 	for (u32 i = 0; i < hidden_count; i++)

@@ -84,6 +84,18 @@ static inline void barrier(void)
 	__asm__ volatile("" : : : "memory");
 }
 
+/* All of it: no page is global. Windows change often, and 512 times invlpg takes longer. */
+static inline void flush_tlb(void)
+{
+	u64 v;
+
+	__asm__ volatile("movq %%cr3, %0\n\t"
+			 "movq %0, %%cr3"
+			 : "=&r"(v)
+			 :
+			 : "memory");
+}
+
 static inline u64 read_cr2(void)
 {
 	u64 v;

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Speed and size. Read ratios, not absolutes: the machine, its load and the emulator set
-# the numbers. Judges nothing. BENCH_RAM names a RAM file for the compressors.
+# the numbers. Judges nothing. BENCH_RAM names a RAM file for compressors and classification.
 set -eu
 build=${BUILD:-build}
 
@@ -13,5 +13,7 @@ for part in arch boot lib linux drivers dumpfmt liblzf; do
 done
 echo "== compressors, one core, CPU time"
 "$build/host/bench_compress" ${BENCH_RAM:+"$BENCH_RAM"}
+echo "== classification of all pages, ours next to makedumpfile's"
+/usr/bin/python3 tests/bench/classify.py ${BENCH_RAM:+"$BENCH_RAM"}
 echo "== full dump of a 4 GiB guest, ours against kdump, in virtual machines"
 /usr/bin/python3 tests/qemu/bench_kdump.py

@@ -45,10 +45,12 @@ def struct_page(flags, refs, mapcount=NO_TYPE, mapping=0, private=0, lru=0):
     return struct.pack("<QQQQQQiiQ", flags, lru, lru, mapping, 0, private, mapcount, refs, 0)
 
 
-def of_class(klass, first):
-    """A page alone, or the first of a block of 8 or 16."""
+def of_class(klass, pfn):
+    """Free pages are in two blocks of 8 that are each other's neighbours in the list."""
     if klass == li.FREE:
-        return struct_page(0, 0, BUDDY, private=3, lru=POINTER) if first else struct_page(0, 0)
+        neighbour = VMEMMAP + 64 * (pfn ^ 8) + 8
+        return struct_page(0, 0) if pfn % 8 else \
+            struct_page(0, 0, BUDDY, private=3, lru=neighbour)
     if klass == li.CACHE:
         return struct_page(LRU, 2, mapping=POINTER, lru=POINTER)
     if klass == li.PRIVATE:
@@ -80,6 +82,6 @@ def memory():
     words[SECTIONS][256] = VMEMMAP | 3
     pages = {n: struct.pack("<512Q", *w) for n, w in words.items()}
     klass = {at + i: k for k, at in li.CLASS_AT.items() for i in range(16)}
-    structs = b"".join(of_class(klass.get(pfn, li.KEPT), pfn % 8 == 0) for pfn in range(256))
+    structs = b"".join(of_class(klass.get(pfn, li.KEPT), pfn) for pfn in range(256))
     pages.update({MAP + i: structs[i * li.PAGE:][:li.PAGE] for i in range(4)})
     return pages

@@ -99,6 +99,17 @@ def test_extract_at_every_level(image, tmp_path, level):
     check_linear(lambda pfn: data[pfn * li.PAGE:(pfn + 1) * li.PAGE], level)
 
 
+@pytest.mark.parametrize("form", ["raw", "elf"])
+def test_zero_pages_become_holes(image, tmp_path, form):
+    """Zero pages that the dump holds take room in the file at level 0 and none at level 1."""
+    blocks = []
+    for level in (0, 1):
+        getdump("extract", image, "-f", form, "-l", level, "-o", tmp_path / f"{level}")
+        blocks.append((tmp_path / f"{level}").stat().st_blocks)
+    empty = len([p for p in expected(0)[0] if p % 16 == 15])
+    assert empty == 9 and blocks[0] - blocks[1] == empty * li.PAGE // 512
+
+
 def test_without_a_level_everything_is_extracted(image, tmp_path):
     assert getdump("extract", image, "-o", tmp_path / "k").err == ""
     check_kdump(tmp_path / "k", 0)
@@ -382,7 +393,7 @@ def test_why_believes_the_record_and_not_the_page_map(tmp_path):
     kept, user = li.CLASS_AT[li.KEPT], li.CLASS_AT[li.USER]
     at = oldimage.MAP + user // 64
     page = bytearray(old[at])
-    page[user % 64 * 64:user % 64 * 64 + 64] = oldimage.of_class(li.CACHE, True)
+    page[user % 64 * 64:user % 64 * 64 + 64] = oldimage.of_class(li.CACHE, user)
     old[at] = bytes(page)
     image = saved(tmp_path, old=old, info=oldimage.INFO)
     assert why(image, f"{user:x}000") == [f"0x{user:x}000: user; in the dump"]

@@ -12,7 +12,8 @@ import logimage as li
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GETDUMP = (ROOT / os.environ.get("BUILD", "build") / "getdump").resolve()
 TABLE = 0x1000
-VARS, DESCS, INFOS, TEXT = 0x4000, 0x5000, 0x8000, 0x20000
+# Infos and texts are in pages a multiple of getdump's cache apart.
+VARS, DESCS, INFOS, TEXT = 0x4000, 0x5000, 0x8000, 0x108000
 DESC_BITS, TEXT_BITS = 7, 15
 MASK = (1 << 62) - 1
 RING_KEYS = """SYMBOL(prb)={prb:x}
@@ -50,10 +51,10 @@ def va(pa):
 
 
 class Memory:
-    """256 KiB of RAM with a kernel's page tables: a direct map of one 1 GiB page."""
+    """2 MiB of RAM with a kernel's page tables: a direct map of one 1 GiB page."""
 
     def __init__(self):
-        self.data = bytearray(0x40000)
+        self.data = bytearray(0x200000)
         self.put(TABLE + (li.PAGE_OFFSET >> 39 & 511) * 8, "<Q", (TABLE + 0x1000) | 3)
         self.put(TABLE + 0x1000, "<Q", 0x83)
 

@@ -101,6 +101,20 @@ static inline int setup(void **state)
 #define OFFLINE_PFN 0xf00u
 #define FREE_PFN    0x1000u
 
+/* Two free blocks, one behind the other, that make up a list of their own: page.lru. */
+static inline void free_pair(u64 pfn, u32 order)
+{
+	u64 pages = 1ull << order;
+
+	for (u32 i = 0; i < 2; i++) {
+		u64 other = fake_page_va(&fp, pfn + (1 - i) * pages) + 8;
+		const u64 list[2] = {other, other};
+
+		fake_free(&fp, pfn + i * pages, order);
+		memcpy(fake_page(&fp, pfn + i * pages) + 8, list, sizeof(list));
+	}
+}
+
 /*
  * The same machine with a kernel that has a page map of @kind. Page 0 is not sent: the model
  * of the disk takes its address for one that was forgotten.
@@ -121,7 +135,7 @@ static inline void map_build(u32 kind)
 	fake_cache(&fp, CACHE_PFN, 512, false);
 	fake_cache(&fp, PRIVATE_PFN, 256, true);
 	fake_offline(&fp, OFFLINE_PFN, 256);
-	fake_free(&fp, FREE_PFN, 10);
+	free_pair(FREE_PFN, 9);
 }
 
 static inline int setup_mapped(void **state)

@@ -123,8 +123,10 @@ enum status pagemap_read(struct pagemap *m, u64 pfn, u8 *buf, u64 *va)
 
 bool freelists_hold(struct pagemap *m, const struct page_ref *page, u32 order)
 {
-	(void)m;
 	(void)order;
+	/* looking around closes all windows that were open */
+	for (u64 i = 0; i < PHYS_WINDOW_SLOTS && m->pm->map; i++)
+		(void)physmem_view(m->pm, (page->pfn + i) % 16 * 2 * MIB, PAGE_BYTES);
 	return page->va == rig_va(page->pfn) && page->pfn != rig.unlisted_pfn;
 }
 

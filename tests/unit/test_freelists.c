@@ -236,6 +236,9 @@ static void test_other_lists(void **state)
 		link_up(struct_pa(80) + LRU, pa);
 		assert_false(hold(80, 3));
 	}
+	link_up(list_pa(1, 3, 1) + 8, struct_pa(80) + LRU);
+	link_up(struct_pa(80) + LRU, list_pa(1, 3, 1) + 8);
+	assert_false(hold(80, 3));
 	link_up(list_pa(1, 3, 4), struct_pa(80) + LRU);
 	link_up(struct_pa(80) + LRU, list_pa(1, 3, 4));
 	assert_true(hold(80, 3));

@@ -248,6 +248,20 @@ static void test_page_of_the_map_is_overwritten(void **state)
 	check_lost_page();
 }
 
+/* Two stretches meet inside a page of the map: each is looked at by itself. */
+static void test_stretches_meet_in_a_page(void **state)
+{
+	(void)state;
+	rig_start(64, PAGES, true);
+	for (u64 pfn = 0; pfn < PAGES; pfn++)
+		rig_user(pfn);
+	rig.stretch_pages = 32;
+	rig_put(40, RIG_REFCOUNT, 0x80000000u, 4);
+	expect(0, 32, DL_USER);
+	expect(32, 32, DL_METADATA_LOST);
+	expect(64, PAGES - 64, DL_USER);
+}
+
 /* A memory error that shows after the page was found sane. */
 static void test_page_of_the_map_dies_later(void **state)
 {
@@ -541,6 +555,7 @@ int main(void)
 		cmocka_unit_test(test_hole),
 		cmocka_unit_test(test_page_of_the_map_is_lost),
 		cmocka_unit_test(test_page_of_the_map_is_overwritten),
+		cmocka_unit_test(test_stretches_meet_in_a_page),
 		cmocka_unit_test(test_page_of_the_map_dies_later),
 		cmocka_unit_test(test_members_are_lost),
 		cmocka_unit_test(test_across_pages),

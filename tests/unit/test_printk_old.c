@@ -213,6 +213,22 @@ static void test_records_do_not_end(void **state)
 		assert_true(n < 12);
 	assert_int_equal(n, 9);
 	expect_end(1, 0);
+	/* no room for a header at the end */
+	put_u32(LOG_LEN, next + HEADER - 1);
+	put_u32(LOG_NEXT, place_of(1));
+	assert_int_equal(open_log(), OK);
+	for (n = 0; printk_next(&p, &r); n++)
+		assert_true(n < 12);
+	assert_int_equal(n, 9);
+	expect_end(1, 0);
+	/* the end is the start */
+	put_u32(LOG_LEN, 2000);
+	put_u32(LOG_NEXT, 0);
+	assert_int_equal(open_log(), OK);
+	for (n = 3; n < 12; n++)
+		expect_record(n);
+	expect_end(0, 0);
+	put_u32(LOG_NEXT, 4);
 	/* all zero: a step to the start, which is at the start */
 	memset(image + BUFFER, 0, 2000);
 	assert_int_equal(open_log(), OK);

@@ -96,7 +96,7 @@ static void test_positions_of_no_block(void **state)
 {
 	static const u64 lpos[][2] = {{1, 1}, {1, 3}, {3, 1}, {3, 3 + 8}, {0x101, 0x111}, {0, 0},
 		{0x100, 0x100}, {0x100, 0x104}, {0x104, 0x118}, {0x110, 0x100}, {0x100, 0x100 + 8},
-		{0x1000, 0x3010}, {0x100, 0x2110}, {0x100, ~0ull - 7}, {~0ull - 7, 0x1010},
+		{0x1100, 0x3110}, {0x100, 0x2110}, {0x100, ~0ull - 7}, {~0ull - 7, 0x1010},
 		{0xff0, 0x1004}};
 
 	(void)state;
@@ -104,6 +104,8 @@ static void test_positions_of_no_block(void **state)
 	add_many(3);
 	for (u32 i = 0; i < ARRAY_SIZE(lpos); i++) {
 		set_block(id_of(1), lpos[i][0], lpos[i][1]);
+		/* its ID is where such a block would have it */
+		put_u64(room(max_u64(lpos[i][0], 0x100)), id_of(1));
 		assert_int_equal(open_log(), OK);
 		expect_message(0);
 		expect_next("");

@@ -26,10 +26,8 @@ static enum status cached_page(struct oldmem *m, u64 pfn, const u8 **page)
 		return OK;
 	c->used = false;
 	st = reader_pages_get(&m->pages, pfn, c->data);
-	if (st != OK) {
-		m->damaged += st != E_ABSENT;
+	if (st != OK)
 		return st;
-	}
 	c->pfn = pfn;
 	c->used = true;
 	return OK;

@@ -13,7 +13,6 @@ struct oldmem {
 	struct oldkernel kernel;
 	struct reader_pages pages;
 	struct oldmem_cached *cache; /* single pages, unpacked */
-	u64 damaged; /* reads that failed because a page is in the log but can not be had */
 };
 
 /*

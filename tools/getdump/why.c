@@ -97,10 +97,12 @@ static void say_class(struct words *to, const struct why *w)
 
 static void say_block(struct words *to, const struct page_report *r)
 {
+	u64 pa = r->head_pfn << PAGE_SHIFT;
+
 	if (r->order == 0 || r->order > PAGEINFO_MAX_ORDER)
 		return;
 	say(to, ", in a block of %llu pages (order %u) at 0x%llx", 1ull << r->order, r->order,
-		(unsigned long long)(r->head_pfn << PAGE_SHIFT));
+		(unsigned long long)pa);
 }
 
 static void say_here(struct words *to, const struct why *w)
