@@ -117,10 +117,9 @@ static const u8 *map_page(struct pagescan *s, u64 page_va)
 }
 
 /* A struct page that begins in one page and ends in the next, put together in @joint. */
-static const u8 *join(struct pagescan *s, u64 pfn, u64 va, u8 *joint)
+static const u8 *join(struct pagescan *s, u64 va, u8 *joint)
 {
 	u64 first = PAGE_BYTES - (va & PAGE_MASK);
-	struct page_ref ref = {pfn, va, joint};
 	const u8 *page = map_page(s, va & ~PAGE_MASK);
 
 	if (!page)
@@ -130,7 +129,7 @@ static const u8 *join(struct pagescan *s, u64 pfn, u64 va, u8 *joint)
 	if (!page)
 		return NULL;
 	memcpy(joint + first, page, struct_bytes(s) - first);
-	return page_is_believable(&s->map->rules, &ref) ? joint : NULL;
+	return joint;
 }
 
 /* The batch that begins with @pfn. @joint is where to put a struct page that must be joined. */
@@ -150,7 +149,7 @@ static void load_batch(struct pagescan *s, struct batch *b, u64 pfn, u8 *joint)
 	at = b->va & PAGE_MASK;
 	if (!range_fits(at, bytes, PAGE_BYTES)) {
 		b->end_pfn = pfn + 1;
-		b->bytes = join(s, pfn, b->va, joint);
+		b->bytes = join(s, b->va, joint);
 		return;
 	}
 	page = map_page(s, b->va & ~PAGE_MASK);

@@ -27,6 +27,7 @@ import victim
 ROUNDS = 7
 TIMEOUT_S = 600
 LEVEL = "31"
+DISK_BYTES = 1 << 30
 
 
 def say(text):
@@ -37,7 +38,9 @@ def hung_guest(folder):
     """The memory of a guest that was busy and hangs."""
     kernel = kernels.get()
     cd = victim.make_cd(kernel, folder)
-    disk = tools.make_disk(folder / "disk.img", "256M")
+    disk = folder / "disk.img"
+    with open(disk, "wb") as f:
+        f.truncate(DISK_BYTES)
     machine, _ = bench_kdump.ready_victim(folder, cd, disk, 400)
     with machine:
         capture.hang(machine)

@@ -222,7 +222,7 @@ def extracted(scene, disk, *options):
 def check_filtered(scene, memory, full, level, step):
     """The full dump extracted at @level: but for what firmware overwrote since, it is what
     the classes of the memory at the hang say."""
-    level |= matrix.full_level()
+    level |= matrix.full_level(scene.guest)
     filtered = extracted(scene, full, "-l", str(level))
     differ = high(filtered.kept ^ excluded.kept_of(memory, level))
     if differ.bit_count() > MAX_DISTURBED:
@@ -240,7 +240,7 @@ def unsteady(scene, after):
 
 
 def test_full_dump_filtered_later_is_the_small_dump(scene, truth, unsteady, step):
-    full = captured_again(scene, matrix.full_level())
+    full = captured_again(scene, matrix.full_level(scene.guest))
     for level in FILTER_LEVELS:
         filtered = check_filtered(scene, truth, full, level, step)
     full.unlink()

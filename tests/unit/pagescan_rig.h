@@ -127,7 +127,8 @@ bool freelists_hold(struct pagemap *m, const struct page_ref *page, u32 order)
 	/* looking around closes all windows that were open */
 	for (u64 i = 0; i < PHYS_WINDOW_SLOTS && m->pm->map; i++)
 		(void)physmem_view(m->pm, (page->pfn + i) % 16 * 2 * MIB, PAGE_BYTES);
-	return page->va == rig_va(page->pfn) && page->pfn != rig.unlisted_pfn;
+	return page->va == rig_va(page->pfn) && page->pfn != rig.unlisted_pfn &&
+	       page->bytes[RIG_REFCOUNT] == 0;
 }
 
 /* Copies to @pfn's struct page, from @at on; lost where the map is not mapped. */

@@ -145,6 +145,25 @@ static void test_poison_in_compound(void **state)
 	assert_int_equal(rig_class(100), DL_KEPT);
 }
 
+/* A poisoned hugetlb page that is none: its members are on their own. */
+static void test_poisoned_head(void **state)
+{
+	(void)state;
+	rig_start_kernel(64, PAGES, true);
+	rig_huge(512, 9);
+	rig_put(512, RIG_FLAGS, RIG_HEAD | RIG_HWPOISON, 8);
+	rig_put(513, RIG_DTOR, 2, 1);
+	rig_put(600, RIG_FLAGS, RIG_HWPOISON, 8);
+	expect(512, 512, DL_HWPOISON);
+	rig_kernel(700);
+	pagescan_init(&rig.scan, &rig.m);
+	expect(0, 512, DL_KEPT);
+	expect(512, 1, DL_METADATA_LOST);
+	expect(513, 87, DL_KEPT);
+	expect(600, 1, DL_HWPOISON);
+	expect(601, PAGES - 601, DL_KEPT);
+}
+
 /* The largest page there is, over many sections. */
 static void test_gigantic(void **state)
 {
@@ -550,6 +569,7 @@ int main(void)
 		cmocka_unit_test(test_block_inside_false_block),
 		cmocka_unit_test(test_compound),
 		cmocka_unit_test(test_poison_in_compound),
+		cmocka_unit_test(test_poisoned_head),
 		cmocka_unit_test(test_gigantic),
 		cmocka_unit_test(test_block_past_the_end),
 		cmocka_unit_test(test_hole),
