@@ -75,7 +75,7 @@ enum uts_index {
 struct pagemap;
 
 /*
- * Searches all RAM for vmcoreinfo, verifies each candidate through its own page tables
+ * Searches all RAM of pm->map for vmcoreinfo, verifies each candidate through its own page tables
  * and keeps the best: one with CRASHTIME before one without, then the one whose page map
  * describes most of RAM, then the one found first. What verifies at @hint_pa (unless 0) is
  * taken without a search. @k is big: not for the stack. OK if verified; E_NO_KERNEL if there is

@@ -5,7 +5,7 @@
  */
 #include <string.h>
 #include "dumplog.h"
-#include "pagemap.h"
+#include "pagemap_parts.h"
 
 #define MAX_ZONES	8
 #define MAX_NODE_IDS	1024
@@ -91,6 +91,19 @@ static bool is_list(const struct freelists *f, u64 va, u32 order)
 	return false;
 }
 
+/*
+ * Copies a few bytes of the old kernel. Neighbours lie all over the page map: walking to each of
+ * them through page tables would take most of the time of a scan.
+ */
+static enum status read_at(struct pagemap *m, u64 va, void *buf, u64 len)
+{
+	u64 pa;
+
+	if ((va & (PAGE_BYTES - 1)) + len <= PAGE_BYTES && pagemap_tract_pa(m, va, &pa))
+		return physmem_read(m->pm, pa, buf, len);
+	return pagetable_read(m->pm, &m->pt, va, buf, len);
+}
+
 /* Of the struct page at @va nothing is asked that depends on its PFN. */
 static bool is_free_block(struct pagemap *m, u64 va, u32 order)
 {
@@ -98,7 +111,7 @@ static bool is_free_block(struct pagemap *m, u64 va, u32 order)
 	struct page_ref page = {.pfn = 0, .va = va, .bytes = bytes};
 	struct page_verdict v;
 
-	if (pagetable_read(m->pm, &m->pt, va, bytes, m->rules.size) != OK)
+	if (read_at(m, va, bytes, m->rules.size) != OK)
 		return false;
 	v = page_judge(&m->rules, &page, NULL);
 	return v.class == DL_FREE && v.order == order;
@@ -120,7 +133,7 @@ static enum link look(struct pagemap *m, const u8 *own, u64 own_va, u64 from, u3
 	memcpy(&va, own + from, sizeof(va));
 	if (va == own_va)
 		return LINK_BROKEN;
-	if (pagetable_read(m->pm, &m->pt, va + to, &back, sizeof(back)) != OK || back != own_va)
+	if (read_at(m, va + to, &back, sizeof(back)) != OK || back != own_va)
 		return LINK_BROKEN;
 	if (is_list(&m->lists, va, order) || is_free_block(m, va - (u64)list_at(&m->rules), order))
 		return LINK_CONFIRMED;

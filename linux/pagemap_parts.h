@@ -36,6 +36,9 @@ bool pagemap_is_blank(const u8 *page, u32 bytes);
 /* True if a tract has the memory at @pa for another part of the map than @va. */
 bool pagemap_is_shared(const struct pagemap *m, u64 va, u64 pa);
 
+/* Physical address of the byte of the map at @va, if a tract holds it: without any walk. */
+bool pagemap_tract_pa(const struct pagemap *m, u64 va, u64 *pa);
+
 /* Walks the map over all RAM, if it is known what is RAM: m->tract and m->present_pages. */
 void pagemap_walk(struct pagemap *m);
 

@@ -175,3 +175,19 @@ bool pagemap_is_shared(const struct pagemap *m, u64 va, u64 pa)
 	}
 	return false;
 }
+
+bool pagemap_tract_pa(const struct pagemap *m, u64 va, u64 *pa)
+{
+	for (u32 i = 0; i < m->tracts; i++) {
+		const struct pagemap_tract *t = &m->tract[i];
+		u64 at = va - t->va;
+
+		if (va < t->va || at >= t->bytes)
+			continue;
+		if (t->down)
+			at = t->bytes - PIECE - (at & ~(PIECE - 1)) + (at & (PIECE - 1));
+		*pa = t->pa + at;
+		return true;
+	}
+	return false;
+}

@@ -50,9 +50,9 @@ def guests():
     return ALL if everything() else FEW
 
 
-def full_level():
-    """Of the dump that is filtered later; zero pages take time and are there or not."""
-    return 0 if everything() else 1
+def full_level(guest):
+    """Of the dump that is filtered later: with zero pages only where that takes no minutes."""
+    return 0 if everything() and guest.ram_bytes == GIB else 1
 
 
 @dataclass(frozen=True)

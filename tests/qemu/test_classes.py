@@ -18,6 +18,7 @@ import vmcore
 from machine import GIB
 
 LOW_PAGES = 256
+BLOCK_PAGES = 1024
 MAX_LOST = 4096  # pages kept because their struct page makes no sense, undisturbed memory
 MAX_DISTURBED = 34 * 64 + MAX_LOST  # plus those that firmware overwrote
 HELD = ("small pages", "transparent huge pages", "hugetlb pages", "locked pages", "mapped file",
@@ -100,15 +101,25 @@ def mistaken_tails(scene, core_ram, pages):
                           if word(page, "compound_info") & 1 and word(page, "mapping") & 1)
 
 
+def blocks_around(pages):
+    """The largest blocks that Linux's allocator has, those that @pages lie in."""
+    firsts = {page // BLOCK_PAGES * BLOCK_PAGES for page in excluded.pages_of(pages)}
+    return excluded.union((first, BLOCK_PAGES) for first in firsts)
+
+
 def check_extra(scene, ram, pages, classes, what, step):
     """Pages that we keep and makedumpfile drops must have a reason; prints it."""
+    if not pages:
+        return
     tails = mistaken_tails(scene, ram, pages)
-    lost = pages & ~tails & classes.get("metadata lost", 0)
-    if pages:
-        step(f"{what}: kept by us alone: {excluded.count_by_class(pages, classes)}; of them "
-             f"{tails.bit_count()} second pages of compound pages, which this makedumpfile "
-             f"takes for anonymous ones, {lost.bit_count()} whose struct page is lost")
-    check_none(pages & ~tails & ~lost, classes, f"pages kept for no known reason at {what}")
+    lost = classes.get("metadata lost", 0)
+    own, around = pages & lost & ~tails, pages & blocks_around(lost) & ~lost & ~tails
+    step(f"{what}: kept by us alone: {excluded.count_by_class(pages, classes)}; of them "
+         f"{tails.bit_count()} second pages of compound pages, which this makedumpfile takes for "
+         f"anonymous ones, {own.bit_count()} whose struct page is lost, {around.bit_count()} in "
+         "a block of which a part is lost")
+    check_none(pages & ~tails & ~own & ~around, classes,
+               f"pages kept for no known reason at {what}")
 
 
 def check_level(scene, level, memory, step):
@@ -222,7 +233,7 @@ def extracted(scene, disk, *options):
 def check_filtered(scene, memory, full, level, step):
     """The full dump extracted at @level: but for what firmware overwrote since, it is what
     the classes of the memory at the hang say."""
-    level |= matrix.full_level()
+    level |= matrix.full_level(scene.guest)
     filtered = extracted(scene, full, "-l", str(level))
     differ = high(filtered.kept ^ excluded.kept_of(memory, level))
     if differ.bit_count() > MAX_DISTURBED:
@@ -240,7 +251,7 @@ def unsteady(scene, after):
 
 
 def test_full_dump_filtered_later_is_the_small_dump(scene, truth, unsteady, step):
-    full = captured_again(scene, matrix.full_level())
+    full = captured_again(scene, matrix.full_level(scene.guest))
     for level in FILTER_LEVELS:
         filtered = check_filtered(scene, truth, full, level, step)
     full.unlink()

@@ -125,6 +125,16 @@ static inline enum status open_log(void)
 	return printk_open(&p, &pm, &pt, &vi);
 }
 
+/* A different text of a different length for each @i. */
+static inline const char *message(u32 i)
+{
+	static char text[64];
+
+	snprintf(text, sizeof(text), "message %u %.*s", i, (int)(i * 7 % 23),
+		"abcdefghijklmnopqrstuvw");
+	return text;
+}
+
 static inline void expect_text(const char *text)
 {
 	assert_int_equal(r.bytes, strlen(text));

@@ -203,15 +203,6 @@ static inline void add(const char *text)
 	add_bytes(text, (u32)strlen(text));
 }
 
-static const char *message(u32 i)
-{
-	static char text[64];
-
-	snprintf(text, sizeof(text), "message %u %.*s", i, (int)(i * 7 % 23),
-		"abcdefghijklmnopqrstuvw");
-	return text;
-}
-
 static inline void add_many(u32 count)
 {
 	for (u32 i = 0; i < count; i++)

@@ -58,6 +58,10 @@ static void test_exported_base_must_agree(void **state)
 	expect_open(E_PAGEMAP);
 	*fake_section(&rig.fp, 0) -= 1 << 21;
 	rig_expect_lost(1 << 1 | 1 << 2 | 1 << 3);
+	/* nor has plain SPARSEMEM such a symbol */
+	rig.fp.kind = PAGEMAP_SPARSE;
+	fake_pagemap_build(&rig.fp, &rig.map);
+	expect_open(E_PAGEMAP);
 }
 
 static void test_section_with_another_base(void **state)
@@ -76,7 +80,10 @@ static void test_section_with_another_base(void **state)
 	*section = UINT64_MAX;
 	rig_expect_lost(1 << 2);
 	assert_int_equal(rig.m.present_pages, memmap_ram_pages(&rig.map) - SECTION_PAGES);
-	/* as long as most agree */
+	/* as long as most agree, whichever comes last */
+	*fake_section(&rig.fp, RIG_HIGH_PFN + SECTION(3)) ^= 1 << 15;
+	rig_expect_lost(1 << 2 | 1 << 7);
+	*fake_section(&rig.fp, RIG_HIGH_PFN + SECTION(3)) ^= 1 << 15;
 	*fake_section(&rig.fp, RIG_HIGH_PFN) ^= 1 << 13;
 	*fake_section(&rig.fp, SECTION(1)) ^= 1 << 14;
 	rig_expect_lost(1 << 2 | 1 << 1 | 1 << 4);
@@ -136,6 +143,13 @@ static void test_plain_section_edges(void **state)
 	(void)state;
 	rig.fp.kind = PAGEMAP_SPARSE;
 	rig_build();
+	fake_page_counts(&rig.fp, SECTION(2), -5, UINT32_MAX);
+	rig_expect_lost(1 << 2);
+	fake_kept(&rig.fp, SECTION(2), 1);
+	fake_page_counts(&rig.fp, SECTION(3) - 1, -5, UINT32_MAX);
+	rig_expect_lost(1 << 2);
+	fake_kept(&rig.fp, SECTION(3) - 1, 1);
+	rig_expect_lost(0);
 	memmap_touch(&rig.map, rig.fp.part[2].pa, PAGE_BYTES, TOUCHED_FIRMWARE);
 	assert_int_equal(rig_open(), OK);
 	assert_false(rig_has(SECTION(2)));

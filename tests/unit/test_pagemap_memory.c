@@ -74,6 +74,36 @@ static void test_one_memory_for_two_alike(void **state)
 	rig_expect_lost(0x3f & ~0xc);
 }
 
+/* A line of its own four, broken by a missing piece, against another four: none is clear. */
+static void test_one_memory_for_two_lines(void **state)
+{
+	(void)state;
+	rig_build();
+	for (u32 n = 0; n < 4; n++)
+		*entry(RIG_HIGH_PFN + SECTION(n), 2) = *entry(0, 2) - (3 - n) * 2ull * MIB;
+	*entry(SECTION(1), 2) = 0;
+	rig_expect_lost(1 << 0 | 1 << 1 | 1 << 7);
+}
+
+/* Tracts that turn are two: no piece is taken for what it is not. */
+static void test_tracts_turn(void **state)
+{
+	u64 was;
+
+	(void)state;
+	for (u32 i = 0; i < 2; i++) {
+		rig_teardown(NULL);
+		rig_setup(NULL);
+		rig.fp.down = i;
+		rig_build();
+		was = *entry(0, 2);
+		*entry(0, 2) = *entry(SECTION(1), 2);
+		*entry(SECTION(1), 2) = was;
+		rig_expect_lost(0);
+		assert_int_equal(rig.m.tracts, 3);
+	}
+}
+
 static void test_small_pages_in_memory_of_large(void **state)
 {
 	u64 table = 40 * MIB;
@@ -166,6 +196,33 @@ static void test_translate_stops_at_what_is_bad(void **state)
 	assert_int_equal(pagemap_translate(&rig.m, 0x1000, &pa, &bytes), E_PAGETABLE);
 }
 
+static void test_memory_errors(void **state)
+{
+	(void)state;
+	rig_build();
+	host_ram_unreadable(rig.fp.part[1].pa + PAGE_BYTES);
+	assert_int_equal(rig_open(), OK);
+	assert_true(rig_has(SECTION(1) + 63));
+	assert_false(rig_has(SECTION(1) + 64));
+	assert_false(rig_has(SECTION(1) + 127));
+	assert_true(rig_has(SECTION(1) + 128));
+}
+
+/* Old kinds of map lie in the direct map, where pages may be as large as 1 GiB. */
+static void test_translate_in_1_gib(void **state)
+{
+	u64 bytes;
+	u64 pa;
+
+	(void)state;
+	rig.fp.kind = PAGEMAP_FLAT;
+	rig.fp.map_pa = RIG_HIGH + 64 * MIB;
+	rig_build();
+	assert_int_equal(pagemap_translate(&rig.m, fake_page_va(&rig.fp, 64), &pa, &bytes), OK);
+	assert_true(pa == RIG_HIGH + 64 * MIB + PAGE_BYTES);
+	assert_int_equal(bytes, 2 * MIB - PAGE_BYTES);
+}
+
 /* Memory that the map says is free or in use by others can not hold the map. */
 static void test_map_in_use_by_others(void **state)
 {
@@ -190,9 +247,10 @@ static void test_map_in_use_by_others(void **state)
 	rig_expect_lost(1 << 2);
 	fake_free(&rig.fp, pfn & ~1023ull, 10);
 	rig_expect_lost(1 << 2);
-	/* a block that ends before it, and struct pages that say nothing */
+	/* a block that ends before it, though it could be in one, and struct pages that say nothing */
 	fake_kept(&rig.fp, pfn & ~1023ull, 1024);
 	fake_free(&rig.fp, pfn & ~1023ull, 8);
+	fake_page_counts(&rig.fp, pfn, 0, UINT32_MAX);
 	rig_expect_lost(0);
 	memset(fake_page(&rig.fp, pfn), 0xff, 64);
 	rig_expect_lost(0);
@@ -205,11 +263,15 @@ int main(void)
 		T(test_page_tables),
 		T(test_one_memory_for_two),
 		T(test_one_memory_for_two_alike),
+		T(test_one_memory_for_two_lines),
+		T(test_tracts_turn),
 		T(test_small_pages_in_memory_of_large),
 		T(test_small_pages_shared),
 		T(test_hot_added),
 		T(test_map_is_not_ram),
 		T(test_translate_stops_at_what_is_bad),
+		T(test_memory_errors),
+		T(test_translate_in_1_gib),
 		T(test_map_in_use_by_others),
 	};
 
