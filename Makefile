@@ -15,7 +15,7 @@ WARN    := -Wall -Wextra -Wconversion -Wshadow -Wmissing-prototypes -Wstrict-pro
            -Wvla -Wundef -Wpointer-arith -Wcast-align -Werror
 BASE    := -std=c11 -g $(WARN) -iquote . -iquote include -DAFTERIMAGE_VERSION='"$(VERSION)"' \
            -DLZF_HLOG=$(HLOG)u
-METALF  := $(BASE) -O2 -iquote arch/x86/include -ffreestanding -fpie -fno-stack-protector \
+METALF   = $(BASE) $(METAL_O) -iquote arch/x86/include -ffreestanding -fpie -fno-stack-protector \
            -fcf-protection=none -mno-red-zone -mgeneral-regs-only -ffunction-sections \
            -fdata-sections -fno-asynchronous-unwind-tables -fno-builtin-malloc
 HOSTF   := $(BASE) -O2 -iquote tests/host/include -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64
@@ -39,6 +39,12 @@ metal_o  = $(patsubst %,$(BUILD)/metal/%.o,$(1))
 host_o   = $(patsubst %,$(BUILD)/host/%.o,$(1))
 asan_o   = $(patsubst %,$(BUILD)/asan/%.o,$(1))
 fuzz_o   = $(patsubst %,$(BUILD)/fuzz/%.o,$(1))
+
+# The image lies in memory that it also works in: small everywhere, fast where pages go through.
+METAL_O := -Os
+HOT     := lib/crc32c.c lib/physmem.c linux/find.c linux/pagescan.c linux/pagejudge.c \
+           linux/pagefields.c dumpfmt/capture.c dumpfmt/group.c arch/x86/mem.c liblzf/lzf_c.c
+$(call metal_o,$(HOT)): METAL_O := -O2
 
 PURE_METAL := $(call metal_o,$(PURE) liblzf/lzf_c.c)
 TOOL_LIBS  := -lz -lzstd -llzo2 -ljson-c -luuid
@@ -92,7 +98,7 @@ $(BUILD)/$(1)/liblzf/%.c.o: /usr/src/liblzf/%.c Makefile
 	@mkdir -p $$(@D)
 	@echo '  $(1)  $$<'; $(2) $(3) $(LZFF) -c -o $$@ $$<
 endef
-$(eval $(call compile,metal,$(CC),$(METALF)))
+$(eval $(call compile,metal,$(CC),$$(METALF)))
 $(eval $(call compile,host,$(CC),$(HOSTF)))
 $(eval $(call compile,asan,$(CC),$(ASANF)))
 $(eval $(call compile,fuzz,$(FUZZ_CC),$(FUZZF)))

@@ -194,7 +194,8 @@ static struct page_verdict judge_used(const struct page_rules *r, const struct f
 		plausible = offline_is_plausible(r, f);
 	else
 		plausible = use_is_plausible(r, f, class);
-	if (!plausible)
+	/* One flipped flag must not take along the tails of a page that belongs to no file. */
+	if (!plausible || (head && !huge && f->mapping == 0))
 		return single(DL_METADATA_LOST);
 	return head ? judge_compound(r, page, next, class, huge) : single(class);
 }

@@ -125,6 +125,21 @@ static void test_compound(void **state)
 	expect(1025, PAGES - 1025, DL_KEPT);
 }
 
+/* A compound page of the kernel's with one flag flipped. */
+static void test_compound_without_a_file(void **state)
+{
+	(void)state;
+	rig_start_kernel(64, PAGES, true);
+	rig_huge(512, 3);
+	rig_put(512, RIG_MAPPING, 0, 8);
+	expect(0, 512, DL_KEPT);
+	expect(512, 1, DL_METADATA_LOST);
+	expect(513, PAGES - 513, DL_KEPT);
+	rig_put(512, RIG_MAPPING, RIG_POINTER, 8);
+	pagescan_init(&rig.scan, &rig.m);
+	expect(512, 8, DL_CACHE);
+}
+
 static void test_poison_in_compound(void **state)
 {
 	(void)state;
@@ -568,6 +583,7 @@ int main(void)
 		cmocka_unit_test(test_free_block_not_listed),
 		cmocka_unit_test(test_block_inside_false_block),
 		cmocka_unit_test(test_compound),
+		cmocka_unit_test(test_compound_without_a_file),
 		cmocka_unit_test(test_poison_in_compound),
 		cmocka_unit_test(test_poisoned_head),
 		cmocka_unit_test(test_gigantic),
