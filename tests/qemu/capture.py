@@ -91,11 +91,12 @@ def hang(machine):
     machine.type("hang")
     machine.wait_console(rf"^{PROMPT}hanging now", 20)
     time.sleep(SILENCE_S)
-    before = machine.console()
+    start = len(machine.console())
     machine.type("say alive")
     time.sleep(SILENCE_S)
-    if machine.console() != before:
-        raise MachineError("the victim still answers: " + machine.console()[len(before):])
+    said = machine.console()[start:]  # the kernel may still print: interrupts are served
+    if f"{PROMPT}alive" in said:
+        raise MachineError("the victim still answers: " + said)
 
 
 def keep_truth(machine, target, nonce, release):

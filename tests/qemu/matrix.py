@@ -22,6 +22,7 @@ FIVE_LEVELS_FROM = (6, 12)  # Debian's cloud kernels are built for it since then
 FILL_MIB = 64
 BALLOON_MIB = 24
 CLASSES_TIMEOUT_S = 120
+LIMIT_S = 600  # of the whole machine
 DISK_SIZE = "4G"
 
 
@@ -104,7 +105,8 @@ def play(guest, folder, step):
     files = victim.make_files_disk(folder / "files.img")
     setup = Setup(ram_file=folder / "ram", ram_bytes=guest.ram_bytes, nodes=guest.nodes,
                   disk=disk, cd=victim.make_cd(kernel, folder, victim.MOVABLE, modules=modules),
-                  cpu_model=guest.cpu_model, extra=victim.classes_options(files))
+                  cpu_model=guest.cpu_model, extra=victim.classes_options(files),
+                  limit_s=LIMIT_S)
     machine, nonce, release = capture.start_victim(setup, step)
     with machine:
         console = make_classes(machine)
