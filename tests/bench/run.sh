@@ -15,5 +15,5 @@ echo "== compressors, one core, CPU time"
 "$build/host/bench_compress" ${BENCH_RAM:+"$BENCH_RAM"}
 echo "== classification of all pages, ours next to makedumpfile's"
 /usr/bin/python3 tests/bench/classify.py ${BENCH_RAM:+"$BENCH_RAM"}
-echo "== full dump of a 4 GiB guest, ours against kdump, in virtual machines"
+echo "== dump of a 4 GiB guest, ours against kdump, in virtual machines"
 /usr/bin/python3 tests/qemu/bench_kdump.py
