@@ -20,7 +20,7 @@ ZERO, CACHE, PRIVATE, USER, FREE = 1, 2, 4, 8, 16
 DESCRIPTOR = struct.Struct("<QIIQ")  # position, bytes, flags, page flags
 # Classes whose pages have no contents in the dump at the levels with these bits.
 DROPPED_BY = {"free": FREE, "cache": CACHE | PRIVATE, "private cache": PRIVATE, "user": USER}
-NEVER_READ = ("hwpoison", "offline")
+NEVER_READ = ("not RAM", "hwpoison", "offline")
 
 
 class ExcludedError(Exception):

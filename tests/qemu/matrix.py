@@ -18,7 +18,7 @@ from kernels import Kernel
 from machine import GIB, MIB, MachineError, Setup
 
 BIG = 4 * GIB + 512 * MIB
-FIVE_LEVELS_FROM = (6, 12)  # Debian's cloud kernels are built for it since then
+FIVE_LEVELS_FROM = (6, 1)  # Debian's cloud kernels are built for it since then
 FILL_MIB = 64
 BALLOON_MIB = 24
 CLASSES_TIMEOUT_S = 120
