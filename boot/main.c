@@ -21,15 +21,15 @@ struct session {
 	struct arena arena;
 	struct physmem pm;
 	struct oldkernel kernel;
-	union {				    /* each byte here is one that the arena lacks */
-		struct oldkernel candidate; /* until a kernel is found */
-		struct pagemap pagemap;	    /* from then on */
-	};
+	struct pagemap pagemap;
 	struct pagescan scan;
 	struct target target;
 	struct writer writer;
 	struct compressor compressor;
-	struct capture capture;
+	union {				    /* each byte here is one that the arena lacks */
+		struct oldkernel candidate; /* until a kernel is found */
+		struct capture capture;	    /* from the first page on */
+	};
 	u64 start_us;
 	u32 degraded;
 	bool has_pagemap;

@@ -79,8 +79,8 @@ struct pagemap;
  * and keeps the best: one with CRASHTIME before one without, then the one whose page map
  * describes most of RAM, then the one found first. What verifies at @hint_pa (unless 0) is
  * taken without a search. @k is big: not for the stack. OK if verified; E_NO_KERNEL if there is
- * no candidate; else why none verified. @scratch and @map are for comparing; their contents are
- * lost.
+ * no candidate; else why none verified. @k, @scratch and @map are three places: kernels are
+ * compared in them. The contents of the last two are lost.
  */
 enum status oldkernel_find(struct physmem *pm, u64 hint_pa, struct oldkernel *k,
 	struct oldkernel *scratch, struct pagemap *map) MUST_CHECK;

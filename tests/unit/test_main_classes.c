@@ -159,6 +159,24 @@ static void test_class_is_cut(void **state)
 	assert_true(all > 5 && some > 1);
 }
 
+/* Another kernel verifies and is found first, but nothing is left of its page map. */
+static void test_earlier_kernel_is_passed_over(void **state)
+{
+	struct fake_kernel earlier = fake_kernel_default();
+
+	(void)state;
+	earlier.image_pa = 2 * MIB;
+	earlier.note_pa = MIB;
+	earlier.text_pa = MIB + 64 * KIB;
+	earlier.mem_section_pa = 22 * MIB;
+	memset(ram + earlier.image_pa, 0, FAKE_IMAGE_BYTES);
+	fake_kernel_build(&earlier);
+	run();
+	expect("afterimage: 2 kernels in memory");
+	expect("afterimage: page map: sparse, vmemmap\n");
+	assert_int_equal(header(0).degraded, DL_DEGRADED_SEVERAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -168,6 +186,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_no_page_map, setup_mapped, teardown),
 		cmocka_unit_test_setup_teardown(test_class_is_dropped, setup_mapped, teardown),
 		cmocka_unit_test_setup_teardown(test_class_is_cut, setup_mapped, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_earlier_kernel_is_passed_over, setup_mapped, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
