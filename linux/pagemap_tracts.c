@@ -11,14 +11,16 @@
 #define PIECE	       ((u64)PAGEMAP_PIECE)
 #define CLEARLY_LONGER 4 /* pieces of a tract, for a single one to be the odd one */
 
+/* From a byte's distance to the tract's lowest physical address to that to its va, and back. */
+static u64 tract_turn(const struct pagemap_tract *t, u64 at)
+{
+	return t->down ? t->bytes - PIECE - (at & ~(PIECE - 1)) + (at & (PIECE - 1)) : at;
+}
+
 /* Where the map has the byte at @pa, which lies in the tract. */
 static u64 tract_va(const struct pagemap_tract *t, u64 pa)
 {
-	u64 at = pa - t->pa;
-
-	if (t->down)
-		at = t->bytes - PIECE - (at & ~(PIECE - 1)) + (at & (PIECE - 1));
-	return t->va + at;
+	return t->va + tract_turn(t, pa - t->pa);
 }
 
 static bool is_in(const struct pagemap_tract *t, u64 pa)
@@ -184,9 +186,7 @@ bool pagemap_tract_pa(const struct pagemap *m, u64 va, u64 *pa)
 
 		if (va < t->va || at >= t->bytes)
 			continue;
-		if (t->down)
-			at = t->bytes - PIECE - (at & ~(PIECE - 1)) + (at & (PIECE - 1));
-		*pa = t->pa + at;
+		*pa = t->pa + tract_turn(t, at);
 		return true;
 	}
 	return false;

@@ -4,12 +4,11 @@
  * look at any struct page.
  */
 #include <string.h>
-#include "pageinfo.h"
+#include "pagefields.h"
 
 #define MIN_BYTES      32
 #define HALF_4_LEVELS  0xffff800000000000ull
 #define HALF_5_LEVELS  0xff00000000000000ull
-#define MAPCOUNT_NONE  0xffffffffu /* of a page that is not mapped and has no type */
 #define FLAG_BITS      64
 #define DTOR_NEXT_BYTE 1 /* the order lies right behind it: both are u8 */
 

@@ -118,16 +118,24 @@ bool phys_unreadable(u64 pa)
 	return false;
 }
 
-bool paging_hide(u64 pa)
+static bool remember_hidden(u64 page_pa)
 {
-	u64 page_pa = pa & ~(u64)(PAGE_BYTES - 1);
-
 	if (phys_unreadable(page_pa))
 		return true;
 	if (hidden_count == HIDDEN_PAGES)
 		return false;
 	hidden_pa[hidden_count] = page_pa;
 	hidden_count++;
+	return true;
+}
+
+/* A known page is hidden once more: it may be in a window that was changed meanwhile. */
+bool paging_hide(u64 pa)
+{
+	u64 page_pa = pa & ~(u64)(PAGE_BYTES - 1);
+
+	if (!remember_hidden(page_pa))
+		return false;
 	for (u32 i = 0; i < PHYS_WINDOW_SLOTS; i++)
 		window_hide(i, page_pa);
 	return true;

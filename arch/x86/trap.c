@@ -1,6 +1,7 @@
 /*
  * Processor exceptions: none is expected, so every one ends the capture in words, but for
- * the NMI, which is ignored, and the machine check, on which mce.c decides. Brings its own descriptor tables, so that no front door's are relied on.
+ * the NMI, which is ignored, and the machine check, on which mce.c decides. Brings its own
+ * descriptor tables, so that no front door's are relied on.
  */
 #include "main.h"
 #include "metal.h"
