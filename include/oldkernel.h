@@ -76,8 +76,9 @@ struct pagemap;
 
 /*
  * Searches all RAM of pm->map for vmcoreinfo, verifies each candidate through its own page tables
- * and keeps the best: one with CRASHTIME before one without, then the one whose page map
- * describes most of RAM, then the one found first. What verifies at @hint_pa (unless 0) is
+ * and keeps the best: one with CRASHTIME before one without, unless its page map describes less
+ * than half of what the other's does; then the one whose page map describes most of RAM; then
+ * the one found first. What verifies at @hint_pa (unless 0) is
  * taken without a search. @k is big: not for the stack. OK if verified; E_NO_KERNEL if there is
  * no candidate; else why none verified. @k, @scratch and @map are three places: kernels are
  * compared in them. The contents of the last two are lost.

@@ -65,6 +65,17 @@ static bool covers_more(struct search *s, const struct oldkernel *k, const struc
 	return coverage(s, mine, k) > coverage(s, other, best);
 }
 
+/* Less than half of what the other's does: its memory went to somebody else since. */
+static bool covers_little(struct search *s, const struct oldkernel *k, const struct oldkernel *than)
+{
+	struct seen *mine = seen_kernel(s, k);
+	struct seen *other = seen_kernel(s, than);
+
+	if (!mine || !other || mine == other)
+		return false;
+	return coverage(s, mine, k) < coverage(s, other, than) / 2;
+}
+
 static bool has_crashtime(const struct oldkernel *k)
 {
 	u32 bytes;
@@ -83,8 +94,10 @@ static bool is_better(struct search *s, const struct oldkernel *k)
 		return k->verified;
 	if (!k->verified)
 		return k->why != E_VMCOREINFO && best->why == E_VMCOREINFO;
-	if (has_crashtime(k) != has_crashtime(best))
-		return has_crashtime(k);
+	if (has_crashtime(k) && !has_crashtime(best))
+		return !covers_little(s, k, best);
+	if (!has_crashtime(k) && has_crashtime(best))
+		return covers_little(s, best, k);
 	return covers_more(s, k, best);
 }
 

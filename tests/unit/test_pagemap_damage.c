@@ -311,6 +311,40 @@ static void test_choice_of_kernel(void **state)
 	free(other);
 }
 
+/* What is left of an earlier crash does not win over the kernel that hung after it. */
+static void test_choice_of_crashed_kernel(void **state)
+{
+	struct fake_pagemap *other = calloc(1, sizeof(*other));
+
+	(void)state;
+	fake_pagemap_init(other, PAGEMAP_VMEMMAP);
+	other->fk.image_pa = 16 * MIB;
+	other->fk.note_pa = 20 * MIB;
+	other->fk.text_pa = 21 * MIB;
+	other->map_pa = 128 * MIB;
+	other->table_pa = 36 * MIB;
+	other->extra = "CRASHTIME=1700000000\n";
+	fake_pagemap_build(other, &rig.map);
+	rig_build();
+	assert_int_equal(rig.k.vmcoreinfo_pa, other->fk.note_pa);
+	memset(rig.ram[0] + other->map_pa, 0xa5, 7 * MIB);
+	assert_int_equal(rig_open(), OK);
+	assert_int_equal(rig.k.vmcoreinfo_pa, other->fk.note_pa);
+	memset(rig.ram[0] + other->map_pa, 0xa5, 9 * MIB);
+	assert_int_equal(rig_open(), OK);
+	assert_int_equal(rig.k.vmcoreinfo_pa, rig.fp.fk.note_pa);
+	/* the same the other way round: the crashed kernel is met first */
+	other->fk.note_pa = 7 * MIB;
+	fake_pagemap_build(other, &rig.map);
+	memset(rig.ram[0] + 20 * MIB, 0, PAGE_BYTES);
+	assert_int_equal(rig_open(), OK);
+	assert_int_equal(rig.k.vmcoreinfo_pa, other->fk.note_pa);
+	memset(rig.ram[0] + other->map_pa, 0xa5, 9 * MIB);
+	assert_int_equal(rig_open(), OK);
+	assert_int_equal(rig.k.vmcoreinfo_pa, rig.fp.fk.note_pa);
+	free(other);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
@@ -326,6 +360,7 @@ int main(void)
 		T(test_flat),
 		T(test_coverage),
 		T(test_choice_of_kernel),
+		T(test_choice_of_crashed_kernel),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
