@@ -175,10 +175,6 @@ def test_incomplete_classes_are_named(tmp_path):
         li.CLASS_AT[c] + i for c in (li.CACHE, li.FREE) for i in range(16)}
     err = getdump("extract", image, "--force", "-l", 2, "-o", tmp_path / "k", code=3).err
     assert "16 missing" in err
-    err = getdump("extract", image, "--force", "-l", 18, "-o", tmp_path / "k").err
-    assert err.endswith("dump 1 is incomplete, but not in what level 18 keeps: "
-                        "the dump partition is full (E34)\n")
-    assert Kdump(tmp_path / "k").status == 1 and not Kdump(tmp_path / "k").missing
     assert "cut short: free, cache" in out("list", image)
     getdump("verify", image, code=3)
     info = json.loads(out("info", image, "--json"))["dump"]

@@ -101,16 +101,6 @@ static u32 classes_without(u32 level)
 	return mask;
 }
 
-/* What is there of each page of RAM is known, and nothing is missing by the level that was set. */
-static bool has_all(const struct reader_map *m)
-{
-	struct reader_totals t;
-
-	reader_map_count(m, &t);
-	return m->bad_chunks == 0 && t.missing == 0 && t.class[DL_CLASSES] == 0 &&
-	       t.ram == m->dump->h.ram_pages;
-}
-
 void extract_set_level(struct extract *x, u32 level)
 {
 	static const struct {
@@ -129,7 +119,6 @@ void extract_set_level(struct extract *x, u32 level)
 		if (x->h->dropped >> bits[i].class & 1)
 			x->level |= bits[i].bit;
 	}
-	x->enough = level != 0 && x->map.verdict != OK && has_all(&x->map);
 }
 
 bool extract_is_zero(const struct extract *x, const u8 *page)
@@ -185,10 +174,6 @@ static void report_lacking(const struct extract *x, const struct options *o)
 		tool_error(o->source, "use a larger dump disk or a higher level",
 			"dump %u lacks the class%s %s: it would not have fit", x->h->number,
 			dropped & (dropped - 1) ? "es" : "", describe_classes(dropped, names));
-	if (x->enough)
-		tool_error(o->source, NULL,
-			"dump %u is incomplete, but not in what level %u keeps: %s (E%d)",
-			x->h->number, o->level, status_text(x->map.verdict), (int)x->map.verdict);
 	if (o->level_given && excluded)
 		tool_error(o->source, NULL,
 			"dump %u was taken at level %u and lacks the class%s %s", x->h->number,
@@ -203,7 +188,7 @@ static int report_incomplete(const struct extract *x, const char *source)
 	char names[DESCRIBE_CLASSES];
 	struct reader_totals t;
 
-	if ((x->map.verdict == OK || x->enough) && x->lost_pages == 0)
+	if (x->map.verdict == OK && x->lost_pages == 0)
 		return TOOL_DONE;
 	reader_map_count(&x->map, &t);
 	tool_error(source, status_advice(why),

@@ -37,8 +37,7 @@ struct extract {
 	struct core_facts facts;
 	struct sink sink;
 	enum pack_method method;
-	u32 level;   /* what the file leaves out: by the dump, by request, for want of room */
-	bool enough; /* the dump is incomplete, but only in what the level leaves out */
+	u32 level; /* what the file leaves out: by the dump, by request, for want of room */
 	u64 done_pages;
 	u64 lost_pages; /* in the log, but damaged */
 	enum status lost_why;
