@@ -243,6 +243,7 @@ static void judge_contents(struct reader_map *m)
 	struct reader_totals t;
 
 	reader_map_count(m, &t);
+	m->missing = t.missing;
 	if (m->verdict == OK && m->bad_chunks)
 		m->verdict = m->bad_why;
 	if (m->verdict == OK && t.missing)

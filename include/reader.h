@@ -158,6 +158,7 @@ struct reader_map {
 	u64 log_blocks; /* that they take */
 	u64 bad_chunks; /* that could not be used */
 	enum status bad_why;
+	u64 missing; /* pages, before any filter */
 	struct reader_spans pages;
 	struct reader_spans classes;
 	struct reader_spans found; /* ZERO or UNREADABLE when their turn came; over the others */

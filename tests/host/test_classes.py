@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import struct
 import subprocess
 
 import pytest
@@ -174,7 +175,7 @@ def test_incomplete_classes_are_named(tmp_path):
     assert k.status == 9 and k.missing == {
         li.CLASS_AT[c] + i for c in (li.CACHE, li.FREE) for i in range(16)}
     err = getdump("extract", image, "--force", "-l", 2, "-o", tmp_path / "k", code=3).err
-    assert "16 missing" in err
+    assert "16 missing, cut short: free; fetch" in err
     assert "cut short: free, cache" in out("list", image)
     getdump("verify", image, code=3)
     info = json.loads(out("info", image, "--json"))["dump"]
@@ -182,6 +183,48 @@ def test_incomplete_classes_are_named(tmp_path):
     assert info["contents"]["cache"]["missing"] == 16
     text = out("why", image, f"{li.CLASS_AT[li.CACHE]:x}000")
     assert "cache; missing: the dump partition is full (E34)" in text
+
+
+CUT = "but lacks only what level {} leaves out\n"
+
+
+@pytest.mark.parametrize("form", ["kdump", "elf", "raw", "flat"])
+def test_what_the_level_leaves_out_is_not_missing(tmp_path, form):
+    image = saved(tmp_path, passes=(li.USER, li.PRIVATE), reason=FULL,
+                  incomplete=bits(li.CACHE, li.FREE))
+    extract = ("extract", image, "-f", form, "--force", "-o", tmp_path / "k")
+    for level in (18, 31):
+        assert getdump(*extract, "-l", level).err == \
+            f"getdump: {image}: dump 1 is incomplete: the dump partition is full (E34), " \
+            + CUT.format(level)
+    if form == "kdump":
+        assert check_kdump(tmp_path / "k", 31).status == 1
+    assert "16 missing" in getdump(*extract, "-l", 16, code=3).err
+
+
+def test_what_no_level_leaves_out_is_missing(tmp_path):
+    """Pages without a class, a damaged page, a lost note: no level makes up for these."""
+    def extract(d, code=3):
+        return getdump("extract", d.log.save(tmp_path / "disk"), "--force", "-l", 31, "-o",
+                       tmp_path / "k", code=code).err
+
+    def cut_short(ram, finish=True):
+        d = li.Log().dump(1, 0, incomplete=bits(li.FREE) * finish)
+        if ram:
+            d.note(li.MEMMAP, struct.pack("<QQII", 0, ram * li.PAGE, 1, 0))
+        d.classes([(0, 16, li.KEPT), (16, 16, li.FREE)])
+        d.pages(range(16))
+        return d.end(FULL) if finish else d
+
+    assert CUT.format(31) in extract(cut_short(32), 0)
+    assert CUT.format(31) in extract(cut_short(32, False), 0)
+    assert "1 missing" in extract(cut_short(33))
+    assert "16 pages extracted, 0 missing" in extract(cut_short(0))
+    for chunk, words in ((1, "0 missing"), (3, "16 missing")):
+        d = cut_short(32)
+        at, payload, _ = d.places[chunk]
+        d.log.disk[at + payload + 9] ^= 1
+        assert words in extract(d)
 
 
 # --- verify and info ----------------------------------------------------------------------

@@ -127,6 +127,24 @@ bool extract_is_zero(const struct extract *x, const u8 *page)
 	       memcmp(page, page + 1, PAGE_BYTES - 1) == 0;
 }
 
+/*
+ * A dump cut short lacks pages of some classes. If the filter leaves these out nothing is
+ * missing; but only the memory map tells that the log knows of all pages, and only good
+ * chunks that no note is lost.
+ */
+bool extract_is_whole(const struct extract *x)
+{
+	const struct reader_map *m = &x->map;
+	struct reader_totals t;
+
+	if (x->lost_pages || m->bad_chunks)
+		return false;
+	if (m->verdict == OK)
+		return true;
+	reader_map_count(m, &t);
+	return m->missing && !t.missing && m->ram.count;
+}
+
 static u64 pages_here(const struct reader_map *m)
 {
 	struct reader_totals t;
@@ -181,22 +199,29 @@ static void report_lacking(const struct extract *x, const struct options *o)
 			describe_classes(excluded, names));
 }
 
-/* After a good write: was it all that the dump should hold? */
-static int report_incomplete(const struct extract *x, const char *source)
+/* After a good write: was it all that the dump should hold, as far as it was asked for? */
+static int report_incomplete(const struct extract *x, const struct options *o)
 {
 	enum status why = x->map.verdict != OK ? x->map.verdict : x->lost_why;
+	u32 cut = x->h->incomplete & ~classes_without(o->level);
 	char names[DESCRIBE_CLASSES];
 	struct reader_totals t;
 
 	if (x->map.verdict == OK && x->lost_pages == 0)
 		return TOOL_DONE;
+	if (extract_is_whole(x)) {
+		tool_error(o->source, NULL,
+			"dump %u is incomplete: %s (E%d), but lacks only what level %u leaves out",
+			x->h->number, status_text(why), (int)why, o->level);
+		return TOOL_DONE;
+	}
 	reader_map_count(&x->map, &t);
-	tool_error(source, status_advice(why),
+	tool_error(o->source, status_advice(why),
 		"dump %u is incomplete: %s (E%d); %llu pages extracted, %llu missing%s%s",
 		x->h->number, status_text(why), (int)why,
 		(unsigned long long)(t.here + t.zero - x->lost_pages),
-		(unsigned long long)(t.missing + x->lost_pages),
-		x->h->incomplete ? ", cut short: " : "", describe_classes(x->h->incomplete, names));
+		(unsigned long long)(t.missing + x->lost_pages), cut ? ", cut short: " : "",
+		describe_classes(cut, names));
 	return TOOL_INCOMPLETE;
 }
 
@@ -247,7 +272,7 @@ static int write_output(struct extract *x, const struct options *o, const struct
 	if (code != TOOL_DONE)
 		return code;
 	report_lacking(x, o);
-	return report_incomplete(x, o->source);
+	return report_incomplete(x, o);
 }
 
 int cmd_extract(const struct options *o)

@@ -62,6 +62,12 @@ void extract_set_level(struct extract *x, u32 level);
 /* The level asks for zero pages to be left out and @page is one. */
 bool extract_is_zero(const struct extract *x, const u8 *page);
 
+/*
+ * The file can be said to hold all that the dump should and @level asks for: what the dump
+ * lacks are pages that the file leaves out.
+ */
+bool extract_is_whole(const struct extract *x);
+
 /* Each writes the whole file to x->sink. E_WRITE, E_NO_MEMORY. */
 enum status kdump_write(struct extract *x) MUST_CHECK;
 enum status elf_write(struct extract *x) MUST_CHECK;

@@ -303,7 +303,7 @@ static enum status write_pages(struct kdump *k)
 static enum status write_header(struct kdump *k)
 {
 	const struct extract *x = k->x;
-	bool incomplete = k->missing || x->map.verdict != OK;
+	bool incomplete = k->missing || !extract_is_whole(x);
 	struct kdump_header h = {
 		.version = KDUMP_VERSION,
 		.time_s = (s64)x->h->time_s,
