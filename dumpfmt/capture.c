@@ -35,6 +35,20 @@ enum status capture_init(struct capture *c, struct writer *w, struct physmem *pm
 	return c->staging ? OK : E_NO_MEMORY;
 }
 
+/*
+ * How many of the pages ahead take no time is not known before the first pass has ended: until
+ * then as many as of those behind. Thereafter all that are ahead are to be looked at.
+ */
+static u64 time_left_us(const struct capture *c)
+{
+	const struct capture_progress *at = &c->at;
+	u64 paced = c->first_pass ? at->done_pages : at->looked_pages;
+
+	if (paced == 0 || at->done_pages >= at->total_pages)
+		return 0;
+	return (at->total_pages - at->done_pages) * (at->elapsed_us / 1000) / paced * 1000;
+}
+
 static void report_progress(struct capture *c)
 {
 	u64 now = clock_us();
@@ -43,6 +57,7 @@ static void report_progress(struct capture *c)
 		return;
 	c->reported_us = now;
 	c->at.elapsed_us = now - c->start_us;
+	c->at.left_us = time_left_us(c);
 	c->progress(c->progress_ctx, &c->at);
 }
 
@@ -62,6 +77,7 @@ static enum status capture_page(struct capture *c, u64 pfn, u32 class)
 	enum status st = OK;
 
 	c->at.done_pages++;
+	c->at.looked_pages++;
 	if (found != class) {
 		c->left_pages--;
 		c->count[class].zero += found == DL_ZERO;

@@ -35,7 +35,9 @@
 struct capture_progress {
 	u64 done_pages; /* of RAM: written, found to have no contents, or left out */
 	u64 total_pages;
+	u64 looked_pages; /* of those done: the others took no time */
 	u64 elapsed_us;
+	u64 left_us; /* about; 0 unknown */
 };
 
 /* What became of the pages of one class. */

@@ -260,6 +260,54 @@ static void test_progress_is_monotone(void **state)
 	}
 }
 
+struct forecast {
+	u64 at_us;
+	u64 left_us;
+};
+
+static struct forecast forecast[64];
+static u32 forecasts;
+
+static void note_forecast(void *ctx, const struct capture_progress *p)
+{
+	(void)ctx;
+	if (forecasts < ARRAY_SIZE(forecast))
+		forecast[forecasts++] = (struct forecast) {p->elapsed_us, p->left_us};
+}
+
+/* Pages that are left out take no time: those to come are not as fast. */
+static void test_time_left(void **state)
+{
+	struct rig_options opt = rig_defaults();
+	struct blk_ops slow;
+	u64 end_us;
+
+	(void)state;
+	opt.ram_bytes = RIG_MAX_PAGES * PAGE_BYTES;
+	opt.level = DL_LEVEL_FREE;
+	rig_open(&rig, &opt);
+	fake_scan_use(&rig);
+	memset(rig.plan, DL_FREE, RIG_MAX_PAGES);
+	memset(rig.plan, DL_KEPT, 256);
+	memset(rig.plan + 256, DL_USER, 512);
+	slow = *rig.disk.blk.ops;
+	slow.submit = slow_submit;
+	rig.disk.plain_ops = rig.disk.blk.ops;
+	rig.disk.blk.ops = &slow;
+	rig.progress = note_forecast;
+	forecasts = 0;
+	assert_int_equal(rig_dump(&rig), OK);
+	assert_true(forecasts >= 16);
+	end_us = forecast[forecasts - 1].at_us;
+	for (u32 i = forecasts - 10; i < forecasts; i++) {
+		u64 left_us = end_us - forecast[i].at_us;
+
+		assert_true(forecast[i].left_us + left_us / 2 + 2 * CAPTURE_PROGRESS_US >= left_us);
+		assert_true(forecast[i].left_us <= left_us * 3 / 2 + 2 * CAPTURE_PROGRESS_US);
+	}
+	rig_close(&rig);
+}
+
 /* Memory in which the page map changes between passes: pages that vanish are not whole. */
 static void vanish(void *ctx, const struct capture_progress *p)
 {
@@ -307,6 +355,7 @@ int main(void)
 		cmocka_unit_test(test_errors_met_while_reading),
 		cmocka_unit_test(test_class_all_unreadable),
 		cmocka_unit_test(test_progress_is_monotone),
+		cmocka_unit_test(test_time_left),
 		cmocka_unit_test(test_pages_that_vanish),
 	};
 
