@@ -46,6 +46,7 @@ class Setup:
     block_bytes: int = 512
     inject_error: dict | None = None  # blkdebug's rule for the dump disk
     sata: bool = False  # the dump disk on the SATA controller instead of NVMe
+    prealloc: bool = False  # RAM takes its memory of the host at once, not when it is touched
     limit_s: int = 300
     extra: tuple = field(default=())
 
@@ -73,7 +74,7 @@ def memory_words(setup):
     for node, file in enumerate(setup.ram_files()):
         name = f"ram{node}" if setup.nodes > 1 else "ram"
         words += ["-object", f"memory-backend-file,id={name},size={size},share=on,"
-                             f"mem-path={file}"]
+                             f"prealloc={'on' if setup.prealloc else 'off'},mem-path={file}"]
         if setup.nodes > 1:
             cpus = f",cpus=0-{setup.cpus - 1}" if node == 0 else ""
             words += ["-numa", f"node,nodeid={node},memdev={name}{cpus}"]
