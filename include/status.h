@@ -18,7 +18,7 @@
 	X(E_NOT_RAM, 13, "an address of the old kernel points outside memory",                     \
 		"all of memory is kept; the old kernel's page tables were overwritten")            \
 	X(E_PAGEMAP, 14, "the old kernel's page map can not be used",                              \
-		"all of memory is kept; filter the dump with getdump extract or makedumpfile")     \
+		"all of memory is kept; extract the dump and filter the file with makedumpfile")   \
 	X(E_UNREADABLE, 15, "a page can not be read: memory error",                                \
 		"look up the address in the firmware's error log and replace the module")          \
 	X(E_NO_DISK, 20, "no NVMe controller found",                                               \

@@ -5,6 +5,7 @@ import pathlib
 import re
 import shutil
 import signal
+import struct
 import subprocess
 
 import pytest
@@ -186,6 +187,22 @@ def test_flat_through_a_pipe_is_the_same_file(image, tmp_path):
     assert (tmp_path / "unflat").read_bytes() == (tmp_path / "k").read_bytes()
     getdump("extract", image, "-f", "flat", "-o", tmp_path / "f")
     assert (tmp_path / "f").read_bytes() == flat
+
+
+def test_without_classes_only_zero_pages_are_left_out(tmp_path):
+    """The page map could not be used: nothing is claimed to be left out that is not."""
+    d = li.Log().dump(1, 1, degraded=128)
+    d.note(li.MEMMAP, struct.pack("<QQII", 0, 32 * li.PAGE, 1, 0))
+    d.classes([(0, 16, li.KEPT), (16, 15, li.ZERO), (31, 1, li.BY_US)])
+    d.pages(range(16))
+    image = d.end().log.save(tmp_path / "disk")
+    for level in (0, 1, 30, 31):
+        err = getdump("extract", image, "--force", "-l", level, "-o", tmp_path / "k").err
+        said = f"getdump: {image}: dump 1 does not tell the classes of pages: only zero ones can " \
+            "be left out; filter the file with makedumpfile\n"
+        assert err == (said if level > 1 else "")
+        k = Kdump(tmp_path / "k")
+        assert k.level == 1 and k.dumped == set(range(31)) and k.status == 1
 
 
 def test_registers_become_notes_in_order(tmp_path):

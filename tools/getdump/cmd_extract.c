@@ -101,6 +101,20 @@ static u32 classes_without(u32 level)
 	return mask;
 }
 
+/* A dump taken without the old kernel's page map knows no classes that a level leaves out. */
+static bool knows_classes(const struct reader_map *m)
+{
+	u32 wanted = classes_without(DL_LEVEL_MAX);
+
+	for (u64 i = 0; i < m->classes.count; i++) {
+		u64 class = m->classes.span[i].where;
+
+		if (class < DL_CLASSES && wanted >> class & 1)
+			return true;
+	}
+	return false;
+}
+
 void extract_set_level(struct extract *x, u32 level)
 {
 	static const struct {
@@ -114,6 +128,8 @@ void extract_set_level(struct extract *x, u32 level)
 	};
 
 	reader_map_filter(&x->map, level);
+	if (!knows_classes(&x->map))
+		level &= DL_LEVEL_ZERO;
 	x->level = x->h->level_applied | level;
 	for (u32 i = 0; i < ARRAY_SIZE(bits); i++) {
 		if (x->h->dropped >> bits[i].class & 1)
@@ -188,6 +204,11 @@ static void report_lacking(const struct extract *x, const struct options *o)
 	u32 excluded = classes_without(x->h->level_applied) & ~unwanted & ~dropped;
 	char names[DESCRIBE_CLASSES];
 
+	if (unwanted && !knows_classes(&x->map))
+		tool_error(o->source, "filter the file with makedumpfile",
+			"dump %u does not tell the classes of pages: only zero ones can be left "
+			"out",
+			x->h->number);
 	if (dropped)
 		tool_error(o->source, "use a larger dump disk or a higher level",
 			"dump %u lacks the class%s %s: it would not have fit", x->h->number,
