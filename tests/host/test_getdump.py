@@ -177,6 +177,22 @@ def test_extracted_files_are_sparse(tmp_path):
         assert info.st_size > 256 << 20 and info.st_blocks * 512 < 1 << 20
 
 
+def test_missing_pages_take_no_room(tmp_path):
+    """A dump cut short on a big machine: descriptors of what it lacks are a hole."""
+    log = li.Log()
+    d = log.dump(1)
+    d.classes([(0, 16, li.KEPT)] + [(16 + (i << 16), 1 << 16, li.KEPT) for i in range(4)]
+              + [(1 << 20, 16, li.KEPT)])
+    d.pages(range(16))
+    d.pages(range(1 << 20, (1 << 20) + 16))
+    d.end(34)
+    getdump("extract", log.save(tmp_path / "i"), "-o", tmp_path / "k", code=3)
+    assert (tmp_path / "k").stat().st_blocks * 512 < 1 << 20
+    k = Kdump(tmp_path / "k")
+    assert k.missing == set(range(16, 16 + (4 << 16)))
+    assert k.pages == {p: li.page(p) for p in [*range(16), *range(1 << 20, (1 << 20) + 16)]}
+
+
 def test_flat_through_a_pipe_is_the_same_file(image, tmp_path):
     getdump("extract", image, "-o", tmp_path / "k")
     flat = getdump("extract", image, "-f", "flat", "-o", "-").stdout

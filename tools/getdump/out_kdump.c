@@ -234,6 +234,15 @@ static enum status add_desc(struct kdump *k, const struct kdump_desc *desc)
 	return k->descs == DESC_BATCH ? flush_descs(k) : OK;
 }
 
+/* Empty descriptors of missing pages: a hole, as a dump cut short may lack nearly all of RAM. */
+static enum status skip_descs(struct kdump *k, u64 count)
+{
+	enum status st = flush_descs(k);
+
+	k->desc_at += count * sizeof(k->desc[0]);
+	return st;
+}
+
 static enum status add_page(struct kdump *k, u64 pfn)
 {
 	struct kdump_desc desc = {0};
@@ -273,6 +282,8 @@ static enum status add_run(struct kdump *k, const struct reader_run *run)
 	const struct kdump_desc missing = {0};
 	enum status st = OK;
 
+	if (run->fate == READER_MISSING && run->count >= DESC_BATCH)
+		return skip_descs(k, run->count);
 	for (u64 i = 0; i < run->count && st == OK; i++) {
 		if (run->fate == READER_HERE)
 			st = add_page(k, run->pfn + i);
