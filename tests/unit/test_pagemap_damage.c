@@ -280,18 +280,27 @@ static void test_coverage(void **state)
 	assert_int_equal(pagemap_coverage(&rig.m, &(struct memmap) {0}), 0);
 }
 
-/* Two kernels verify: the one whose page map has been overwritten is not taken. */
-static void test_choice_of_kernel(void **state)
+/* A second kernel in the same memory, with all that it has elsewhere; the caller frees it. */
+static struct fake_pagemap *other_kernel(void)
 {
 	struct fake_pagemap *other = calloc(1, sizeof(*other));
 
-	(void)state;
+	assert_non_null(other);
 	fake_pagemap_init(other, PAGEMAP_VMEMMAP);
 	other->fk.image_pa = 16 * MIB;
 	other->fk.note_pa = 20 * MIB;
 	other->fk.text_pa = 21 * MIB;
 	other->map_pa = 128 * MIB;
 	other->table_pa = 36 * MIB;
+	return other;
+}
+
+/* Two kernels verify: the one whose page map has been overwritten is not taken. */
+static void test_choice_of_kernel(void **state)
+{
+	struct fake_pagemap *other = other_kernel();
+
+	(void)state;
 	fake_pagemap_build(other, &rig.map);
 	rig_build();
 	assert_int_equal(rig.k.vmcoreinfo_pa, rig.fp.fk.note_pa);
@@ -314,15 +323,9 @@ static void test_choice_of_kernel(void **state)
 /* What is left of an earlier crash does not win over the kernel that hung after it. */
 static void test_choice_of_crashed_kernel(void **state)
 {
-	struct fake_pagemap *other = calloc(1, sizeof(*other));
+	struct fake_pagemap *other = other_kernel();
 
 	(void)state;
-	fake_pagemap_init(other, PAGEMAP_VMEMMAP);
-	other->fk.image_pa = 16 * MIB;
-	other->fk.note_pa = 20 * MIB;
-	other->fk.text_pa = 21 * MIB;
-	other->map_pa = 128 * MIB;
-	other->table_pa = 36 * MIB;
 	other->extra = "CRASHTIME=1700000000\n";
 	fake_pagemap_build(other, &rig.map);
 	rig_build();
