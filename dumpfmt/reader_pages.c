@@ -75,21 +75,14 @@ static enum status get_here(
 	return OK;
 }
 
-static const struct reader_span *covering(const struct reader_spans *s, u64 pfn)
-{
-	u64 i = reader_spans_find(s, pfn);
-
-	return i < s->count && s->span[i].pfn <= pfn ? &s->span[i] : NULL;
-}
-
 enum status reader_pages_get(struct reader_pages *p, u64 pfn, u8 *buf)
 {
-	const struct reader_span *found = covering(&p->m->found, pfn);
-	const struct reader_span *span = covering(&p->m->pages, pfn);
+	const struct reader_span *found = reader_spans_at(&p->m->found, pfn);
+	const struct reader_span *span = reader_spans_at(&p->m->pages, pfn);
 
 	if (!found && span)
 		return get_here(p, span, pfn, buf);
-	span = found ? found : covering(&p->m->classes, pfn);
+	span = found ? found : reader_spans_at(&p->m->classes, pfn);
 	if (!span || span->where != DL_ZERO)
 		return E_ABSENT;
 	memset(buf, 0, PAGE_BYTES);

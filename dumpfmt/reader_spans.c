@@ -104,3 +104,10 @@ u64 reader_spans_find(const struct reader_spans *s, u64 pfn)
 	}
 	return low;
 }
+
+const struct reader_span *reader_spans_at(const struct reader_spans *s, u64 pfn)
+{
+	u64 i = reader_spans_find(s, pfn);
+
+	return i < s->count && s->span[i].pfn <= pfn ? &s->span[i] : NULL;
+}

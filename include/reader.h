@@ -262,5 +262,7 @@ enum status reader_spans_add(
 void reader_spans_settle(struct reader_spans *s); /* sorts, cuts overlaps away */
 /* Index of the first span that ends after @pfn; s->count if none. */
 u64 reader_spans_find(const struct reader_spans *s, u64 pfn);
+/* The span that holds @pfn, or NULL. */
+const struct reader_span *reader_spans_at(const struct reader_spans *s, u64 pfn);
 
 #endif

@@ -17,11 +17,9 @@ struct stored {
 /* The run that holds @pfn, or class "not recorded". */
 static u32 class_at(const struct reader_map *m, u64 pfn)
 {
-	u64 i = reader_spans_find(&m->classes, pfn);
+	const struct reader_span *span = reader_spans_at(&m->classes, pfn);
 
-	if (i == m->classes.count || m->classes.span[i].pfn > pfn)
-		return DL_CLASSES;
-	return (u32)min_u64(m->classes.span[i].where, DL_CLASSES);
+	return span ? (u32)min_u64(span->where, DL_CLASSES) : DL_CLASSES;
 }
 
 /* Pages packed as one unit share its bytes evenly; what is left over goes to the first. */
