@@ -151,8 +151,10 @@ enum dl_state {
 #define DL_DEGRADED_LEVEL	  16u /* level_applied lacks bits of level_asked */
 #define DL_DEGRADED_BOOT_HEADER	  32u /* boot area settings damaged, defaults used */
 #define DL_DEGRADED_DIRECTORY	  64u /* a slot is lost in both copies: its dump is not protected */
-#define DL_DEGRADED_PAGEMAP	  128u /* no usable page map: everything kept */
-#define DL_DEGRADED_DROPPED	  256u /* classes left out because they would not fit */
+#define DL_DEGRADED_PAGEMAP	  128u	/* no usable page map: everything kept */
+#define DL_DEGRADED_DROPPED	  256u	/* classes left out because they would not fit */
+#define DL_DEGRADED_ELFCOREHDR	  512u	/* the loader's description of memory is damaged: guessed */
+#define DL_DEGRADED_REGISTERS	  1024u /* registers of some processors could not be read */
 
 /*
  * One directory slot: a dump. Both copies are written, the back one first; where they

@@ -27,11 +27,11 @@ struct handoff {
 	u32 zero;
 	u64 time_s; /* UTC from the RTC, seconds since 1970; 0: unknown */
 	struct memmap map;
-	u64 arena_pa; /* the only RAM that may be written */
+	u64 arena_pa; /* the only RAM that may be written, by us or by a device */
 	u64 arena_bytes;
-	u64 rsdp_pa;	    /* 0: unknown */
+	u64 rsdp_pa;	    /* 0: unknown, look where a BIOS puts it */
 	u64 vmcoreinfo_pa;  /* hint; 0: search */
-	u64 elfcorehdr_pa;  /* hint; 0: none */
+	u64 elfcorehdr_pa;  /* checked ELF header with the registers' notes; 0: none */
 	u8 target_uuid[16]; /* superblock's disk UUID; all zero: any dump partition */
 };
 

@@ -37,6 +37,17 @@ void *arena_map(u64 pa, u64 bytes);
 u32 pci_read(u32 bdf, u32 offset);
 void pci_write(u32 bdf, u32 offset, u32 value);
 
+/* I/O ports; @bytes 1, 2 or 4. */
+u32 io_read(u16 port, u32 bytes);
+void io_write(u16 port, u32 bytes, u32 value);
+
+/*
+ * Copies from memory that is not the old kernel's RAM: firmware's tables and ROMs. Read
+ * uncached, so that an address that is none after all does no harm to caches. False if it
+ * can not be reached or is our own; every length is checked here.
+ */
+bool firmware_read(u64 pa, void *buf, u32 bytes) MUST_CHECK;
+
 /* Maps @bytes of device registers at @pa uncached; NULL if there is no room. Never unmapped. */
 struct mmio;
 const struct mmio *mmio_map(u64 pa, u64 bytes);
@@ -48,7 +59,11 @@ enum machine_action {
 	ACTION_HALT = 2,
 };
 
-/* Does it. Does not return in the image; the hosted one records the action and returns. */
+/*
+ * Does it by the ways that need no tables: 0xcf9, keyboard controller, triple fault; anything
+ * but ACTION_REBOOT halts. Does not return in the image; the hosted one records the action
+ * and returns. lib/power.c tries firmware's ways before.
+ */
 void machine_reset(enum machine_action action);
 
 #endif

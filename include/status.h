@@ -21,6 +21,8 @@
 		"all of memory is kept; extract the dump and filter the file with makedumpfile")   \
 	X(E_UNREADABLE, 15, "a page can not be read: memory error",                                \
 		"look up the address in the firmware's error log and replace the module")          \
+	X(E_ELFCOREHDR, 16, "the description of the old kernel's memory (elfcorehdr) is damaged",  \
+		"what was found was dumped; load the image again as docs/boot.md says")            \
 	X(E_NO_DISK, 20, "no NVMe controller found",                                               \
 		"attach the dump disk as an NVMe device, not behind RAID or VMD")                  \
 	X(E_NVME_READY, 21, "the NVMe controller did not become ready",                            \
@@ -52,7 +54,11 @@
 		"report this: it is a fault in afterimage")                                        \
 	X(E_GEOMETRY, 37, "the dump partition does not fit the disk",                              \
 		"prepare the disk again with mkdumpdisk")                                          \
-	X(E_NO_MEMORY, 40, "too little working memory below 1 MiB",                                \
+	X(E_DMA, 38, "a device was kept from writing outside our memory",                          \
+		"report this: it is a fault in afterimage")                                        \
+	X(E_IOMMU, 39, "DMA remapping can not be switched off",                                    \
+		"start the old kernel with intel_iommu=off or amd_iommu=off")                      \
+	X(E_NO_MEMORY, 40, "too little working memory",                                            \
 		"report this with the firmware's memory map")                                      \
 	X(E_MEMMAP, 41, "the firmware's memory map is unusable",                                   \
 		"update the firmware or use another boot path")                                    \
@@ -66,8 +72,16 @@
 	X(E_A20, 46, "address line 20 can not be switched on", "update the firmware")              \
 	X(E_IMAGE, 47, "the image in the boot area is damaged",                                    \
 		"fetch the dumps, then prepare the disk again with mkdumpdisk")                    \
+	X(E_CMDLINE, 48, "the command line has no valid dump=UUID",                                \
+		"load the image with mkdumpdisk --kexec, or with what it prints")                  \
+	X(E_RESERVED, 49, "the memory reserved for the capture does not hold the image",           \
+		"set crashkernel=16M on the kernel command line and reboot")                       \
 	X(E_TRAP, 50, "an unexpected processor exception",                                         \
 		"18 is a hardware fault, see the firmware's error log; report any other one")      \
+	X(E_LOOP, 51, "the third capture within an hour, none of them cleared",                    \
+		"the machine crashes again and again: fetch the dumps, find the cause, reset")     \
+	X(E_POWEROFF, 52, "this machine can not be switched off by ACPI",                          \
+		"switch it off by hand; the dump is safe")                                         \
 	X(E_FOREIGN, 60, "this is no dump disk, dump partition or image of one",                   \
 		"name the disk that was prepared with mkdumpdisk")                                 \
 	X(E_TRUNCATED, 61, "the image ends before the dump does",                                  \

@@ -20,6 +20,10 @@ struct piece {
 static struct {
 	struct piece piece[HOST_RAM_PIECES];
 	u32 pieces;
+	u64 firmware_pa;
+	u64 firmware_bytes;
+	const u8 *firmware;
+	struct host_io io;
 	bool private_windows;
 	u8 *copy[PHYS_WINDOW_SLOTS];
 	u64 copy_pa[PHYS_WINDOW_SLOTS];
@@ -46,6 +50,8 @@ void host_reset_all(void)
 {
 	drop_copies();
 	host.pieces = 0;
+	host.firmware = NULL;
+	memset(&host.io, 0, sizeof(host.io));
 	host.unreadables = 0;
 	host.private_windows = false;
 	host.windows = 0;
@@ -85,6 +91,38 @@ u8 *host_ram_at(u64 pa, u64 bytes)
 			return p->base + (pa - p->pa);
 	}
 	return NULL;
+}
+
+void host_firmware_set(u64 pa, const u8 *base, u64 bytes)
+{
+	host.firmware_pa = pa;
+	host.firmware = base;
+	host.firmware_bytes = bytes;
+}
+
+bool firmware_read(u64 pa, void *buf, u32 bytes)
+{
+	if (!host.firmware || pa < host.firmware_pa ||
+		!range_fits(pa - host.firmware_pa, bytes, host.firmware_bytes))
+		return false;
+	memcpy(buf, host.firmware + (pa - host.firmware_pa), bytes);
+	return true;
+}
+
+void host_io_set(const struct host_io *io)
+{
+	host.io = *io;
+}
+
+u32 io_read(u16 port, u32 bytes)
+{
+	return host.io.read ? host.io.read(host.io.ctx, port, bytes) : UINT32_MAX;
+}
+
+void io_write(u16 port, u32 bytes, u32 value)
+{
+	if (host.io.write)
+		host.io.write(host.io.ctx, port, bytes, value);
 }
 
 void host_windows_private(bool on)

@@ -22,6 +22,17 @@ void host_ram_add(u64 pa, u8 *base, u64 bytes);
 /* Where @pa..@pa+@bytes lies in the registered pieces, or NULL: for tests that model DMA. */
 u8 *host_ram_at(u64 pa, u64 bytes);
 
+/* What firmware_read finds at [pa, pa+bytes); @base stays the caller's. One piece. */
+void host_firmware_set(u64 pa, const u8 *base, u64 bytes);
+
+/* I/O ports: NULL functions are open bus, reads all ones and writes nothing. */
+struct host_io {
+	u32 (*read)(void *ctx, u16 port, u32 bytes);
+	void (*write)(void *ctx, u16 port, u32 bytes, u32 value);
+	void *ctx;
+};
+void host_io_set(const struct host_io *io);
+
 /*
  * From now on reading the page at @pa meets a memory error: windows show zeros there. One
  * that is open and not private still shows what was there.

@@ -77,6 +77,10 @@ const char *describe_degraded(u32 bit)
 		return "the old kernel's page map could not be used: everything was kept";
 	case DL_DEGRADED_DROPPED:
 		return "classes were left out because they would not fit";
+	case DL_DEGRADED_ELFCOREHDR:
+		return "the loader's description of memory was damaged: it was guessed";
+	case DL_DEGRADED_REGISTERS:
+		return "the registers of some processors could not be read";
 	default:
 		return NULL;
 	}

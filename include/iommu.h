@@ -1,0 +1,18 @@
+/*
+ * DMA remapping off: an old kernel that used it leaves translation on, with tables that
+ * would send our DMA elsewhere.
+ */
+#ifndef AFTERIMAGE_IOMMU_H
+#define AFTERIMAGE_IOMMU_H
+
+#include "acpi.h"
+
+/*
+ * Switches off translation in every unit that has it on: VT-d (Intel VT-d 4.0 s10.4.4,
+ * GCMD.TE), AMD-Vi (AMD I/O Virtualization 3.07 s3.4, control register). To be called when no
+ * function masters the bus. Waits are bounded. OK if none is left on; else E_IOMMU, after all
+ * were tried. @switched: how many were on.
+ */
+enum status iommu_disable(const struct acpi *a, u32 *switched) MUST_CHECK;
+
+#endif
