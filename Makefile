@@ -56,7 +56,7 @@ DISK_LIBS  := -lfdisk -lblkid -luuid -ljson-c -lz
 .PHONY: all help setup demo check check-unit check-host check-fuzz check-qemu check-matrix lint \
         bench install uninstall clean format
 
-all: $(BUILD)/afterimage.mbr $(BUILD)/mkdumpdisk $(BUILD)/getdump ## the image and the tools
+all: $(BUILD)/afterimage.mbr $(BUILD)/afterimage.bzimage $(BUILD)/mkdumpdisk $(BUILD)/getdump ## the image and the tools
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
