@@ -119,6 +119,25 @@ static enum status admin_wait(struct nvme *n, struct nvme_cqe *cqe)
 	}
 }
 
+bool nvme_ours(const struct nvme *n, u64 pa, u64 bytes)
+{
+	return pa >= n->blk.dma_pa && range_fits(pa - n->blk.dma_pa, bytes, n->blk.dma_bytes);
+}
+
+bool nvme_page_ours(const struct nvme *n, u64 pa)
+{
+	return pa % NVME_PAGE_BYTES == 0 && nvme_ours(n, pa, NVME_PAGE_BYTES);
+}
+
+/* All that any of our admin commands points to is one page, which most of them write. */
+static bool admin_dma_ok(const struct nvme *n, const struct nvme_sqe *sqe)
+{
+	if (sqe->prp2 != 0)
+		return false;
+	return sqe->opcode == NVME_ADMIN_SET_FEATURES ? sqe->prp1 == 0
+						      : nvme_page_ours(n, sqe->prp1);
+}
+
 enum status nvme_admin(struct nvme *n, struct nvme_sqe *sqe)
 {
 	struct nvme_cqe cqe;
@@ -126,6 +145,8 @@ enum status nvme_admin(struct nvme *n, struct nvme_sqe *sqe)
 
 	if (n->blk.dead != OK)
 		return n->blk.dead;
+	if (!admin_dma_ok(n, sqe))
+		return E_DMA;
 	sqe->cid = n->admin_cid;
 	n->admin_cid = (u16)((n->admin_cid + 1) % NVME_CID_FORBIDDEN);
 	nvme_queue_push(n, &n->admin, sqe);

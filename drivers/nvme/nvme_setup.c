@@ -106,6 +106,8 @@ static enum status enable(struct nvme *n)
 	u64 sq_pa = arena_pa(n->arena, n->admin.sq);
 	u64 cq_pa = arena_pa(n->arena, n->admin.cq);
 
+	if (!nvme_page_ours(n, sq_pa) || !nvme_page_ours(n, cq_pa))
+		return E_DMA;
 	queue_init(&n->admin, NVME_ADMIN_QID, NVME_ADMIN_ENTRIES);
 	nvme_reg_set(
 		n, NVME_AQA, NVME_AQA_ASQS(NVME_ADMIN_ENTRIES) | NVME_AQA_ACQS(NVME_ADMIN_ENTRIES));
@@ -259,6 +261,8 @@ enum status nvme_open(const struct pci_dev *dev, struct arena *arena, struct nvm
 	n->pci = *dev;
 	n->arena = arena;
 	n->blk.ops = &nvme_blk_ops;
+	n->blk.dma_pa = arena->pa;
+	n->blk.dma_bytes = arena->bytes;
 	n->blk.name = n->name;
 	nvme_name(dev, 0, n->name, sizeof(n->name));
 	pci_enable_memory(dev);

@@ -140,7 +140,14 @@ void nvme_queue_push(const struct nvme *n, struct nvme_queue *q, const struct nv
 bool nvme_queue_pop(struct nvme_queue *q, struct nvme_cqe *out);
 void nvme_queue_release(const struct nvme *n, const struct nvme_queue *q);
 
-/* Runs one admin command; the device is dead after anything but OK and E_NVME_CMD. */
+/* Is it all in the memory that the controller may write, and is @pa a page of it? */
+bool nvme_ours(const struct nvme *n, u64 pa, u64 bytes);
+bool nvme_page_ours(const struct nvme *n, u64 pa);
+
+/*
+ * Runs one admin command; the device is dead after anything but OK, E_NVME_CMD and E_DMA:
+ * the data or queue is not one page of the arena, and nothing was sent.
+ */
 enum status nvme_admin(struct nvme *n, struct nvme_sqe *sqe) MUST_CHECK;
 
 /* The operations on nvme->blk. */
