@@ -4,9 +4,11 @@
  */
 #include <string.h>
 #include "capture.h"
+#include "elfcore.h"
 #include "main.h"
 #include "oldkernel.h"
 #include "pagescan.h"
+#include "panic.h"
 #include "pci.h"
 #include "ports.h"
 #include "str.h"
@@ -26,12 +28,16 @@ struct session {
 	struct target target;
 	struct writer writer;
 	struct compressor compressor;
+	struct elfcore core;		    /* if the handoff has one */
+	char panic[DL_PANIC_BYTES];	    /* empty: the old kernel did not say */
 	union {				    /* each byte here is one that the arena lacks */
 		struct oldkernel candidate; /* until a kernel is found */
+		struct panic_scratch log;   /* then */
 		struct capture capture;	    /* from the first page on */
 	};
 	u64 start_us;
 	u32 degraded;
+	bool has_core;
 	bool has_pagemap;
 	bool target_open;
 	bool dump_open;
@@ -76,12 +82,22 @@ static enum status target_open(struct session *s)
 	return OK;
 }
 
+/* Where kexec left the registers, and where it says the old kernel's description is. */
+static u64 core_open(struct session *s)
+{
+	const struct handoff *h = s->handoff;
+
+	if (!h->elfcorehdr_pa)
+		return h->vmcoreinfo_pa;
+	s->has_core = elfcore_open(&s->core, &s->pm, h->elfcorehdr_pa) == OK;
+	return s->has_core ? elfcore_vmcoreinfo(&s->core, &s->pm) : h->vmcoreinfo_pa;
+}
+
 /* A kernel that can not be verified is still dumped, all of it. No trace of one is the end. */
 static enum status kernel_find(struct session *s)
 {
 	struct oldkernel *k = &s->kernel;
-	enum status st =
-		oldkernel_find(&s->pm, s->handoff->vmcoreinfo_pa, k, &s->candidate, &s->pagemap);
+	enum status st = oldkernel_find(&s->pm, core_open(s), k, &s->candidate, &s->pagemap);
 
 	if (st == E_NO_KERNEL)
 		return st;
@@ -97,6 +113,13 @@ static enum status kernel_find(struct session *s)
 			k->verified_count);
 	}
 	return OK;
+}
+
+static void say_panic(struct session *s)
+{
+	if (s->kernel.verified &&
+		panic_find(&s->pm, &s->kernel, &s->log, s->panic, sizeof(s->panic)))
+		con_printf("afterimage: it stopped with: %s\n", s->panic);
 }
 
 /* Without a page map no page can be told from another: everything is kept. */
@@ -158,6 +181,7 @@ static enum status dump_open(struct session *s)
 		.release = s->kernel.uts[UTS_RELEASE],
 		.nodename = s->kernel.uts[UTS_NODENAME],
 		.machine = s->kernel.uts[UTS_MACHINE],
+		.panic = s->panic,
 	};
 	enum status st;
 
@@ -170,6 +194,26 @@ static enum status dump_open(struct session *s)
 		con_printf("afterimage: %u directory slots are damaged; their dumps are not "
 			   "protected\n",
 			s->writer.dir.unknown);
+	return st;
+}
+
+/* One note for each processor that left its registers, in kexec's order. */
+static enum status registers_write(struct session *s)
+{
+	struct elfcore_walk walk = {0};
+	u8 note[ELFCORE_NOTE_MAX];
+	u32 bytes;
+	u32 cpus = 0;
+	enum status st = OK;
+
+	while (st == OK && (bytes = elfcore_prstatus(&s->core, &s->pm, &walk, note)) > 0) {
+		st = writer_note(&s->writer, DL_NOTE_PRSTATUS, note, bytes);
+		cpus++;
+	}
+	if (walk.broken)
+		s->writer.header.degraded |= DL_DEGRADED_REGISTERS;
+	con_printf("afterimage: registers of %u processors; %u left none, %u can not be read\n",
+		cpus, walk.absent, walk.broken);
 	return st;
 }
 
@@ -196,6 +240,8 @@ static enum status notes_write(struct session *s)
 		st = writer_note(&s->writer, DL_NOTE_VMCOREINFO, k->vi.text, k->vi.bytes);
 	if (st == OK && k->verified)
 		st = writer_note(&s->writer, DL_NOTE_UTSNAME, k->uts, sizeof(k->uts));
+	if (st == OK && s->has_core)
+		st = registers_write(s);
 	return st;
 }
 
@@ -274,6 +320,8 @@ static enum status dump(struct session *s)
 		st = target_open(s);
 	if (st == OK)
 		st = kernel_find(s);
+	if (st == OK)
+		say_panic(s);
 	if (st == OK)
 		pagemap_find(s);
 	if (st == OK)
