@@ -5,12 +5,14 @@
 #include <string.h>
 #include "capture.h"
 #include "elfcore.h"
+#include "iommu.h"
 #include "main.h"
 #include "oldkernel.h"
 #include "pagescan.h"
 #include "panic.h"
 #include "pci.h"
 #include "ports.h"
+#include "power.h"
 #include "str.h"
 #include "target.h"
 #include "writer.h"
@@ -20,6 +22,7 @@
 /* Everything a capture needs. Big, and there is only one: not on the stack. */
 struct session {
 	const struct handoff *handoff;
+	struct acpi acpi;
 	struct arena arena;
 	struct physmem pm;
 	struct oldkernel kernel;
@@ -49,6 +52,23 @@ static struct session session;
 static void say_hello(const struct session *s)
 {
 	con_printf("afterimage %s via %s\n", AFTERIMAGE_VERSION, door_name(s->handoff->door));
+}
+
+/*
+ * Nothing else masters the bus by now. Where a unit stays on nobody knows which memory our
+ * disk would reach.
+ */
+static enum status remapping_off(struct session *s)
+{
+	u32 units;
+	enum status st;
+
+	if (!acpi_load(s->handoff->rsdp_pa, &s->acpi))
+		con_printf("afterimage: no ACPI tables found\n");
+	st = iommu_disable(&s->acpi, &units);
+	if (units)
+		con_printf("afterimage: DMA remapping was on in %u units\n", units);
+	return st;
 }
 
 static enum status memory_open(struct session *s)
@@ -314,8 +334,10 @@ static enum status pages_write(struct session *s)
 
 static enum status dump(struct session *s)
 {
-	enum status st = memory_open(s);
+	enum status st = remapping_off(s);
 
+	if (st == OK)
+		st = memory_open(s);
 	if (st == OK)
 		st = target_open(s);
 	if (st == OK)
@@ -356,22 +378,30 @@ static void report(struct session *s, enum status st, const char *detail)
 			h->number, h->kept_pages, h->ram_pages, h->stored_bytes, ms);
 }
 
+static enum machine_action action_choose(const struct session *s)
+{
+	u32 action = s->target_open ? s->target.super.after : ACTION_REBOOT;
+
+	return action <= ACTION_HALT ? (enum machine_action)action : ACTION_REBOOT;
+}
+
 static void leave(const struct session *s, enum status st)
 {
 	static const char *const words[] = {
 		[ACTION_REBOOT] = "rebooting",
-		[ACTION_POWEROFF] = "halted", /* machine_reset can not switch off */
+		[ACTION_POWEROFF] = "powering off",
 		[ACTION_HALT] = "halted",
 	};
-	u32 action = s->target_open ? s->target.super.after : ACTION_REBOOT;
+	enum machine_action action = action_choose(s);
 	u64 end = clock_us() + READING_TIME_US;
 
-	if (action >= ARRAY_SIZE(words))
-		action = ACTION_REBOOT;
 	con_printf("afterimage: %s\n", words[action]);
 	while (st != OK && clock_us() < end)
 		;
-	machine_reset((enum machine_action)action);
+	if (action == ACTION_POWEROFF && power_off(&s->acpi.power) != OK)
+		con_printf("afterimage: E%u %s; %s\n", E_POWEROFF, status_text(E_POWEROFF),
+			status_advice(E_POWEROFF));
+	power_leave(&s->acpi.power, action);
 }
 
 void dump_main(const struct handoff *handoff)
