@@ -179,13 +179,17 @@ static void print_setup(const struct options *o, const struct setup *s)
 	printf("  memory       %s\n", memory);
 }
 
-static void print_next(const struct options *o, bool loaded)
+static void print_next(const struct options *o, const struct setup *s, bool loaded)
 {
+	char text[KEXEC_TEXT_BYTES];
+
 	if (o->dry_run)
 		printf("nothing was written (--dry-run)\n");
 	else if (loaded)
 		printf("next: nothing, the image is loaded; mkdumpdisk --kexec=status tells of it, "
 		       "and on a test machine echo c >/proc/sysrq-trigger tries it\n");
+	else if (!*o->root && kexec_memory_text(&s->system, text))
+		printf("next: reboot, or run mkdumpdisk --kexec=load\n");
 	else
 		printf("next: put crashkernel=%uM on the kernel command line and reboot; on "
 		       "Debian: "
@@ -211,7 +215,7 @@ static bool carry_out(const struct options *o, const struct setup *s)
 	if (load && !systemctl(program, "restart", KEXEC_SERVICE))
 		return false;
 	print_setup(o, s);
-	print_next(o, load);
+	print_next(o, s, load);
 	return true;
 }
 
@@ -222,7 +226,7 @@ bool kexec_install(const struct options *o)
 
 	if (ok && o->dry_run) {
 		print_setup(o, &s);
-		print_next(o, false);
+		print_next(o, &s, false);
 	} else if (ok) {
 		ok = carry_out(o, &s);
 	}
