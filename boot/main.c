@@ -230,10 +230,11 @@ static enum status registers_write(struct session *s)
 		st = writer_note(&s->writer, DL_NOTE_PRSTATUS, note, bytes);
 		cpus++;
 	}
-	if (walk.broken)
+	con_printf("afterimage: registers of %u processor%s\n", cpus, cpus == 1 ? "" : "s");
+	if (walk.broken) {
 		s->writer.header.degraded |= DL_DEGRADED_REGISTERS;
-	con_printf("afterimage: registers of %u processors; %u left none, %u can not be read\n",
-		cpus, walk.absent, walk.broken);
+		con_printf("afterimage: those of %u more can not be read\n", walk.broken);
+	}
 	return st;
 }
 
