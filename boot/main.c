@@ -15,6 +15,7 @@
 #include "power.h"
 #include "str.h"
 #include "target.h"
+#include "boot/words.h"
 #include "writer.h"
 
 #define READING_TIME_US 5000000u /* for a message that nobody may be watching for */
@@ -266,52 +267,6 @@ static enum status notes_write(struct session *s)
 	return st;
 }
 
-static void progress_print(void *ctx, const struct capture_progress *p)
-{
-	u64 ms = max_u64(p->elapsed_us / 1000, 1);
-	u64 done = p->done_pages * PAGE_BYTES / MIB;
-	u64 total = p->total_pages * PAGE_BYTES / MIB;
-	u64 rate = p->looked_pages * PAGE_BYTES / MIB * 1000 / ms;
-
-	(void)ctx;
-	con_printf("afterimage: %lu MiB of %lu, %lu MiB/s, %lu s left\n", done, total, rate,
-		p->left_us / 1000000);
-}
-
-/* What the level leaves out, by class. */
-static void say_left_out(const struct session *s)
-{
-	char text[128] = "";
-	u32 n = 0;
-
-	for (u32 class = 0; class < DL_CLASSES; class ++) {
-		u64 mib = s->capture.count[class].pages * PAGE_BYTES / MIB;
-
-		if (mib && dl_class_has_data(class, 0) &&
-			!dl_class_has_data(class, s->capture.level))
-			n += str_format(text + n, (u32)sizeof(text) - n, "%s %lu MiB %s",
-				n ? "," : "", mib, dl_class_name(class));
-	}
-	if (n)
-		con_printf("afterimage: left out by level %u:%s\n", s->capture.level, text);
-}
-
-/* Which classes are not whole. */
-static void say_incomplete(const struct session *s)
-{
-	u32 classes = s->writer.header.incomplete;
-	char text[192] = "";
-	u32 n = 0;
-
-	for (u32 class = 0; class < DL_CLASSES; class ++) {
-		if (classes >> class & 1)
-			n += str_format(text + n, (u32)sizeof(text) - n, "%s %s", n ? "," : "",
-				dl_class_name(class));
-	}
-	if (n)
-		con_printf("afterimage: not all pages were written of these:%s\n", text);
-}
-
 /* Whatever stops the pages is the reason the dump is closed with. */
 static enum status pages_write(struct session *s)
 {
@@ -320,16 +275,16 @@ static enum status pages_write(struct session *s)
 	if (st == OK)
 		st = capture_init(&s->capture, &s->writer, &s->pm, &s->compressor, &s->arena);
 	if (st == OK) {
-		s->capture.progress = progress_print;
+		s->capture.progress = words_progress;
 		s->capture.level = s->writer.header.level_applied;
 		s->capture.scan = s->has_pagemap ? &s->scan : NULL;
 		st = capture_run(&s->capture);
 	}
 	st = writer_finish(&s->writer, st);
 	if (st == OK)
-		say_left_out(s);
+		words_left_out(&s->capture);
 	else
-		say_incomplete(s);
+		words_incomplete(s->writer.header.incomplete);
 	return st;
 }
 
