@@ -1,7 +1,24 @@
 /*
- * Waiting on block devices. Sends reads and flushes; writes go through the gate only.
+ * Waiting on block devices, and where in memory they may write. Sends reads and flushes;
+ * writes go through the gate only.
  */
 #include "blk.h"
+
+enum status blk_dma_check(const struct blk *blk, const struct blk_req *req)
+{
+	if (req->op == BLK_WRITE || req->op == BLK_FLUSH)
+		return OK;
+	if (req->nsegs > BLK_MAX_SEGS)
+		return E_DMA;
+	for (u32 i = 0; i < req->nsegs; i++) {
+		const struct blk_seg *s = &req->seg[i];
+
+		if (s->pa < blk->dma_pa ||
+			!range_fits(s->pa - blk->dma_pa, s->bytes, blk->dma_bytes))
+			return E_DMA;
+	}
+	return OK;
+}
 
 enum status blk_submit(struct blk *blk, struct blk_req *req)
 {

@@ -42,7 +42,10 @@ struct blk_req {
 struct blk;
 
 struct blk_ops {
-	/* Hands @req to the device. E_BUSY: queue full, poll and repeat. E_INVAL: breaks the rules above. */
+	/*
+	 * Hands @req to the device. E_BUSY: queue full, poll and repeat. E_INVAL: breaks the rules
+	 * above. E_DMA by blk_dma_check, asked before every use of the segments.
+	 */
 	enum status (*submit)(struct blk *blk, struct blk_req *req);
 	/*
 	 * Reaps what has finished, marking those requests done. A dead device marks nothing
@@ -59,10 +62,18 @@ struct blk {
 	u64 blocks;	  /* capacity */
 	u32 block_bytes;  /* 512 or 4096 */
 	u32 max_bytes;	  /* largest transfer, a multiple of 4096, at least 8192 */
+	u64 dma_pa;	  /* the only memory that the device may write: the arena */
+	u64 dma_bytes;	  /* 0: none at all */
 	u32 depth;	  /* requests that can be in flight */
 	u32 inflight;
 	enum status dead; /* OK while alive */
 };
+
+/*
+ * Lets through every request that does not make the device write to memory outside the
+ * range of @blk; else E_DMA. Memory that the device only reads may be anywhere.
+ */
+enum status blk_dma_check(const struct blk *blk, const struct blk_req *req) MUST_CHECK;
 
 /* Submits @req, polling while the queue is full. */
 enum status blk_submit(struct blk *blk, struct blk_req *req) MUST_CHECK;

@@ -91,17 +91,24 @@ static void command_build(const struct nvme *n, struct nvme_slot *slot, struct n
 	sqe->cdw12 = req->blocks - 1;
 }
 
-static void slot_send(struct nvme *n, struct nvme_slot *slot)
+/* Every command with a request's addresses is sent from here, those sent again too. */
+static enum status slot_send(struct nvme *n, struct nvme_slot *slot)
 {
 	struct nvme_sqe sqe;
 	u32 index = (u32)(slot - n->slot);
+	enum status st = blk_dma_check(&n->blk, slot->req);
 
+	if (st != OK)
+		return st;
+	if (!nvme_ours(n, slot->list_pa, NVME_LIST_BYTES))
+		return E_DMA;
 	slot->cid = (u16)((u32)slot->uses << NVME_CID_SLOT_BITS | index);
 	slot->uses++;
 	slot->deadline_us = clock_us() + (slot->req->op == BLK_FLUSH ? NVME_FLUSH_TIMEOUT_US
 								     : NVME_IO_TIMEOUT_US);
 	command_build(n, slot, &sqe);
 	nvme_queue_push(n, &n->io, &sqe);
+	return OK;
 }
 
 static struct nvme_slot *slot_free(struct nvme *n)
@@ -117,6 +124,7 @@ static enum status nvme_submit(struct blk *blk, struct blk_req *req)
 {
 	struct nvme *n = nvme_of(blk);
 	struct nvme_slot *slot;
+	enum status st;
 
 	if (blk->dead != OK)
 		return blk->dead;
@@ -134,23 +142,28 @@ static enum status nvme_submit(struct blk *blk, struct blk_req *req)
 		return E_BUSY;
 	slot->req = req;
 	slot->retried = false;
-	blk->inflight++;
-	slot_send(n, slot);
-	return OK;
+	st = slot_send(n, slot);
+	if (st != OK)
+		slot->req = NULL;
+	else
+		blk->inflight++;
+	return st;
 }
 
 static void slot_finish(struct nvme *n, struct nvme_slot *slot, u32 status)
 {
 	struct blk_req *req = slot->req;
+	enum status st = OK;
 
 	if (NVME_STATUS_CODE(status) != 0 && !(status & NVME_STATUS_DNR) && !slot->retried) {
 		slot->retried = true;
-		slot_send(n, slot);
-		return;
+		st = slot_send(n, slot);
+		if (st == OK)
+			return;
+	} else if (NVME_STATUS_CODE(status) != 0) {
+		st = req->op == BLK_READ ? E_READ : E_WRITE;
 	}
-	req->status = OK;
-	if (NVME_STATUS_CODE(status) != 0)
-		req->status = req->op == BLK_READ ? E_READ : E_WRITE;
+	req->status = st;
 	slot->req = NULL;
 	n->blk.inflight--;
 	req->done = true;

@@ -125,8 +125,8 @@ enum status nvme_wait_csts(
 	const struct nvme *n, u32 mask, u32 want, u64 timeout_us, enum status late) MUST_CHECK;
 
 /*
- * Clears CC.EN and waits until the controller has let go of its queues; at most twice the
- * time it claims for that. E_DEVICE_GONE, E_NVME_READY.
+ * Clears CC.EN and waits until the controller has let go of its queues; at most three
+ * times as long as it claims for that, and 10 s more for a shutdown that it is in the middle of. E_DEVICE_GONE, E_NVME_READY.
  */
 enum status nvme_disable(const struct nvme *n) MUST_CHECK;
 
@@ -140,7 +140,14 @@ void nvme_queue_push(const struct nvme *n, struct nvme_queue *q, const struct nv
 bool nvme_queue_pop(struct nvme_queue *q, struct nvme_cqe *out);
 void nvme_queue_release(const struct nvme *n, const struct nvme_queue *q);
 
-/* Runs one admin command; the device is dead after anything but OK and E_NVME_CMD. */
+/* Is it all in the memory that the controller may write, and is @pa a page of it? */
+bool nvme_ours(const struct nvme *n, u64 pa, u64 bytes);
+bool nvme_page_ours(const struct nvme *n, u64 pa);
+
+/*
+ * Runs one admin command; the device is dead after anything but OK, E_NVME_CMD and E_DMA:
+ * the data or queue is not one page of the arena, and nothing was sent.
+ */
 enum status nvme_admin(struct nvme *n, struct nvme_sqe *sqe) MUST_CHECK;
 
 /* The operations on nvme->blk. */

@@ -146,6 +146,8 @@ void rig_boot(struct rig *rig)
 		.pa = RIG_ARENA_PA,
 		.bytes = RIG_ARENA_BYTES,
 	};
+	rig->disk.blk.dma_pa = rig->arena.pa;
+	rig->disk.blk.dma_bytes = rig->arena.bytes;
 	buf = rig->arena.va;
 	physmem_init(&rig->pm, &rig->map);
 	must(gate_open(&rig->gate, &rig->disk.blk, &ext, 1), "gate");

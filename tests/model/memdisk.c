@@ -94,6 +94,10 @@ static enum status disk_submit(struct blk *blk, struct blk_req *req)
 		d->broken++;
 		return E_INVAL;
 	}
+	if (blk_dma_check(blk, req) != OK) {
+		d->broken++;
+		return E_DMA;
+	}
 	if (blk->inflight == blk->depth)
 		return E_BUSY;
 	req->done = false;
@@ -216,6 +220,7 @@ void memdisk_open(struct memdisk *d, u64 blocks, u32 block_bytes, u32 max_bytes)
 	d->blk.block_bytes = block_bytes;
 	d->blk.max_bytes = max_bytes;
 	d->blk.depth = 16;
+	d->blk.dma_bytes = UINT64_MAX;
 	d->allowed_blocks = blocks;
 	d->random = 1;
 }

@@ -115,6 +115,70 @@ static void test_writes_do_not_pass(void **state)
 	assert_int_equal(dev.submits, 0);
 }
 
+#define ARENA 0x20000ull
+
+static enum status dma(enum blk_op op, u64 pa, u32 bytes)
+{
+	struct blk_req req = {.op = op, .nsegs = 1};
+
+	blk.dma_pa = ARENA;
+	blk.dma_bytes = 0x8000;
+	req.seg[0] = (struct blk_seg) {pa, bytes};
+	return blk_dma_check(&blk, &req);
+}
+
+/* What a device writes to memory lies in the range to the last byte. */
+static void test_dma_range(void **state)
+{
+	static const struct {
+		u64 pa;
+		u32 bytes;
+		enum status want;
+	} cases[] = {{ARENA, 0x8000, OK}, {ARENA, 1, OK}, {ARENA + 0x7fff, 1, OK},
+		{ARENA - 1, 1, E_DMA}, {ARENA - 1, 0x8000, E_DMA}, {ARENA, 0x8001, E_DMA},
+		{ARENA + 0x8000, 1, E_DMA}, {ARENA + 0x7000, 0x1001, E_DMA}, {0, 512, E_DMA},
+		{ARENA + 4, UINT32_MAX, E_DMA}, {UINT64_MAX, 1, E_DMA}, {UINT64_MAX, 2, E_DMA},
+		{UINT64_MAX - 0xfff, 0x1000, E_DMA}, {UINT64_MAX - 3, 0x28000, E_DMA}};
+
+	(void)state;
+	for (u32 i = 0; i < ARRAY_SIZE(cases); i++) {
+		assert_int_equal(dma(BLK_READ, cases[i].pa, cases[i].bytes), cases[i].want);
+		assert_int_equal(dma((enum blk_op)9, cases[i].pa, cases[i].bytes), cases[i].want);
+		assert_int_equal(dma(BLK_WRITE, cases[i].pa, cases[i].bytes), OK);
+	}
+	blk.dma_bytes = UINT64_MAX - ARENA;
+	assert_int_equal(dma(BLK_FLUSH, 0, 0), OK);
+}
+
+static void test_dma_of_every_segment(void **state)
+{
+	struct blk_req req = {.op = BLK_READ, .nsegs = BLK_MAX_SEGS};
+
+	(void)state;
+	blk.dma_pa = ARENA;
+	blk.dma_bytes = BLK_MAX_SEGS * PAGE_BYTES;
+	for (u32 i = 0; i < BLK_MAX_SEGS; i++)
+		req.seg[i] = (struct blk_seg) {ARENA + i * PAGE_BYTES, PAGE_BYTES};
+	assert_int_equal(blk_dma_check(&blk, &req), OK);
+	for (u32 i = 0; i < BLK_MAX_SEGS; i++) {
+		struct blk_req bad = req;
+
+		bad.seg[i].pa = ARENA + BLK_MAX_SEGS * PAGE_BYTES;
+		assert_int_equal(blk_dma_check(&blk, &bad), E_DMA);
+		bad.nsegs = i;
+		assert_int_equal(blk_dma_check(&blk, &bad), OK);
+	}
+	req.nsegs++;
+	assert_int_equal(blk_dma_check(&blk, &req), E_DMA);
+	blk.dma_pa = 0;
+	blk.dma_bytes = UINT64_MAX;
+	assert_int_equal(blk_dma_check(&blk, &req), E_DMA);
+	req.nsegs--;
+	assert_int_equal(blk_dma_check(&blk, &req), OK);
+	blk.dma_bytes = 0; /* nobody said what the device may write */
+	assert_int_equal(blk_dma_check(&blk, &req), E_DMA);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -123,6 +187,8 @@ int main(void)
 		cmocka_unit_test_setup(test_death_ends_every_wait, setup),
 		cmocka_unit_test_setup(test_never_submitted, setup),
 		cmocka_unit_test_setup(test_writes_do_not_pass, setup),
+		cmocka_unit_test_setup(test_dma_range, setup),
+		cmocka_unit_test_setup(test_dma_of_every_segment, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
