@@ -31,6 +31,7 @@ static void test_open_identifies(void **state)
 	assert_int_equal(b.n->blk.depth, NVME_SLOTS);
 	assert_true(b.mc.arena.used - used <= 28 * KIB);
 	assert_true(pci_model_masters(b.m.fn));
+	assert_true(b.m.queue[1].live && !b.m.queue[1].interrupts);
 	assert_int_equal(b.m.fn->status_written, 0);
 	assert_int_equal(bench_stop(&b), OK);
 	assert_true(b.m.shut_down);
