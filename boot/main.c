@@ -19,6 +19,7 @@
 #include "writer.h"
 
 #define READING_TIME_US 5000000u /* for a message that nobody may be watching for */
+#define LOOP_CAPTURES	3u	 /* within WRITER_RECENT_S: the machine crashes in a loop */
 
 /* Everything a capture needs. Big, and there is only one: not on the stack. */
 struct session {
@@ -49,6 +50,11 @@ struct session {
 };
 
 static struct session session;
+
+static void say_failure(enum status st)
+{
+	con_printf("afterimage: E%u %s; %s\n", st, status_text(st), status_advice(st));
+}
 
 static void say_hello(const struct session *s)
 {
@@ -124,7 +130,7 @@ static enum status kernel_find(struct session *s)
 		return st;
 	if (st != OK) {
 		s->degraded |= DL_DEGRADED_NO_VMCOREINFO;
-		con_printf("afterimage: E%u %s; %s\n", st, status_text(st), status_advice(st));
+		say_failure(st);
 		return OK;
 	}
 	con_printf("afterimage: kernel %s of host %s\n", k->uts[UTS_RELEASE], k->uts[UTS_NODENAME]);
@@ -153,7 +159,7 @@ static void pagemap_find(struct session *s)
 	st = pagemap_open(&s->pagemap, &s->pm, &s->kernel);
 	if (st != OK) {
 		s->degraded |= DL_DEGRADED_PAGEMAP;
-		con_printf("afterimage: E%u %s; %s\n", st, status_text(st), status_advice(st));
+		say_failure(st);
 		return;
 	}
 	s->has_pagemap = true;
@@ -334,11 +340,17 @@ static void report(struct session *s, enum status st, const char *detail)
 			h->number, h->kept_pages, h->ram_pages, h->stored_bytes, ms);
 }
 
+/* What the disk asks for, unless that would make the machine crash and restart for ever. */
 static enum machine_action action_choose(const struct session *s)
 {
 	u32 action = s->target_open ? s->target.super.after : ACTION_REBOOT;
 
-	return action <= ACTION_HALT ? (enum machine_action)action : ACTION_REBOOT;
+	if (action == ACTION_HALT || action == ACTION_POWEROFF)
+		return (enum machine_action)action;
+	if (s->writer.recent + 1 < LOOP_CAPTURES)
+		return ACTION_REBOOT;
+	say_failure(E_LOOP);
+	return ACTION_HALT;
 }
 
 static void leave(const struct session *s, enum status st)
@@ -355,8 +367,7 @@ static void leave(const struct session *s, enum status st)
 	while (st != OK && clock_us() < end)
 		;
 	if (action == ACTION_POWEROFF && power_off(&s->acpi.power) != OK)
-		con_printf("afterimage: E%u %s; %s\n", E_POWEROFF, status_text(E_POWEROFF),
-			status_advice(E_POWEROFF));
+		say_failure(E_POWEROFF);
 	power_leave(&s->acpi.power, action);
 }
 
