@@ -29,7 +29,7 @@ static void test_open_identifies(void **state)
 	assert_int_equal(b.n->blk.block_bytes, 512);
 	assert_int_equal(b.n->blk.max_bytes, 68 * KIB);
 	assert_int_equal(b.n->blk.depth, NVME_SLOTS);
-	assert_true(b.mc.arena.used - used <= 28 * KIB);
+	assert_true(b.mc.arena.used - used <= 24 * KIB);
 	assert_true(pci_model_masters(b.m.fn));
 	assert_true(b.m.queue[1].live && !b.m.queue[1].interrupts);
 	assert_int_equal(b.m.fn->status_written, 0);
@@ -375,7 +375,7 @@ static void test_refuses(void **state)
 	assert_int_equal(bench_open_all(&b), E_NVME_READY);
 	bench_free(&b);
 	bench_make(&b, 9);
-	b.mc.arena.bytes = b.mc.arena.used + 26 * KIB;
+	b.mc.arena.bytes = b.mc.arena.used + 20 * KIB;
 	assert_int_equal(bench_open_all(&b), E_NO_MEMORY);
 	bench_free(&b);
 }
