@@ -26,8 +26,10 @@ LIBZ_A  := /usr/lib/x86_64-linux-gnu/libz.a
 LZFF    := -I/usr/include/liblzf -DHLOG=$(HLOG) -DLZF_STATE_ARG=1 -DINIT_HTAB=1 -fno-sanitize=alignment -w
 
 # Pure code is compiled in every build; metal code only in the image.
-PURE    := $(sort $(wildcard lib/*.c linux/*.c drivers/*.c drivers/*/*.c dumpfmt/*.c) boot/main.c)
-METAL   := $(sort $(wildcard arch/x86/*.c arch/x86/*.S)) boot/bios.S boot/door_bios.c
+PURE    := $(sort $(wildcard lib/*.c linux/*.c drivers/*.c drivers/*/*.c dumpfmt/*.c) boot/main.c boot/words.c)
+METAL   := $(sort $(wildcard arch/x86/*.c arch/x86/*.S))
+BIOS    := $(METAL) boot/bios.S boot/door_bios.c
+LINUX   := $(METAL) boot/linux.S boot/door_linux.c
 GETDUMP := $(sort $(wildcard tools/getdump/*.c tools/common/*.c))
 MKDISK  := $(sort $(wildcard tools/mkdumpdisk/*.c tools/common/*.c))
 PORTS   := $(sort $(wildcard tests/host/*.c tests/model/*.c))
@@ -54,20 +56,25 @@ DISK_LIBS  := -lfdisk -lblkid -luuid -ljson-c -lz
 .PHONY: all help setup demo check check-unit check-host check-fuzz check-qemu check-matrix lint \
         bench install uninstall clean format
 
-all: $(BUILD)/afterimage.mbr $(BUILD)/mkdumpdisk $(BUILD)/getdump ## the image and the tools
+all: $(BUILD)/afterimage.mbr $(BUILD)/afterimage.bzimage $(BUILD)/mkdumpdisk $(BUILD)/getdump ## the image and the tools
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 # --- artifacts -----------------------------------------------------------------------------
 
-$(BUILD)/afterimage-mbr.elf: boot/image.ld $(call metal_o,$(METAL)) $(BUILD)/metal/libpure.a
-	@echo '  link   $@'
+# The image for one front door: its linker script, its metal objects, what both share.
+define image # name, linker script, sources
+$(BUILD)/afterimage-$(1).elf: $(2) $(call metal_o,$(3)) $(BUILD)/metal/libpure.a
+	@echo '  link   $$@'
 	@$(LD) -nostdlib -static --gc-sections --build-id=none -z noexecstack \
-	  --no-warn-rwx-segments -T boot/image.ld -o $@ $(call metal_o,$(METAL)) \
+	  --no-warn-rwx-segments -T $(2) -o $$@ $(call metal_o,$(3)) \
 	  --start-group $(BUILD)/metal/libpure.a $(LIBZ_A) --end-group
+endef
+$(eval $(call image,mbr,boot/image.ld,$(BIOS)))
+$(eval $(call image,bzimage,boot/linux.ld,$(LINUX)))
 
-$(BUILD)/afterimage.mbr: $(BUILD)/afterimage-mbr.elf
+$(BUILD)/afterimage.%: $(BUILD)/afterimage-%.elf
 	@objcopy -O binary $< $@
 
 $(BUILD)/getdump: $(call host_o,$(GETDUMP) liblzf/lzf_d.c) $(BUILD)/host/libpure.a
@@ -161,11 +168,13 @@ install: all ## into DESTDIR and PREFIX
 	  $(DESTDIR)$(PREFIX)/lib/afterimage
 	install -m 755 $(BUILD)/mkdumpdisk $(DESTDIR)$(PREFIX)/sbin/mkdumpdisk
 	install -m 755 $(BUILD)/getdump $(DESTDIR)$(PREFIX)/bin/getdump
-	install -m 644 $(BUILD)/afterimage.mbr $(DESTDIR)$(PREFIX)/lib/afterimage/afterimage.mbr
+	install -m 644 $(BUILD)/afterimage.mbr $(BUILD)/afterimage.bzimage \
+	  $(DESTDIR)$(PREFIX)/lib/afterimage
 
 uninstall: ## what install put there
 	rm -f $(DESTDIR)$(PREFIX)/sbin/mkdumpdisk $(DESTDIR)$(PREFIX)/bin/getdump \
-	  $(DESTDIR)$(PREFIX)/lib/afterimage/afterimage.mbr
+	  $(DESTDIR)$(PREFIX)/lib/afterimage/afterimage.mbr \
+	  $(DESTDIR)$(PREFIX)/lib/afterimage/afterimage.bzimage
 	-rmdir $(DESTDIR)$(PREFIX)/lib/afterimage
 
 clean: ## remove what was built

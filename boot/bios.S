@@ -372,17 +372,4 @@ enter64:
 1:	hlt
 	jmp	1b
 
-	.section .bss.page, "aw", @nobits
-	.balign	4096
-	.globl	page_pml4, page_pdpt, page_pd, page_low, stack_hole
-page_pml4:	.skip	4096
-page_pdpt:	.skip	4096
-page_pd:	.skip	4096
-page_low:	.skip	4096
-stack_hole:	.skip	4096		/* unmapped by paging_protect() */
-		.skip	16384
-	.globl	stack_end
-stack_end:
-stack_guard:	.skip	64
-
 	.section .note.GNU-stack, "", @progbits

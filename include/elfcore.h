@@ -10,8 +10,9 @@
 #include "memmap.h"
 #include "physmem.h"
 
-#define ELFCORE_MAX_HEADERS 65535u /* e_phnum's range but PN_XNUM, which kexec never uses */
-#define ELFCORE_NOTE_MAX    1024u  /* a processor's NT_PRSTATUS takes 356 bytes */
+#define ELFCORE_MAX_HEADERS  65534u /* e_phnum's range but PN_XNUM, which kexec never uses */
+#define ELFCORE_HEADER_BYTES 56u    /* of one Elf64_Phdr */
+#define ELFCORE_NOTE_MAX     1024u  /* a processor's NT_PRSTATUS takes 356 bytes */
 
 struct elfcore {
 	u64 pa; /* of the ELF header */
@@ -23,7 +24,7 @@ struct elfcore {
 
 /*
  * Checks the header at @pa and counts what it has. Program headers that make no sense (no
- * bytes, beyond 2^52, absurd sizes) are passed over. E_ELFCOREHDR if it is no such header, can
+ * bytes, beyond 2^52, more than 64 TiB in one) are passed over. E_ELFCOREHDR if it is no such header, can
  * not be read, or has no usable PT_LOAD. @pm must reach it: the loader's own memory.
  */
 enum status elfcore_open(struct elfcore *e, struct physmem *pm, u64 pa) MUST_CHECK;
@@ -31,14 +32,17 @@ enum status elfcore_open(struct elfcore *e, struct physmem *pm, u64 pa) MUST_CHE
 /* Adds every usable PT_LOAD to @map as RAM. */
 void elfcore_memmap(const struct elfcore *e, struct physmem *pm, struct memmap *map);
 
-/* Address of the note VMCOREINFO, 0 if there is none; @pm must reach the old kernel's RAM. */
+/*
+ * Address of the note VMCOREINFO, 0 if there is none. From here on @pm must reach both: the
+ * program headers in the loader's memory and the notes in the old kernel's.
+ */
 u64 elfcore_vmcoreinfo(const struct elfcore *e, struct physmem *pm);
 
 /* A walk over the processors' notes. All zero: its start. */
 struct elfcore_walk {
 	u32 next;   /* program header */
 	u32 absent; /* processors without a note: offline, or they did not answer */
-	u32 broken; /* notes that could not be read or make no sense */
+	u32 broken; /* program headers and notes that could not be read or make no sense */
 };
 
 /*

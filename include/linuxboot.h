@@ -47,7 +47,8 @@ struct linuxboot_cmdline {
  *	elfcorehdr=[SIZE@]ADDR	 numbers as Linux's memparse takes them: 0x, octal, K M G T P E
  *	acpi_rsdp=ADDR		 hexadecimal
  *	console=serial[:PORT[:BAUD]][,screen] as mkdumpdisk --console, or Linux's
- *	console=ttySN[,BAUD...], console=tty0, several of which add up
+ *	console=ttySN[,BAUD...], console=tty0, several of which add up; ttySN alone is 9600
+ *			 as for Linux, and a rate that the port has not is 115200
  * Others are another program's. Without console=: serial port 0x3f8 at 115200, and screen.
  */
 void linuxboot_cmdline(const char *text, struct linuxboot_cmdline *out);

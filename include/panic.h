@@ -13,9 +13,16 @@ struct panic_scratch {
 };
 
 /*
- * Finds the panic message in the old kernel's log: the text after "Kernel panic - not
- * syncing: " of the last record with it; failing that the first line of the last oops or BUG.
- * Sanitised and NUL-terminated, cut to @bytes. False, and an empty text, if there is none.
+ * Finds in the old kernel's log, in this order,
+ *  - the line of the last panic, without its "Kernel panic - not syncing: ", unless it is
+ *    "Fatal exception...", which only says that there was an oops;
+ *  - the first line of the last oops, BUG or lockup. Such lines with at most 16 records
+ *    from one to the next are one report: "BUG: kernel NULL pointer dereference" is taken,
+ *    not the "Oops: 0002" after it. A kernel that is to panic on an oops enters kexec before
+ *    it says so: its log ends here;
+ *  - the line of a panic that says "Fatal exception".
+ * Only lines that begin so count. Sanitised and NUL-terminated, cut to @bytes. False, and an
+ * empty text, if there is none.
  */
 bool panic_find(struct physmem *pm, const struct oldkernel *k, struct panic_scratch *scratch,
 	char *text, u32 bytes);

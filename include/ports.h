@@ -44,7 +44,7 @@ void io_write(u16 port, u32 bytes, u32 value);
 /*
  * Copies from memory that is not the old kernel's RAM: firmware's tables and ROMs. Read
  * uncached, so that an address that is none after all does no harm to caches. False if it
- * can not be reached or is our own; every length is checked here.
+ * can not be reached; every length is checked here.
  */
 bool firmware_read(u64 pa, void *buf, u32 bytes) MUST_CHECK;
 

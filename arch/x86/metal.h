@@ -7,6 +7,18 @@
 
 #include "types.h"
 
+/*
+ * Physical less virtual address of everything the image has linked in; 0 where it runs where
+ * it was linked for. Set by a front door's first instructions.
+ */
+extern u64 image_offset;
+
+/* What the page tables and a device need of something in the image. */
+static inline u64 own_pa(const void *p)
+{
+	return (u64)p + image_offset;
+}
+
 /* Loads the table of exception handlers; every exception ends in dump_panic(). */
 void trap_init(void);
 

@@ -1,9 +1,10 @@
 /*
  * The page tables after entry: windows on old memory and device registers. Four
  * windows of 2 MiB, read-only, and one of 2 MiB for registers, uncached; nothing
- * else beyond the first MiB is ever mapped. docs/memory.md draws it. A page of old memory
- * that met a memory error is shown as zeros.
+ * else but the image's own memory and the screen is ever mapped. docs/memory.md draws it. A
+ * page of old memory that met a memory error is shown as zeros.
  */
+#include <string.h>
 #include "metal.h"
 #include "mmio.h"
 #include "ports.h"
@@ -19,17 +20,20 @@
 #define LARGE_BYTES (2u * MIB)
 #define LARGE_PAGES 512u
 
-/* Entries of the page directory: virtual address = entry * 2 MiB. */
+/* Entries of the page directory: virtual address = va_base + entry * 2 MiB. */
 #define PD_WINDOW 8
 #define PD_MMIO	  16
 
 #define HIDDEN_PAGES 64
 
+#define MMIO_PAGES   511 /* the last page of theirs shows firmware's tables */
 #define MMIO_HANDLES 128 /* a server has dozens of NVMe disks, and each is looked at */
 
 extern u64 page_pd[512];
-extern u64 page_low[512];
-extern char image_start[], image_writable[], stack_hole[];
+extern char va_base[], image_start[], image_writable[], stack_hole[];
+extern char arena_first[], arena_limit[];
+
+u64 image_offset;
 
 static _Alignas(PAGE_BYTES) u64 window_table[PHYS_WINDOW_SLOTS][512];
 static _Alignas(PAGE_BYTES) u64 mmio_table[512];
@@ -41,7 +45,12 @@ static volatile u32 hidden_count;
 
 static u64 window_va(u32 slot)
 {
-	return (u64)(PD_WINDOW + slot) * LARGE_BYTES;
+	return (u64)va_base + (u64)(PD_WINDOW + slot) * LARGE_BYTES;
+}
+
+static u64 table_entry(const u64 *table)
+{
+	return own_pa(table) | PTE_PRESENT | PTE_WRITABLE;
 }
 
 /* Whole 2 MiB of RAM: one large page. A part of it: only those pages, one by one. */
@@ -58,7 +67,7 @@ static void window_map(u32 slot, u64 base, u32 first, u32 pages)
 
 		table[i] = in ? (base + (u64)i * PAGE_BYTES) | PTE_PRESENT : 0;
 	}
-	page_pd[PD_WINDOW + slot] = (u64)table | PTE_PRESENT | PTE_WRITABLE;
+	page_pd[PD_WINDOW + slot] = table_entry(table);
 }
 
 /* The same with 512 pages instead of a large one; nobody notices. */
@@ -68,7 +77,7 @@ static void window_split(u32 slot, u64 base)
 
 	for (u32 i = 0; i < LARGE_PAGES; i++)
 		table[i] = (base + (u64)i * PAGE_BYTES) | PTE_PRESENT;
-	page_pd[PD_WINDOW + slot] = (u64)table | PTE_PRESENT | PTE_WRITABLE;
+	page_pd[PD_WINDOW + slot] = table_entry(table);
 }
 
 /*
@@ -88,7 +97,7 @@ static void window_hide(u32 slot, u64 pa)
 	if (pd & PTE_LARGE)
 		window_split(slot, base);
 	if ((*entry & (PTE_ADDRESS | PTE_PRESENT)) == (pa | PTE_PRESENT))
-		*entry = (u64)stack_hole | PTE_PRESENT;
+		*entry = own_pa(stack_hole) | PTE_PRESENT;
 	flush_tlb();
 }
 
@@ -141,10 +150,42 @@ bool paging_hide(u64 pa)
 	return true;
 }
 
-/* The first MiB is mapped one to one. */
+/* The image and its arena are one piece. */
 void *arena_map(u64 pa, u64 bytes)
 {
-	return range_fits(pa, bytes, MIB) ? (void *)pa : NULL;
+	u64 va = pa - image_offset;
+
+	if (va < (u64)arena_first || !range_fits(va, bytes, (u64)arena_limit))
+		return NULL;
+	return (void *)va;
+}
+
+/* One page at a time through the last one of the registers' window. */
+static void firmware_page(u64 pa)
+{
+	mmio_table[MMIO_PAGES] = pa | PTE_UNCACHED | PTE_WT | PTE_PRESENT;
+	page_pd[PD_MMIO] = table_entry(mmio_table);
+	flush_tlb();
+}
+
+bool firmware_read(u64 pa, void *buf, u32 bytes)
+{
+	u8 *to = buf;
+
+	if (!range_fits(pa, bytes, PTE_ADDRESS))
+		return false;
+	while (bytes > 0) {
+		u32 at = (u32)(pa & (PAGE_BYTES - 1));
+		u32 n = (u32)min_u64(bytes, PAGE_BYTES - at);
+		u64 va = (u64)va_base + (u64)PD_MMIO * LARGE_BYTES + MMIO_PAGES * PAGE_BYTES;
+
+		firmware_page(pa - at);
+		memcpy(to, (const void *)(va + at), n);
+		to += n;
+		pa += n;
+		bytes -= n;
+	}
+	return true;
 }
 
 const struct mmio *mmio_map(u64 pa, u64 bytes)
@@ -157,30 +198,36 @@ const struct mmio *mmio_map(u64 pa, u64 bytes)
 
 	if (handles_used == ARRAY_SIZE(handles) || bytes == 0 || bytes > LARGE_BYTES)
 		return NULL;
-	if (pages > LARGE_PAGES - mmio_used)
+	if (pages > MMIO_PAGES - mmio_used)
 		return NULL;
 	m = &handles[handles_used++];
-	m->va = (u64)PD_MMIO * LARGE_BYTES + (u64)mmio_used * PAGE_BYTES + (pa - first);
+	m->va = (u64)va_base + (u64)PD_MMIO * LARGE_BYTES + (u64)mmio_used * PAGE_BYTES +
+		(pa - first);
 	m->bytes = bytes;
 	for (u64 i = 0; i < pages; i++)
 		mmio_table[mmio_used + i] = (first + i * PAGE_BYTES) | PTE_UNCACHED | PTE_WT |
 					    PTE_WRITABLE | PTE_PRESENT;
 	mmio_used += (u32)pages;
-	page_pd[PD_MMIO] = (u64)mmio_table | PTE_WRITABLE | PTE_PRESENT;
+	page_pd[PD_MMIO] = table_entry(mmio_table);
 	return m;
+}
+
+/* The entry that maps a page of the image; the first two tables of the directory show it. */
+static u64 *own_entry(u64 va)
+{
+	u64 entry = page_pd[(va - (u64)va_base) / LARGE_BYTES];
+	u64 *table = (void *)((entry & PTE_ADDRESS) - image_offset);
+
+	return &table[va >> PAGE_SHIFT & (LARGE_PAGES - 1)];
 }
 
 void paging_protect(void)
 {
-	u64 first = (u64)image_start >> PAGE_SHIFT;
-	u64 end = (u64)image_writable >> PAGE_SHIFT;
+	u64 end = (u64)image_writable;
 
-	page_low[0] &= ~PTE_WRITABLE;
-	invlpg(0);
-	page_low[(u64)stack_hole >> PAGE_SHIFT] = 0;
-	invlpg((u64)stack_hole);
-	for (u64 i = first; i < end; i++) {
-		page_low[i] &= ~PTE_WRITABLE;
-		invlpg(i << PAGE_SHIFT);
-	}
+	*own_entry((u64)va_base) &= ~PTE_WRITABLE;
+	*own_entry((u64)stack_hole) = 0;
+	for (u64 va = (u64)image_start; va < end; va += PAGE_BYTES)
+		*own_entry(va) &= ~PTE_WRITABLE;
+	flush_tlb();
 }

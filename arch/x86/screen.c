@@ -15,6 +15,8 @@
 #define CRTC_CURSOR_HI 0x0e
 #define CRTC_CURSOR_LO 0x0f
 
+extern char va_base[];
+
 static u16 shadow[ROWS * COLUMNS];
 static u32 row, column;
 static bool ready;
@@ -22,7 +24,7 @@ static bool ready;
 static void cell_write(u32 at, u16 cell)
 {
 	shadow[at] = cell;
-	((volatile u16 *)(u64)VGA_PA)[at] = cell;
+	((volatile u16 *)(va_base + VGA_PA))[at] = cell;
 }
 
 static void scroll(void)

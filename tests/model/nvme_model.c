@@ -341,7 +341,7 @@ void nvme_model_init(struct nvme_model *m, u32 bdf)
 	m->cc = NVME_CC_EN;
 	m->csts = NVME_CSTS_RDY;
 	m->firmware = true;
-	m->regs = (struct mmio) {m, model_read, model_write};
+	m->regs = (struct mmio) {.model = m, .read32 = model_read, .write32 = model_write};
 	m->fn = pci_model_add(bdf, 0x010802);
 	pci_model_bar(m->fn, BAR_PA(bdf), BAR_BYTES, &m->regs);
 	pci_model_cap(m->fn, PCI_MODEL_MSIX_AT, PCI_MODEL_MSIX, PCI_MODEL_MSIX_ON);

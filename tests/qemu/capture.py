@@ -128,10 +128,10 @@ def parse_result(found):
     return "incomplete", number, int(failure[1]), failure[2], counts
 
 
-def watch_image(machine, started, start=0, timeout_s=CAPTURE_TIMEOUT_S):
+def watch_image(machine, started, start=0, timeout_s=CAPTURE_TIMEOUT_S, door="bios"):
     """Follows the image from its first line to the machine's end; @started is when the reset
     or power button was pressed, @start where the console's text is the image's."""
-    machine.wait_console(r"^afterimage \S+ via bios(?=\n)", 20, start)
+    machine.wait_console(rf"^afterimage \S+ via {door}(?=\n)", 20, start)
     hello_s = time.monotonic() - started
     machine.freeze_at_reboot()
     found = machine.wait_console(RESULT, timeout_s, start)

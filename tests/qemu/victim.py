@@ -97,16 +97,20 @@ def classes_options(path):
             "-device", f"nvme,serial={FILES_SERIAL},drive=files")
 
 
-def make_initramfs(target, kernel=None, modules=None):
+def make_initramfs(target, kernel=None, modules=None, image=None):
     """With @kernel the archive can load a kdump capture kernel: that one with a plain copy
-    of the same archive. With @modules the victim can make memory of every kind."""
-    programs = ["chrt"] + (["kexec", "makedumpfile"] if kernel else [])
+    of the same archive. With @modules the victim can make memory of every kind. With @image,
+    a file, it can load that with kexec."""
+    programs = ["chrt"] + (["kexec"] if kernel or image else [])
+    programs += ["makedumpfile"] if kernel else []
     with tempfile.TemporaryDirectory(dir=target.parent) as temp:
         root = Path(temp) / "root"
         root.mkdir()
         fill_root(root, programs)
         if modules:
             add_classes(root, modules)
+        if image:
+            shutil.copy(image, root / "boot" / "afterimage.bzimage")
         if kernel:
             inner = Path(temp) / "inner"
             pack(root, inner)
@@ -115,13 +119,13 @@ def make_initramfs(target, kernel=None, modules=None):
         pack(root, target)
 
 
-def make_cd(kernel, folder, extra_cmdline="", kdump=False, modules=None):
+def make_cd(kernel, folder, extra_cmdline="", kdump=False, modules=None, image=None):
     """Path of the boot CD, made in @folder."""
     with tempfile.TemporaryDirectory(dir=folder) as temp:
         boot = Path(temp) / "boot"
         (boot / "grub").mkdir(parents=True)
         shutil.copy(kernel.vmlinuz, boot / "vmlinuz")
-        make_initramfs(boot / "initramfs", kernel if kdump else None, modules)
+        make_initramfs(boot / "initramfs", kernel if kdump else None, modules, image)
         cmdline = f"console=ttyS0 panic=0 {extra_cmdline}".strip().replace("$", "\\$")
         (boot / "grub" / "grub.cfg").write_text(GRUB_CONFIG.format(cmdline=cmdline))
         target = Path(folder) / ("victim-kdump.iso" if kdump else "victim.iso")

@@ -1,5 +1,5 @@
 /*
- * Finds and reads afterimage.mbr. What the bytes must be is decided in bootpatch.c.
+ * Finds the files that belong to the program, and reads afterimage.mbr. What the bytes must be is decided in bootpatch.c.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,16 +14,16 @@
 #define NAME_IT "name it with --image FILE"
 
 /* Beside the program as `make` leaves it, then where `make install` puts it. */
-static const char *const places[] = {"/afterimage.mbr", "/../lib/afterimage/afterimage.mbr"};
+static const char *const places[] = {"", "/../lib/afterimage"};
 
-static bool find_beside_program(char *path, size_t size, const char *target)
+bool bootfile_find(char *path, u32 size, const char *name, const char *target, bool *installed)
 {
 	char dir[2048];
 	ssize_t n = readlink("/proc/self/exe", dir, sizeof(dir) - 1);
 	char *slash;
 
 	if (n < 0 || n >= (ssize_t)sizeof(dir) - 1) {
-		tool_error(target, NAME_IT, "the boot image afterimage.mbr cannot be searched for");
+		tool_error(target, NAME_IT, "the boot image %s cannot be searched for", name);
 		return false;
 	}
 	dir[n] = '\0';
@@ -31,13 +31,13 @@ static bool find_beside_program(char *path, size_t size, const char *target)
 	if (slash)
 		*slash = '\0';
 	for (u32 i = 0; i < ARRAY_SIZE(places); i++) {
-		snprintf(path, size, "%s%s", dir, places[i]);
+		snprintf(path, size, "%s%s/%s", dir, places[i], name);
+		*installed = i > 0;
 		if (access(path, F_OK) == 0)
 			return true;
 	}
 	tool_error(target, NAME_IT,
-		"the boot image afterimage.mbr is neither in %s nor in %s/../lib/afterimage", dir,
-		dir);
+		"the boot image %s is neither in %s nor in %s/../lib/afterimage", name, dir, dir);
 	return false;
 }
 
@@ -65,11 +65,12 @@ static bool read_image(struct bootfile *f, u64 *bytes)
 bool bootfile_load(struct bootfile *f, const char *path, const char *target)
 {
 	const char *fault;
+	bool installed;
 	u64 bytes;
 
 	if (path)
 		snprintf(f->path, sizeof(f->path), "%s", path);
-	else if (!find_beside_program(f->path, sizeof(f->path), target))
+	else if (!bootfile_find(f->path, sizeof(f->path), "afterimage.mbr", target, &installed))
 		return false;
 	if (!read_image(f, &bytes)) {
 		tool_error_errno(f->path, "read the boot image", errno, NAME_IT);

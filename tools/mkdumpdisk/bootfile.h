@@ -35,6 +35,13 @@ const char *bootfile_fault(const u8 *data, u64 bytes) MUST_CHECK;
 void bootfile_apply(u8 *data, u64 bytes, const struct boot_settings *s);
 
 /*
+ * Where the file @name is: beside the running program or, then *@installed, in
+ * ../lib/afterimage. @target is for the message. False: reported.
+ */
+bool bootfile_find(
+	char *path, u32 size, const char *name, const char *target, bool *installed) MUST_CHECK;
+
+/*
  * Reads @path, or, if that is NULL, afterimage.mbr beside the running program or in
  * ../lib/afterimage. @target is for the message. False: reported.
  */

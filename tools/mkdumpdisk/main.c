@@ -1,6 +1,7 @@
 /*
  * mkdumpdisk: prepares a disk, a partition or an image file to take dumps. Everything
- * is checked and decided here in order; install() does the writing.
+ * is checked and decided here in order; install() does the writing. What --kexec asks for is
+ * handed on.
  */
 #include <limits.h>
 #include <errno.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 #include <uuid/uuid.h>
 #include "crc32c.h"
+#include "kexec.h"
 #include "plan.h"
 #include "tools/common/guid.h"
 #include "tools/common/tool.h"
@@ -145,6 +147,37 @@ static bool prepare(struct plan *p)
 	return false;
 }
 
+static bool kexec_act(const struct options *o)
+{
+	if (geteuid() != 0 && !*o->root) {
+		tool_error(o->target ? o->target : KEXEC_SERVICE, "run this as root",
+			"--kexec needs root");
+		return false;
+	}
+	switch (o->kexec) {
+	case KEXEC_INSTALL:
+		return kexec_install(o);
+	case KEXEC_STATUS:
+		return kexec_status(o);
+	case KEXEC_REMOVE:
+		return kexec_remove(o);
+	case KEXEC_LOAD:
+		return kexec_load(o);
+	default:
+		return kexec_unload(o);
+	}
+}
+
+static bool kexec_main(const struct options *o)
+{
+	bool ok = kexec_act(o);
+
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return ok;
+	tool_error("standard output", "check where it goes", "cannot be written");
+	return false;
+}
+
 int main(int argc, char **argv)
 {
 	struct options options;
@@ -157,6 +190,8 @@ int main(int argc, char **argv)
 			return exit_code;
 		return tool_error("standard output", "check where it goes", "cannot be written");
 	}
+	if (options.kexec)
+		return kexec_main(&options) ? TOOL_DONE : TOOL_FAILED;
 	plan.options = &options;
 	return prepare(&plan) ? TOOL_DONE : TOOL_FAILED;
 }

@@ -24,6 +24,13 @@ static const char *const overwrite_names[] = {
 	[DL_OVERWRITE_NEVER] = "never",
 	[DL_OVERWRITE_OLDEST] = "oldest",
 };
+static const char *const kexec_names[] = {
+	[KEXEC_INSTALL] = "install",
+	[KEXEC_STATUS] = "status",
+	[KEXEC_REMOVE] = "remove",
+	[KEXEC_LOAD] = "load",
+	[KEXEC_UNLOAD] = "unload",
+};
 static const char *const compressor_names[] = {
 	[DL_COMP_NONE] = "none",
 	[DL_COMP_LZF] = "lzf",
@@ -31,7 +38,9 @@ static const char *const compressor_names[] = {
 	[DL_COMP_ZSTD] = "zstd",
 };
 
-#define SHORT_OPTIONS ":s:l:c:a:C:o:L:i:S:fynjhV"
+#define SHORT_OPTIONS ":s:l:c:a:C:o:L:i:S:k::r:fynjhV"
+#define PREPARING     "slcaoLSf" /* options that decide what is written to TARGET */
+#define ROOT_MAX      1024
 
 static const struct option long_options[] = {
 	{"size", required_argument, NULL, 's'},
@@ -43,6 +52,8 @@ static const struct option long_options[] = {
 	{"label", required_argument, NULL, 'L'},
 	{"image", required_argument, NULL, 'i'},
 	{"sector-size", required_argument, NULL, 'S'},
+	{"kexec", optional_argument, NULL, 'k'},
+	{"root", required_argument, NULL, 'r'},
 	{"force", no_argument, NULL, 'f'},
 	{"yes", no_argument, NULL, 'y'},
 	{"dry-run", no_argument, NULL, 'n'},
@@ -51,36 +62,6 @@ static const struct option long_options[] = {
 	{"version", no_argument, NULL, 'V'},
 	{NULL, 0, NULL, 0},
 };
-
-static const char help_text[] =
-	"Usage: mkdumpdisk [OPTION]... TARGET\n"
-	"Prepare TARGET, a whole disk, a partition or a disk image file, to take crash dumps.\n"
-	"A whole disk or image becomes bootable; a partition only gets the dump partition's\n"
-	"contents. What is on TARGET is lost.\n"
-	"\n"
-	"  -s, --size SIZE         create the image file TARGET of this size (K, M, G, T)\n"
-	"  -l, --level N           what to leave out, as in makedumpfile, added up: 1 zero\n"
-	"                          pages, 2 page cache without private pages, 4 all page\n"
-	"                          cache, 8 user pages, 16 free pages; default 31: the\n"
-	"                          kernel's own pages stay\n"
-	"  -c, --compress METHOD   lzf (default), zlib or none\n"
-	"  -a, --after ACTION      reboot (default), poweroff or halt\n"
-	"  -C, --console LIST      serial[:PORT[:BAUD]] and/or screen, separated by commas;\n"
-	"                          PORT is 0-3 or an I/O address like 0x3f8\n"
-	"                          (default serial:0:115200,screen)\n"
-	"  -o, --overwrite POLICY  never (default) or oldest: when dumps fill the disk\n"
-	"  -L, --label TEXT        a name for the disk, up to 63 bytes\n"
-	"  -i, --image FILE        boot image to install (default afterimage.mbr beside this\n"
-	"                          program or in ../lib/afterimage)\n"
-	"  -S, --sector-size N     512 (default) or 4096, for image files\n"
-	"  -f, --force             although TARGET holds data\n"
-	"  -y, --yes               do not ask\n"
-	"  -n, --dry-run           show what would be done, write nothing\n"
-	"  -j, --json              report as JSON\n"
-	"  -h, --help              this text\n"
-	"  -V, --version           the version\n"
-	"\n"
-	"Exit codes: 0 done, 1 failed or refused, 2 wrong usage.\n";
 
 const char *options_after_name(u32 after)
 {
@@ -97,7 +78,7 @@ static bool parse_name(
 	const char *option, const char *text, const char *const *names, u32 count, u32 *value)
 {
 	for (u32 i = 0; i < count; i++) {
-		if (strcmp(text, names[i]) == 0) {
+		if (names[i] && strcmp(text, names[i]) == 0) {
 			*value = i;
 			return true;
 		}
@@ -169,7 +150,7 @@ static bool parse_console_word(char *word, struct options *o)
 	return parse_serial(word + 6, o);
 }
 
-static bool parse_console(const char *text, struct options *o)
+bool options_parse_console(const char *text, struct options *o)
 {
 	char copy[64];
 	char *rest = copy;
@@ -212,6 +193,25 @@ static bool parse_level(const char *text, u32 *level)
 	}
 	*level = (u32)v;
 	return true;
+}
+
+/* Below DIR: an absolute path in it follows the name as it is. */
+static bool parse_root(const char *text, const char **root)
+{
+	size_t length = strlen(text);
+
+	if (length == 0 || length > ROOT_MAX || text[length - 1] == '/') {
+		tool_error_usage("--root: '%s' is no directory's name without / at its end", text);
+		return false;
+	}
+	*root = text;
+	return true;
+}
+
+static bool parse_kexec(const char *text, u32 *kexec)
+{
+	*kexec = KEXEC_INSTALL;
+	return !text || parse_name("kexec", text, kexec_names, ARRAY_SIZE(kexec_names), kexec);
 }
 
 static bool parse_size(const char *text, u64 *bytes)
@@ -268,7 +268,8 @@ static bool take_value(struct options *o, int c, const char *value, const char *
 	case 'a':
 		return parse_name("after", value, after_names, ARRAY_SIZE(after_names), &o->after);
 	case 'C':
-		return parse_console(value, o);
+		o->given_console = true;
+		return options_parse_console(value, o);
 	case 'o':
 		return parse_name("overwrite", value, overwrite_names, ARRAY_SIZE(overwrite_names),
 			&o->overwrite);
@@ -279,6 +280,10 @@ static bool take_value(struct options *o, int c, const char *value, const char *
 		return true;
 	case 'S':
 		return parse_sector_size(value, &o->sector_bytes);
+	case 'k':
+		return parse_kexec(value, &o->kexec);
+	case 'r':
+		return parse_root(value, &o->root);
 	case ':':
 		tool_error_usage("'%s' needs a value", last);
 		return false;
@@ -290,6 +295,8 @@ static bool take_value(struct options *o, int c, const char *value, const char *
 
 static bool take_target(struct options *o, int argc, char **argv)
 {
+	if (optind == argc && o->kexec > KEXEC_INSTALL)
+		return true;
 	if (optind == argc)
 		tool_error_usage("no TARGET given");
 	else if (argc - optind > 1)
@@ -299,12 +306,45 @@ static bool take_target(struct options *o, int argc, char **argv)
 	return o->target != NULL;
 }
 
+/* What is wrong with the options together if --kexec is, or is not, among them. */
+static bool check_kexec(const struct options *o, const char *preparing)
+{
+	const char *action = o->kexec ? kexec_names[o->kexec] : "";
+	bool only_install = o->given_console || o->image || o->target;
+
+	if (!o->kexec && *o->root)
+		tool_error_usage("--root is for --kexec");
+	else if (o->kexec && preparing)
+		tool_error_usage("--%s is for preparing a disk, not for --kexec", preparing);
+	else if (o->kexec && o->json && o->kexec != KEXEC_STATUS)
+		tool_error_usage("--kexec=%s has no report as JSON", action);
+	else if (o->kexec && o->kexec != KEXEC_INSTALL && only_install)
+		tool_error_usage("--kexec=%s takes no %s: it goes by what was installed", action,
+			o->target  ? "TARGET"
+			: o->image ? "--image"
+				   : "--console");
+	else
+		return true;
+	return false;
+}
+
+static const char *long_name(int c)
+{
+	for (u32 i = 0; i < ARRAY_SIZE(long_options); i++) {
+		if (long_options[i].val == c)
+			return long_options[i].name;
+	}
+	return NULL;
+}
+
 bool options_parse(int argc, char **argv, struct options *o, int *exit_code)
 {
+	const char *preparing = NULL;
 	int c;
 
 	*o = (struct options) {
 		.label = "",
+		.root = "",
 		.level = 31,
 		.compressor = DL_COMP_LZF,
 		.console = BOOT_CONSOLE_SERIAL | BOOT_CONSOLE_SCREEN,
@@ -315,14 +355,17 @@ bool options_parse(int argc, char **argv, struct options *o, int *exit_code)
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, SHORT_OPTIONS, long_options, NULL)) != -1) {
 		if (c == 'h' || c == 'V') {
-			fputs(c == 'h' ? help_text : "mkdumpdisk " AFTERIMAGE_VERSION "\n", stdout);
+			fputs(c == 'h' ? options_help : "mkdumpdisk " AFTERIMAGE_VERSION "\n",
+				stdout);
 			return false;
 		}
 		if (!take_flag(o, c) && !take_value(o, c, optarg, argv[optind - 1])) {
 			*exit_code = TOOL_USAGE;
 			return false;
 		}
+		if (strchr(PREPARING, c))
+			preparing = long_name(c);
 	}
 	*exit_code = TOOL_USAGE;
-	return take_target(o, argc, argv);
+	return take_target(o, argc, argv) && check_kexec(o, preparing);
 }

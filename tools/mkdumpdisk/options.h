@@ -8,13 +8,23 @@
 
 #define LABEL_MAX_BYTES 63 /* struct dl_super holds a NUL after it */
 
+/* What --kexec asks for. */
+enum kexec_action {
+	KEXEC_NONE,
+	KEXEC_INSTALL,
+	KEXEC_STATUS,
+	KEXEC_REMOVE,
+	KEXEC_LOAD,
+	KEXEC_UNLOAD,
+};
+
 /* Strings point into the argument vector. */
 struct options {
-	const char *target;
-	const char *image; /* NULL: search for it */
-	const char *label; /* never NULL */
-	u64 size_bytes;	   /* 0: not given */
-	u32 sector_bytes;  /* 0: not given */
+	const char *target; /* NULL only for an action of --kexec that takes none */
+	const char *image;  /* NULL: search for it */
+	const char *label;  /* never NULL */
+	u64 size_bytes;	    /* 0: not given */
+	u32 sector_bytes;   /* 0: not given */
 	u32 level;
 	u32 compressor; /* enum dl_compressor */
 	u32 after;	/* enum machine_action */
@@ -22,6 +32,9 @@ struct options {
 	u8 console;	/* BOOT_CONSOLE_* */
 	u16 serial_port;
 	u32 serial_baud;
+	const char *root;   /* what paths of the system follow; never NULL, empty: nothing */
+	u32 kexec;	    /* enum kexec_action */
+	bool given_console; /* not the default */
 	bool force;
 	bool yes;
 	bool dry_run;
@@ -33,6 +46,15 @@ struct options {
  * error was printed.
  */
 bool options_parse(int argc, char **argv, struct options *o, int *exit_code) MUST_CHECK;
+
+/*
+ * Takes apart a --console LIST of untrusted @text into the console fields of @o. False: reported
+ * as a usage error.
+ */
+bool options_parse_console(const char *text, struct options *o) MUST_CHECK;
+
+/* What --help prints. */
+extern const char options_help[];
 
 /* Words for the report. */
 const char *options_after_name(u32 after);

@@ -1,0 +1,208 @@
+/*
+ * Linux door, C part: turns what kexec or GRUB tells a kernel into the handoff and calls the
+ * core. Runs at the address the image was linked for; writes only to the image and its
+ * arena, which are one piece of memory that the loader set aside.
+ */
+#include <string.h>
+#include "arch/x86/metal.h"
+#include "bootimage.h"
+#include "crc32c.h"
+#include "dumplog.h"
+#include "elfcore.h"
+#include "handoff.h"
+#include "linuxboot.h"
+#include "main.h"
+#include "ports.h"
+#include "str.h"
+
+#define LOW_MEMORY_END ((u64)MIB)
+#define CORE_MAX_BYTES ((u64)ELFCORE_MAX_HEADERS * ELFCORE_HEADER_BYTES + PAGE_BYTES)
+
+extern char image_start[], arena_first[], arena_limit[];
+void door_linux(u64 zero_page_pa);
+
+/* Big: not for the stack. */
+static struct {
+	struct handoff handoff;
+	struct linuxboot_zero_page zero_page;
+	struct linuxboot_cmdline cmdline;
+	struct physmem loader; /* the memory that the loader gave us */
+	struct elfcore core;
+	u8 page[LINUXBOOT_ZERO_PAGE_BYTES];
+	char text[LINUXBOOT_CMDLINE_MAX + 1];
+} door;
+
+/* Of what the loader left: ordinary memory, wherever it is. */
+static void loader_read(u64 pa, void *buf, u32 bytes)
+{
+	u8 *to = buf;
+
+	while (bytes > 0) {
+		u32 at = (u32)(pa & (PAGE_BYTES - 1));
+		u32 n = (u32)min_u64(bytes, PAGE_BYTES - at);
+		const u8 *page = phys_window(0, pa - at, 1);
+
+		memcpy(to, page + at, n);
+		to += n;
+		pa += n;
+		bytes -= n;
+	}
+}
+
+static void parameters_read(u64 zero_page_pa)
+{
+	loader_read(zero_page_pa, door.page, sizeof(door.page));
+	linuxboot_zero_page(door.page, &door.zero_page);
+	if (door.zero_page.cmdline_pa)
+		loader_read(door.zero_page.cmdline_pa, door.text, LINUXBOOT_CMDLINE_MAX);
+	linuxboot_cmdline(door.text, &door.cmdline);
+}
+
+static void machine_init(void)
+{
+	const struct linuxboot_cmdline *c = &door.cmdline;
+	u8 console = c->console;
+
+	if (!door.zero_page.text_mode)
+		console &= (u8)~BOOT_CONSOLE_SCREEN;
+	console_init(console, c->serial_port, c->serial_baud);
+	mce_init();
+	paging_protect();
+}
+
+/* The piece of the loader's memory that the image is in: all of it is given to the capture. */
+static const struct mem_range *own_range(void)
+{
+	const struct mem_range *r = memmap_find(&door.zero_page.map, own_pa(image_start));
+	u64 bytes = (u64)(arena_limit - image_start);
+
+	if (!r || r->type != MEM_RAM)
+		return NULL;
+	return range_fits(own_pa(image_start) - r->pa, bytes, r->bytes) ? r : NULL;
+}
+
+/*
+ * Where elfcorehdr can be read: loaders cut it out of the memory they name, so it lies in a gap
+ * beside our piece. Any other address is no elfcorehdr.
+ */
+static bool core_reach(struct memmap *map, const struct mem_range *own, u64 pa)
+{
+	u64 end = own->pa + own->bytes;
+
+	if (pa % PAGE_BYTES != 0 || pa > end || pa + CORE_MAX_BYTES < own->pa)
+		return false;
+	memmap_add(map, pa, pa < own->pa ? own->pa - pa : CORE_MAX_BYTES, MEM_RAM);
+	return true;
+}
+
+static bool core_open(const struct mem_range *own)
+{
+	u64 pa = door.cmdline.elfcorehdr_pa;
+
+	if (!core_reach(&door.zero_page.map, own, pa))
+		return false;
+	return elfcore_open(&door.core, &door.loader, pa) == OK;
+}
+
+/* kexec -p: the old kernel's memory by its own list, and what it had reserved for us. */
+static void map_crash(struct memmap *map, const struct mem_range *own)
+{
+	u64 core_pa = door.cmdline.elfcorehdr_pa;
+	u64 core_end = door.core.headers_pa + (u64)door.core.count * ELFCORE_HEADER_BYTES;
+
+	elfcore_memmap(&door.core, &door.loader, map);
+	memmap_add(map, own->pa, own->bytes, MEM_RAM);
+	memmap_add(map, core_pa, round_up_u64(core_end - core_pa, PAGE_BYTES), MEM_RAM);
+	memmap_touch(map, own->pa, own->bytes, TOUCHED_OURS);
+	memmap_touch(map, core_pa, core_end - core_pa, TOUCHED_OURS);
+	door.handoff.elfcorehdr_pa = core_pa;
+}
+
+/* The end of the RAM that our piece lies in: where the loader says that something else begins. */
+static u64 ram_end(const struct mem_range *own)
+{
+	const struct memmap *map = &door.zero_page.map;
+	u64 end = own->pa + own->bytes;
+
+	for (u32 i = 0; i < map->count; i++) {
+		if (map->range[i].pa >= end && map->range[i].type == MEM_RESERVED)
+			return map->range[i].pa;
+	}
+	return end;
+}
+
+/*
+ * The list is damaged. If our piece lies below 4 GiB, all from 1 MiB up to the next thing that
+ * is not RAM is taken for RAM, but what the loader says is not.
+ */
+static void map_guess(struct memmap *map, const struct mem_range *own)
+{
+	u64 end = ram_end(own);
+
+	if (end <= 4 * GIB)
+		memmap_add(map, LOW_MEMORY_END, end - LOW_MEMORY_END, MEM_RAM);
+	for (u32 i = 0; i < door.zero_page.map.count; i++) {
+		const struct mem_range *r = &door.zero_page.map.range[i];
+
+		memmap_add(map, r->pa, r->bytes, r->type);
+	}
+	memmap_touch(map, own->pa, own->bytes, TOUCHED_OURS);
+	door.handoff.degraded |= DL_DEGRADED_ELFCOREHDR;
+	con_printf("afterimage: E%u %s; searching memory below %lu MiB\n", E_ELFCOREHDR,
+		status_text(E_ELFCOREHDR), end / MIB);
+}
+
+/* Started by a boot loader, after a reset: firmware's list, and what was loaded where. */
+static void map_boot(struct memmap *map, u64 zero_page_pa)
+{
+	const struct linuxboot_zero_page *z = &door.zero_page;
+
+	memcpy(map, &z->map, sizeof(*map));
+	memmap_touch(map, 0, LOW_MEMORY_END, TOUCHED_FIRMWARE);
+	memmap_touch(map, zero_page_pa, sizeof(door.page), TOUCHED_LOADER);
+	memmap_touch(map, z->cmdline_pa, LINUXBOOT_CMDLINE_MAX, TOUCHED_LOADER);
+	memmap_touch(map, z->initrd_pa, z->initrd_bytes, TOUCHED_LOADER);
+	memmap_touch(map, own_pa(image_start), (u64)(arena_limit - image_start), TOUCHED_OURS);
+}
+
+static void map_build(struct handoff *h, u64 zero_page_pa)
+{
+	const struct mem_range *found = own_range();
+	struct mem_range own;
+
+	if (!found)
+		dump_panic(E_RESERVED, "");
+	own = *found;
+	physmem_init(&door.loader, &door.zero_page.map);
+	if (!door.cmdline.has_elfcorehdr)
+		map_boot(&h->map, zero_page_pa);
+	else if (core_open(&own))
+		map_crash(&h->map, &own);
+	else
+		map_guess(&h->map, &own);
+	if (h->map.dropped)
+		h->degraded |= DL_DEGRADED_MEMMAP;
+}
+
+void door_linux(u64 zero_page_pa)
+{
+	struct handoff *h = &door.handoff;
+
+	crc32c_init();
+	clock_init();
+	trap_init();
+	parameters_read(zero_page_pa);
+	machine_init();
+
+	h->version = HANDOFF_VERSION;
+	h->door = DOOR_LINUX;
+	h->time_s = rtc_now_s();
+	h->arena_pa = own_pa(arena_first);
+	h->arena_bytes = (u64)(arena_limit - arena_first);
+	h->rsdp_pa = door.cmdline.rsdp_pa ? door.cmdline.rsdp_pa : door.zero_page.rsdp_pa;
+	memcpy(h->target_uuid, door.cmdline.target_uuid, sizeof(h->target_uuid));
+	map_build(h, zero_page_pa);
+	if (door.cmdline.bad_target)
+		dump_panic(E_CMDLINE, "");
+	dump_main(h);
+}

@@ -1,0 +1,129 @@
+/*
+ * Why the old kernel stopped: one walk over its log that remembers the last panic and the
+ * start of the last oops. Looks at how lines begin, not at what a record is: the three kinds
+ * of log divide their text differently.
+ */
+#include <string.h>
+#include "panic.h"
+#include "str.h"
+
+#define SAME_OOPS_RECORDS 16u /* registers and code between the lines of one oops */
+
+/* How such lines begin. Those about programs of user space have the program's name in front. */
+static const char *const openings[] = {
+	"BUG: ",
+	"kernel BUG at ",
+	"Oops: ",
+	"general protection fault",
+	"Unable to handle ",
+	"divide error: ",
+	"invalid opcode: ",
+	"stack segment: ",
+	"double fault: ",
+	"watchdog: BUG: soft lockup",
+	"NMI watchdog: BUG: soft lockup",
+	"watchdog: Watchdog detected hard LOCKUP",
+	"NMI watchdog: Watchdog detected hard LOCKUP",
+};
+
+static const char panic_opening[] = "Kernel panic - not syncing: ";
+
+/* A panic because of an oops has only this to say; the oops says more. */
+static const char fatal_opening[] = "Fatal exception";
+
+/* One line of a record; not terminated. */
+struct line {
+	const char *at;
+	u32 bytes;
+};
+
+/* The best so far goes straight to the caller's text, so that nothing is kept twice. */
+struct hunt {
+	char *text;
+	u32 bytes;
+	bool panic;    /* what @text has is a panic that says why */
+	u64 record;    /* now */
+	u64 last_oops; /* record of the last line that opens an oops; 0: none yet */
+};
+
+static bool begins(const struct line *l, const char *with)
+{
+	u32 n = str_len(with, l->bytes + 1);
+
+	return n <= l->bytes && memcmp(l->at, with, n) == 0;
+}
+
+static bool opens_oops(const struct line *l)
+{
+	for (u32 i = 0; i < ARRAY_SIZE(openings); i++) {
+		if (begins(l, openings[i]))
+			return true;
+	}
+	return false;
+}
+
+static void take(struct hunt *h, const char *from, u32 bytes)
+{
+	str_copy(h->text, h->bytes, from, bytes);
+	str_sanitize(h->text, h->bytes);
+}
+
+static void judge_panic(struct hunt *h, struct line rest)
+{
+	bool fatal = begins(&rest, fatal_opening);
+
+	if (rest.bytes == 0 || (fatal && h->text[0]))
+		return;
+	take(h, rest.at, rest.bytes);
+	h->panic = !fatal;
+}
+
+/* Close to the one before means the same oops, or one while that was being reported. */
+static void judge_oops(struct hunt *h, const struct line *l)
+{
+	bool same = h->last_oops && h->record - h->last_oops <= SAME_OOPS_RECORDS;
+
+	h->last_oops = h->record;
+	if (!same && !h->panic)
+		take(h, l->at, l->bytes);
+}
+
+static void judge_line(struct hunt *h, struct line l)
+{
+	const u32 skip = sizeof(panic_opening) - 1;
+
+	if (begins(&l, panic_opening))
+		judge_panic(h, (struct line) {l.at + skip, l.bytes - skip});
+	else if (opens_oops(&l))
+		judge_oops(h, &l);
+}
+
+static void judge_record(struct hunt *h, const struct printk_record *r)
+{
+	u32 at = 0;
+
+	h->record++;
+	while (at < r->bytes) {
+		struct line l = {r->text + at, 0};
+
+		while (l.bytes < r->bytes - at && l.at[l.bytes] != '\n')
+			l.bytes++;
+		judge_line(h, l);
+		at += l.bytes + 1;
+	}
+}
+
+bool panic_find(struct physmem *pm, const struct oldkernel *k, struct panic_scratch *scratch,
+	char *text, u32 bytes)
+{
+	struct hunt h = {.text = text, .bytes = bytes};
+
+	if (bytes == 0)
+		return false;
+	text[0] = '\0';
+	if (!k->verified || printk_open(&scratch->log, pm, &k->pt, &k->vi) != OK)
+		return false;
+	while (printk_next(&scratch->log, &scratch->record))
+		judge_record(&h, &scratch->record);
+	return text[0] != '\0';
+}

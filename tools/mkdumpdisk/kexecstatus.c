@@ -1,0 +1,105 @@
+/*
+ * --kexec=status: memory, image, target; a line each, or the same as JSON.
+ */
+#include <json-c/json.h>
+#include <stdio.h>
+#include <string.h>
+#include "kexec.h"
+#include "tools/common/guid.h"
+#include "tools/common/tool.h"
+
+struct finding {
+	const char *name;
+	bool ok;
+	char text[KEXEC_TEXT_BYTES];
+};
+
+static void find_memory(const struct kexec_system *s, struct finding *f)
+{
+	f->name = "memory";
+	f->ok = s->has_kexec && kexec_memory_text(s, f->text);
+	if (!s->has_kexec)
+		snprintf(f->text, sizeof(f->text),
+			"this kernel is built without kexec; boot one with CONFIG_KEXEC_FILE");
+}
+
+static void find_image(const struct options *o, const struct kexec_system *s, struct finding *f)
+{
+	f->name = "image";
+	f->ok = s->loaded && s->ours && kexec_settings_exist(o);
+	snprintf(f->text, sizeof(f->text), "%s%s%s%s",
+		f->ok	    ? "loaded"
+		: s->loaded ? "another crash kernel is loaded"
+			    : "not loaded",
+		s->loaded && !s->ours && *s->rival ? ", perhaps by " : "",
+		s->loaded && !s->ours ? s->rival : "",
+		f->ok	    ? ""
+		: s->loaded ? "; unload it with its service or kexec -p -u, then run systemctl "
+			      "restart " KEXEC_SERVICE
+			    : "; run systemctl restart " KEXEC_SERVICE
+			      ", and journalctl -u afterimage-kexec tells why if it fails");
+}
+
+static void find_target(const struct options *o, struct finding *f)
+{
+	char uuid[GUID_TEXT_BYTES];
+	struct kexec_settings s;
+	struct kexec_target t;
+
+	f->name = "target";
+	if (!kexec_settings_exist(o)) {
+		snprintf(f->text, sizeof(f->text),
+			"none: nothing is installed; run mkdumpdisk --kexec TARGET");
+		return;
+	}
+	if (!kexec_settings_load(o, &s)) {
+		snprintf(f->text, sizeof(f->text), "not known: " KEXEC_SETTINGS " is damaged");
+		return;
+	}
+	guid_text(s.target_uuid, uuid);
+	f->ok = kexec_target_find(o, s.target_uuid, &t) && !*t.fault;
+	if (f->ok)
+		snprintf(f->text, sizeof(f->text), "%s, UUID %s, on NVMe", t.node, uuid);
+	else if (kexec_target_find(o, s.target_uuid, &t))
+		snprintf(f->text, sizeof(f->text), "%s %.128s", t.node, t.fault);
+	else
+		snprintf(f->text, sizeof(f->text),
+			"no disk has the dump partition with the UUID %s; attach it, or run "
+			"mkdumpdisk --kexec TARGET for another",
+			uuid);
+}
+
+static void print_json(const struct finding *f, u32 count, bool ok)
+{
+	struct json_object *j = json_object_new_object();
+
+	for (u32 i = 0; i < count; i++) {
+		struct json_object *one = json_object_new_object();
+
+		json_object_object_add(one, "ok", json_object_new_boolean(f[i].ok));
+		json_object_object_add(one, "text", json_object_new_string(f[i].text));
+		json_object_object_add(j, f[i].name, one);
+	}
+	json_object_object_add(j, "ok", json_object_new_boolean(ok));
+	puts(json_object_to_json_string_ext(j, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED));
+	json_object_put(j);
+}
+
+bool kexec_status(const struct options *o)
+{
+	struct finding f[3] = {0};
+	struct kexec_system s;
+	bool ok = true;
+
+	kexec_system_read(o, &s);
+	find_memory(&s, &f[0]);
+	find_image(o, &s, &f[1]);
+	find_target(o, &f[2]);
+	for (u32 i = 0; i < ARRAY_SIZE(f); i++)
+		ok = ok && f[i].ok;
+	if (o->json)
+		print_json(f, ARRAY_SIZE(f), ok);
+	for (u32 i = 0; !o->json && i < ARRAY_SIZE(f); i++)
+		printf("%s: %s\n", f[i].name, f[i].text);
+	return ok;
+}

@@ -1,0 +1,328 @@
+/*
+ * Which disk a dump goes to, and whether the image can reach it: it drives NVMe only. By the
+ * name the user gave, or by the UUID that was installed.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <libgen.h>
+#include <limits.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+#include "kexec.h"
+#include "tools/common/guid.h"
+#include "tools/common/tool.h"
+
+#define ENTRIES_MAX 65536
+#define NAME_ONE    "name a dump disk or a dump partition"
+
+/* A disk being looked at; @sysfs as it is below the root, or the running system's own. */
+struct disk {
+	char sysfs[KEXEC_PATH_BYTES];
+	char name[64];
+	int fd;
+	u64 bytes;
+	u32 block_bytes;
+};
+
+/* --- how the disk is attached --- */
+
+/* PCI domains beyond four digits are Linux's own, for what lies behind a VMD controller. */
+static bool behind_vmd(const char *path)
+{
+	const char *domain = strstr(path, "/pci");
+
+	domain = domain ? strstr(domain + 1, "/pci") : NULL;
+	return domain && strspn(domain + 4, "0123456789abcdef") > 4;
+}
+
+/* The controllers of a disk are above it or, if it has several, beside it in its subsystem. */
+static bool is_pcie_nvme(const char *path, bool *fabrics)
+{
+	char pattern[PATH_MAX + 32], text[16] = "";
+	bool hit = false;
+	glob_t found;
+
+	*fabrics = false;
+	snprintf(pattern, sizeof(pattern), "%s/../%stransport", path,
+		strstr(path, "/nvme-subsystem/") ? "nvme*/" : "");
+	if (glob(pattern, GLOB_NOSORT, NULL, &found) != 0)
+		return false;
+	for (size_t i = 0; !hit && i < found.gl_pathc; i++) {
+		FILE *f = fopen(found.gl_pathv[i], "re");
+
+		if (!f)
+			continue;
+		hit = fgets(text, sizeof(text), f) && strcmp(text, "pcie\n") == 0;
+		*fabrics = !hit;
+		fclose(f);
+	}
+	globfree(&found);
+	return hit;
+}
+
+static const char *attachment_fault(const struct disk *d)
+{
+	char link[KEXEC_PATH_BYTES + 80], path[PATH_MAX];
+	bool fabrics;
+
+	snprintf(link, sizeof(link), "%s/block/%s", d->sysfs, d->name);
+	if (!realpath(link, path))
+		return "is not known to the kernel";
+	if (!is_pcie_nvme(path, &fabrics))
+		return fabrics ? "is on NVMe over a network, which the image can not drive"
+			       : "is not on an NVMe controller; the image drives nothing else";
+	if (behind_vmd(path))
+		return "is behind an Intel VMD controller, which the image can not drive";
+	return NULL;
+}
+
+/* --- what is on it --- */
+
+static bool measure(struct disk *d)
+{
+	struct stat st;
+	int sector;
+
+	if (fstat(d->fd, &st) != 0)
+		return false;
+	d->bytes = (u64)st.st_size;
+	d->block_bytes = 512;
+	if (!S_ISBLK(st.st_mode))
+		return S_ISREG(st.st_mode);
+	if (ioctl(d->fd, BLKGETSIZE64, &d->bytes) != 0 || ioctl(d->fd, BLKSSZGET, &sector) != 0)
+		return false;
+	d->block_bytes = (u32)sector;
+	return true;
+}
+
+static bool disk_open(struct disk *d, const struct options *o)
+{
+	char path[KEXEC_PATH_BYTES], name[80];
+
+	snprintf(name, sizeof(name), "/dev/%s", d->name);
+	d->fd = open(kexec_path(o, name, path), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (d->fd < 0 && errno == ENOENT)
+		d->fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (d->fd < 0)
+		return false;
+	if (measure(d))
+		return true;
+	close(d->fd);
+	return false;
+}
+
+static u64 partition_start(const struct disk *d, const char *name)
+{
+	char path[KEXEC_PATH_BYTES + 400];
+	unsigned long long start = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/block/%s/%s/start", d->sysfs, d->name, name);
+	f = fopen(path, "re");
+	if (!f)
+		return 0;
+	if (fscanf(f, "%llu", &start) != 1 || start > INT64_MAX / 512)
+		start = 0;
+	fclose(f);
+	return start * 512; /* always counted so */
+}
+
+/* The kernel's name of the partition that starts at @bytes; the disk's, if it has none. */
+static void name_node(const struct disk *d, u64 bytes, struct kexec_target *t)
+{
+	char path[KEXEC_PATH_BYTES + 80];
+	struct dirent *e;
+	bool hit = false;
+	DIR *dir;
+
+	snprintf(t->disk, sizeof(t->disk), "%s", d->name);
+	snprintf(t->node, sizeof(t->node), "/dev/%s", d->name);
+	snprintf(path, sizeof(path), "%s/block/%s", d->sysfs, d->name);
+	dir = opendir(path);
+	if (!dir)
+		return;
+	for (u32 i = 0; !hit && i < ENTRIES_MAX && (e = readdir(dir)); i++) {
+		hit = strncmp(e->d_name, d->name, strlen(d->name)) == 0 &&
+		      partition_start(d, e->d_name) == bytes;
+		if (hit)
+			snprintf(t->node, sizeof(t->node), "/dev/%.64s", e->d_name);
+	}
+	closedir(dir);
+}
+
+static void fill(struct kexec_target *t, const struct disk *d, const struct kexec_scan *s)
+{
+	const char *fault = attachment_fault(d);
+
+	memcpy(t->uuid, s->first_uuid, sizeof(t->uuid));
+	name_node(d, s->first_bytes, t);
+	snprintf(t->fault, sizeof(t->fault), "%s", fault ? fault : "");
+}
+
+/* --- by name --- */
+
+/* Disk and, if it is a partition, where that starts; 0 for a whole disk. */
+static bool identify(const struct options *o, const struct stat *st, struct disk *d, u64 *start)
+{
+	char link[KEXEC_PATH_BYTES + 64], path[PATH_MAX], below[PATH_MAX + 16];
+	char *name, *last;
+
+	kexec_path(o, "/sys", d->sysfs);
+	snprintf(link, sizeof(link), "%s/dev/block", d->sysfs);
+	if (access(link, F_OK) != 0)
+		snprintf(d->sysfs, sizeof(d->sysfs), "/sys");
+	snprintf(link, sizeof(link), "%s/dev/block/%u:%u", d->sysfs, major(st->st_rdev),
+		minor(st->st_rdev));
+	if (!realpath(link, path))
+		return false;
+	snprintf(below, sizeof(below), "%s/partition", path);
+	*start = 0;
+	name = basename(path);
+	if (access(below, F_OK) == 0) {
+		last = strrchr(path, '/');
+		*last = '\0';
+		snprintf(d->name, sizeof(d->name), "%.63s", basename(path));
+		*start = partition_start(d, last + 1);
+		return *start > 0;
+	}
+	return (u32)snprintf(d->name, sizeof(d->name), "%s", name) < sizeof(d->name);
+}
+
+static bool refuse_kind(const char *path, mode_t mode)
+{
+	tool_error(path, "attach it to the machine as an NVMe disk and name that",
+		S_ISREG(mode) ? "is an image file, which a crashed machine can not write to"
+			      : "is no disk");
+	return false;
+}
+
+static bool stat_target(const struct options *o, struct stat *st)
+{
+	static const char *const actions[] = {"status", "remove", "load", "unload"};
+	char todo[64] = NAME_ONE;
+
+	for (u32 i = 0; i < ARRAY_SIZE(actions); i++) {
+		if (strcmp(o->target, actions[i]) == 0)
+			snprintf(todo, sizeof(todo), "did you mean --kexec=%s?", actions[i]);
+	}
+	if (stat(o->target, st) != 0) {
+		if (errno == ENOENT)
+			tool_error(o->target, todo, "does not exist");
+		else
+			tool_error_errno(o->target, "be examined", errno, NAME_ONE);
+		return false;
+	}
+	return S_ISBLK(st->st_mode) || refuse_kind(o->target, st->st_mode);
+}
+
+static bool report_scan(const struct options *o, const struct kexec_scan *s)
+{
+	if (s->found == 1)
+		return true;
+	if (s->found > 1)
+		tool_error(o->target, "name the one that dumps shall go to",
+			"holds %u dump partitions", s->found);
+	else if (s->start_bytes)
+		tool_error(o->target,
+			"prepare it with mkdumpdisk, and give it the type that mkdumpdisk names",
+			"is not a dump partition of a disk with a GPT");
+	else
+		tool_error(o->target, "prepare it first with mkdumpdisk, without --kexec",
+			"is not a dump disk");
+	return false;
+}
+
+bool kexec_target_open(const struct options *o, struct kexec_target *t)
+{
+	struct kexec_scan scan = {0};
+	struct disk d;
+	struct stat st;
+	bool read;
+
+	if (!stat_target(o, &st))
+		return false;
+	if (!identify(o, &st, &d, &scan.start_bytes)) {
+		tool_error(o->target, NAME_ONE, "is not known to the kernel as a disk");
+		return false;
+	}
+	if (!disk_open(&d, o)) {
+		tool_error_errno(o->target, "be opened", errno,
+			errno == EACCES ? "run this as root" : NAME_ONE);
+		return false;
+	}
+	read = kexec_scan_disk(d.fd, d.bytes, d.block_bytes, &scan);
+	if (!read)
+		tool_error_errno(o->target, "be read", errno, "check the disk");
+	close(d.fd);
+	if (!read || !report_scan(o, &scan))
+		return false;
+	fill(t, &d, &scan);
+	if (!*t->fault)
+		return true;
+	tool_error(o->target, "use an NVMe disk of this machine", "%s", t->fault);
+	return false;
+}
+
+/* --- by UUID --- */
+
+/* Disks that could hold it; others may be slow to open, or made of these. */
+static bool worth_opening(const char *name)
+{
+	static const char *const others[] = {".", "loop", "ram", "zram", "dm-", "md", "sr", "fd"};
+
+	for (u32 i = 0; i < ARRAY_SIZE(others); i++) {
+		if (strncmp(name, others[i], strlen(others[i])) == 0)
+			return false;
+	}
+	return strlen(name) < sizeof(((struct disk *)NULL)->name);
+}
+
+static bool try_disk(
+	const struct options *o, const char *name, const u8 uuid[16], struct kexec_target *t)
+{
+	struct kexec_scan scan = {.uuid = uuid};
+	struct disk d;
+	bool hit;
+
+	if (!worth_opening(name))
+		return false;
+	kexec_path(o, "/sys", d.sysfs);
+	snprintf(d.name, sizeof(d.name), "%s", name);
+	if (!disk_open(&d, o))
+		return false;
+	hit = kexec_scan_disk(d.fd, d.bytes, d.block_bytes, &scan) && scan.found > 0;
+	close(d.fd);
+	if (hit)
+		fill(t, &d, &scan);
+	return hit;
+}
+
+bool kexec_target_find(const struct options *o, const u8 uuid[16], struct kexec_target *t)
+{
+	char path[KEXEC_PATH_BYTES];
+	DIR *dir = opendir(kexec_path(o, "/sys/block", path));
+	struct kexec_target one;
+	struct dirent *e;
+	bool hit = false;
+
+	if (!dir)
+		return false;
+	for (u32 i = 0; i < ENTRIES_MAX && (e = readdir(dir)); i++) {
+		if (!try_disk(o, e->d_name, uuid, &one))
+			continue;
+		hit = true;
+		*t = one;
+		if (!*t->fault)
+			break;
+	}
+	closedir(dir);
+	return hit;
+}
