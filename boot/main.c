@@ -273,6 +273,12 @@ static enum status notes_write(struct session *s)
 	return st;
 }
 
+static void progress_print(void *ctx, const struct capture_progress *p)
+{
+	(void)ctx;
+	words_progress(p);
+}
+
 /* Whatever stops the pages is the reason the dump is closed with. */
 static enum status pages_write(struct session *s)
 {
@@ -281,7 +287,7 @@ static enum status pages_write(struct session *s)
 	if (st == OK)
 		st = capture_init(&s->capture, &s->writer, &s->pm, &s->compressor, &s->arena);
 	if (st == OK) {
-		s->capture.progress = words_progress;
+		s->capture.progress = progress_print;
 		s->capture.level = s->writer.header.level_applied;
 		s->capture.scan = s->has_pagemap ? &s->scan : NULL;
 		st = capture_run(&s->capture);

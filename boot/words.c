@@ -4,14 +4,13 @@
 #include "str.h"
 #include "boot/words.h"
 
-void words_progress(void *ctx, const struct capture_progress *p)
+void words_progress(const struct capture_progress *p)
 {
 	u64 ms = max_u64(p->elapsed_us / 1000, 1);
 	u64 done = p->done_pages * PAGE_BYTES / MIB;
 	u64 total = p->total_pages * PAGE_BYTES / MIB;
 	u64 rate = p->looked_pages * PAGE_BYTES / MIB * 1000 / ms;
 
-	(void)ctx;
 	con_printf("afterimage: %lu MiB of %lu, %lu MiB/s, %lu s left\n", done, total, rate,
 		p->left_us / 1000000);
 }

@@ -6,8 +6,8 @@
 
 #include "capture.h"
 
-/* Capture's progress function; @ctx is not looked at. */
-void words_progress(void *ctx, const struct capture_progress *p);
+/* How far it is. */
+void words_progress(const struct capture_progress *p);
 
 /* What the level leaves out, by class; nothing if that is nothing. */
 void words_left_out(const struct capture *c);
