@@ -2,9 +2,9 @@
  * State of the NVMe driver and its entry points. One admin queue used for one
  * command at a time, one I/O queue pair for the one namespace that is selected.
  *
- * Memory, all from the arena, six pages besides struct nvme:
+ * Memory, all from the arena, six pages, the last three once the controller is known:
  *
- *	admin SQ | admin CQ | I/O SQ | I/O CQ | identify data | PRP lists, one per slot
+ *	admin SQ, struct nvme | admin CQ | identify data | I/O SQ | I/O CQ | PRP lists, one per slot
  */
 #ifndef AFTERIMAGE_NVMEVAR_H
 #define AFTERIMAGE_NVMEVAR_H
@@ -89,6 +89,10 @@ struct nvme {
 	char name[NVME_NAME_BYTES];
 };
 
+_Static_assert(
+	NVME_ADMIN_ENTRIES * sizeof(struct nvme_sqe) + sizeof(struct nvme) <= NVME_PAGE_BYTES,
+	"admin SQ and state share a page");
+
 /*
  * Brings the controller @dev up: reset while it can not do DMA, queues, identify, the list of
  * namespaces in nsids[]. On failure its DMA is off again, and @arena is as before if the
@@ -125,8 +129,8 @@ enum status nvme_wait_csts(
 	const struct nvme *n, u32 mask, u32 want, u64 timeout_us, enum status late) MUST_CHECK;
 
 /*
- * Clears CC.EN and waits until the controller has let go of its queues; at most twice the
- * time it claims for that. E_DEVICE_GONE, E_NVME_READY.
+ * Clears CC.EN and waits until the controller has let go of its queues; at most three
+ * times as long as it claims for that, and 10 s more for a shutdown that it is in the middle of. E_DEVICE_GONE, E_NVME_READY.
  */
 enum status nvme_disable(const struct nvme *n) MUST_CHECK;
 
