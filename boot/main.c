@@ -4,11 +4,15 @@
  */
 #include <string.h>
 #include "capture.h"
+#include "elfcore.h"
+#include "iommu.h"
 #include "main.h"
 #include "oldkernel.h"
 #include "pagescan.h"
+#include "panic.h"
 #include "pci.h"
 #include "ports.h"
+#include "power.h"
 #include "str.h"
 #include "target.h"
 #include "writer.h"
@@ -18,6 +22,7 @@
 /* Everything a capture needs. Big, and there is only one: not on the stack. */
 struct session {
 	const struct handoff *handoff;
+	struct acpi acpi;
 	struct arena arena;
 	struct physmem pm;
 	struct oldkernel kernel;
@@ -26,12 +31,16 @@ struct session {
 	struct target target;
 	struct writer writer;
 	struct compressor compressor;
+	struct elfcore core;		    /* if the handoff has one */
+	char panic[DL_PANIC_BYTES];	    /* empty: the old kernel did not say */
 	union {				    /* each byte here is one that the arena lacks */
 		struct oldkernel candidate; /* until a kernel is found */
+		struct panic_scratch log;   /* then */
 		struct capture capture;	    /* from the first page on */
 	};
 	u64 start_us;
 	u32 degraded;
+	bool has_core;
 	bool has_pagemap;
 	bool target_open;
 	bool dump_open;
@@ -43,6 +52,23 @@ static struct session session;
 static void say_hello(const struct session *s)
 {
 	con_printf("afterimage %s via %s\n", AFTERIMAGE_VERSION, door_name(s->handoff->door));
+}
+
+/*
+ * Nothing else masters the bus by now. Where a unit stays on nobody knows which memory our
+ * disk would reach.
+ */
+static enum status remapping_off(struct session *s)
+{
+	u32 units;
+	enum status st;
+
+	if (!acpi_load(s->handoff->rsdp_pa, &s->acpi))
+		con_printf("afterimage: no ACPI tables found\n");
+	st = iommu_disable(&s->acpi, &units);
+	if (units)
+		con_printf("afterimage: DMA remapping was on in %u units\n", units);
+	return st;
 }
 
 static enum status memory_open(struct session *s)
@@ -76,12 +102,22 @@ static enum status target_open(struct session *s)
 	return OK;
 }
 
+/* Where kexec left the registers, and where it says the old kernel's description is. */
+static u64 core_open(struct session *s)
+{
+	const struct handoff *h = s->handoff;
+
+	if (!h->elfcorehdr_pa)
+		return h->vmcoreinfo_pa;
+	s->has_core = elfcore_open(&s->core, &s->pm, h->elfcorehdr_pa) == OK;
+	return s->has_core ? elfcore_vmcoreinfo(&s->core, &s->pm) : h->vmcoreinfo_pa;
+}
+
 /* A kernel that can not be verified is still dumped, all of it. No trace of one is the end. */
 static enum status kernel_find(struct session *s)
 {
 	struct oldkernel *k = &s->kernel;
-	enum status st =
-		oldkernel_find(&s->pm, s->handoff->vmcoreinfo_pa, k, &s->candidate, &s->pagemap);
+	enum status st = oldkernel_find(&s->pm, core_open(s), k, &s->candidate, &s->pagemap);
 
 	if (st == E_NO_KERNEL)
 		return st;
@@ -97,6 +133,13 @@ static enum status kernel_find(struct session *s)
 			k->verified_count);
 	}
 	return OK;
+}
+
+static void say_panic(struct session *s)
+{
+	if (s->kernel.verified &&
+		panic_find(&s->pm, &s->kernel, &s->log, s->panic, sizeof(s->panic)))
+		con_printf("afterimage: it stopped with: %s\n", s->panic);
 }
 
 /* Without a page map no page can be told from another: everything is kept. */
@@ -158,6 +201,7 @@ static enum status dump_open(struct session *s)
 		.release = s->kernel.uts[UTS_RELEASE],
 		.nodename = s->kernel.uts[UTS_NODENAME],
 		.machine = s->kernel.uts[UTS_MACHINE],
+		.panic = s->panic,
 	};
 	enum status st;
 
@@ -170,6 +214,27 @@ static enum status dump_open(struct session *s)
 		con_printf("afterimage: %u directory slots are damaged; their dumps are not "
 			   "protected\n",
 			s->writer.dir.unknown);
+	return st;
+}
+
+/* One note for each processor that left its registers, in kexec's order. */
+static enum status registers_write(struct session *s)
+{
+	struct elfcore_walk walk = {0};
+	u8 note[ELFCORE_NOTE_MAX];
+	u32 bytes;
+	u32 cpus = 0;
+	enum status st = OK;
+
+	while (st == OK && (bytes = elfcore_prstatus(&s->core, &s->pm, &walk, note)) > 0) {
+		st = writer_note(&s->writer, DL_NOTE_PRSTATUS, note, bytes);
+		cpus++;
+	}
+	con_printf("afterimage: registers of %u processor%s\n", cpus, cpus == 1 ? "" : "s");
+	if (walk.broken) {
+		s->writer.header.degraded |= DL_DEGRADED_REGISTERS;
+		con_printf("afterimage: those of %u more can not be read\n", walk.broken);
+	}
 	return st;
 }
 
@@ -196,6 +261,8 @@ static enum status notes_write(struct session *s)
 		st = writer_note(&s->writer, DL_NOTE_VMCOREINFO, k->vi.text, k->vi.bytes);
 	if (st == OK && k->verified)
 		st = writer_note(&s->writer, DL_NOTE_UTSNAME, k->uts, sizeof(k->uts));
+	if (st == OK && s->has_core)
+		st = registers_write(s);
 	return st;
 }
 
@@ -268,12 +335,16 @@ static enum status pages_write(struct session *s)
 
 static enum status dump(struct session *s)
 {
-	enum status st = memory_open(s);
+	enum status st = remapping_off(s);
 
+	if (st == OK)
+		st = memory_open(s);
 	if (st == OK)
 		st = target_open(s);
 	if (st == OK)
 		st = kernel_find(s);
+	if (st == OK)
+		say_panic(s);
 	if (st == OK)
 		pagemap_find(s);
 	if (st == OK)
@@ -308,22 +379,30 @@ static void report(struct session *s, enum status st, const char *detail)
 			h->number, h->kept_pages, h->ram_pages, h->stored_bytes, ms);
 }
 
+static enum machine_action action_choose(const struct session *s)
+{
+	u32 action = s->target_open ? s->target.super.after : ACTION_REBOOT;
+
+	return action <= ACTION_HALT ? (enum machine_action)action : ACTION_REBOOT;
+}
+
 static void leave(const struct session *s, enum status st)
 {
 	static const char *const words[] = {
 		[ACTION_REBOOT] = "rebooting",
-		[ACTION_POWEROFF] = "halted", /* machine_reset can not switch off */
+		[ACTION_POWEROFF] = "powering off",
 		[ACTION_HALT] = "halted",
 	};
-	u32 action = s->target_open ? s->target.super.after : ACTION_REBOOT;
+	enum machine_action action = action_choose(s);
 	u64 end = clock_us() + READING_TIME_US;
 
-	if (action >= ARRAY_SIZE(words))
-		action = ACTION_REBOOT;
 	con_printf("afterimage: %s\n", words[action]);
 	while (st != OK && clock_us() < end)
 		;
-	machine_reset((enum machine_action)action);
+	if (action == ACTION_POWEROFF && power_off(&s->acpi.power) != OK)
+		con_printf("afterimage: E%u %s; %s\n", E_POWEROFF, status_text(E_POWEROFF),
+			status_advice(E_POWEROFF));
+	power_leave(&s->acpi.power, action);
 }
 
 void dump_main(const struct handoff *handoff)

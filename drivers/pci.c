@@ -1,30 +1,14 @@
 /*
- * PCI configuration space (PCI 3.0 s6): enumeration by brute force, DMA off and on,
- * base addresses. Sizes no BAR, assigns no resources, knows no capabilities.
+ * PCI configuration space (PCI 3.0 s6): enumeration by brute force, DMA off and on, base
+ * addresses, the bridges on the way to a function. Sizes no BAR, assigns no resources.
  */
 #include "pci.h"
+#include "pcireg.h"
+#include "pcivar.h"
 #include "ports.h"
 
-#define PCI_ID		     0x00
-#define PCI_COMMAND	     0x04 /* the upper half is status, cleared by writing ones */
-#define PCI_COMMAND_MEMORY   (1u << 1)
-#define PCI_COMMAND_MASTER   (1u << 2)
-#define PCI_COMMAND_INTX_OFF (1u << 10)
-#define PCI_COMMAND_MASK     0xffffu
-#define PCI_CLASS	     0x08
-#define PCI_HEADER	     0x0c
-#define PCI_HEADER_MULTI     (1u << 23)
-#define PCI_BAR(i)	     (0x10 + 4 * (i))
-#define PCI_BAR_IO	     1u
-#define PCI_BAR_TYPE	     (3u << 1)
-#define PCI_BAR_TYPE64	     (2u << 1)
-#define PCI_BAR_BASE	     0xfffffff0u
-
-#define PCI_NOBODY	  0xffffffffu
-#define PCI_BARS	  6
-#define PCI_DEVICE_STEP	  8 /* functions of one device */
-#define PCI_CLASS_BASE(c) ((c) >> 16)
-#define PCI_CLASS_BRIDGE  0x06
+#define PCI_DEVICE_STEP 8  /* functions of one device */
+#define PCI_MAX_WAKES	32 /* a tenth of a second each */
 
 /* Where to look after @bdf: functions 1-7 only where function 0 says there may be some. */
 static u32 step_from(u32 bdf, u32 id)
@@ -54,24 +38,64 @@ bool pci_next(u32 *cursor, struct pci_dev *out)
 	return false;
 }
 
-static u32 command_read(u32 bdf)
+bool pci_command_change(u32 bdf, u32 clear, u32 set)
 {
-	return pci_read(bdf, PCI_COMMAND) & PCI_COMMAND_MASK;
+	u32 old = pci_read(bdf, PCI_COMMAND);
+	u32 new = ((old & ~clear) | set) & PCI_COMMAND_MASK;
+
+	if (old == PCI_NOBODY)
+		return false;
+	if (new != (old & PCI_COMMAND_MASK))
+		pci_write(bdf, PCI_COMMAND, new);
+	return true;
+}
+
+/* Passes on what is behind it, or what the processor does: not a master by itself. */
+static bool is_bridge(const struct pci_dev *dev)
+{
+	if (PCI_CLASS_BASE(dev->class) != PCI_CLASS_BRIDGE)
+		return false;
+	if (PCI_CLASS_SUB(dev->class) <= PCI_SUB_PCI)
+		return true;
+	return PCI_HEADER_TYPE(pci_read(dev->bdf, PCI_HEADER)) != PCI_HEADER_DEVICE;
+}
+
+static bool leads_to_a_bus(const struct pci_dev *dev)
+{
+	return PCI_CLASS_BASE(dev->class) == PCI_CLASS_BRIDGE &&
+	       PCI_HEADER_TYPE(pci_read(dev->bdf, PCI_HEADER)) == PCI_HEADER_BRIDGE;
+}
+
+/* One look at every bus, waking up to @wakes bridges on the way; were there any that sleep? */
+static bool masters_off(u32 wakes)
+{
+	struct pci_dev dev;
+	u32 cursor = 0;
+	bool sleepers = false;
+
+	while (pci_next(&cursor, &dev)) {
+		if (!is_bridge(&dev)) {
+			pci_command_change(dev.bdf, PCI_COMMAND_MASTER, 0);
+			continue;
+		}
+		if (!leads_to_a_bus(&dev) || !pci_asleep(dev.bdf))
+			continue;
+		sleepers = true;
+		if (wakes == 0)
+			continue;
+		wakes--;
+		/* One that does not wake hides its devices, and stops their DMA. */
+		if (pci_wake(&dev) == OK)
+			pci_command_change(dev.bdf, 0, PCI_COMMAND_MEMORY);
+	}
+	return sleepers;
 }
 
 void pci_quiesce(void)
 {
-	struct pci_dev dev;
-	u32 cursor = 0;
-
-	while (pci_next(&cursor, &dev)) {
-		u32 command = command_read(dev.bdf);
-
-		if (PCI_CLASS_BASE(dev.class) == PCI_CLASS_BRIDGE)
-			continue;
-		if (command & PCI_COMMAND_MASTER)
-			pci_write(dev.bdf, PCI_COMMAND, command & ~PCI_COMMAND_MASTER);
-	}
+	/* The devices that can do DMA now come first; waking takes its time. */
+	if (masters_off(0))
+		masters_off(PCI_MAX_WAKES);
 }
 
 bool pci_bar(const struct pci_dev *dev, u32 index, u64 *pa)
@@ -92,20 +116,55 @@ bool pci_bar(const struct pci_dev *dev, u32 index, u64 *pa)
 	return *pa != 0 && high != PCI_NOBODY;
 }
 
-void pci_enable_memory(const struct pci_dev *dev)
+/* The bridge right above @bus; it is on a bus with a lower number. */
+static bool bridge_above(u32 bus, struct pci_dev *out)
 {
-	u32 command = command_read(dev->bdf);
+	u32 cursor = 0;
 
-	pci_write(dev->bdf, PCI_COMMAND, command | PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_OFF);
+	while (pci_next(&cursor, out) && pci_bus(out->bdf) < bus) {
+		if (leads_to_a_bus(out) && PCI_BUSES_SECOND(pci_read(out->bdf, PCI_BUSES)) == bus)
+			return true;
+	}
+	return false;
 }
 
-void pci_enable_dma(const struct pci_dev *dev)
+/*
+ * Sets @bits in the command registers of all bridges above @bdf. Whatever else is behind them
+ * has lost its right to do DMA before.
+ */
+static void bridges_allow(u32 bdf, u32 bits)
 {
-	pci_write(dev->bdf, PCI_COMMAND, command_read(dev->bdf) | PCI_COMMAND_MASTER);
+	struct pci_dev bridge;
+
+	/* Ends: bus numbers fall. */
+	for (u32 bus = pci_bus(bdf); bus > 0 && bridge_above(bus, &bridge);
+		bus = pci_bus(bridge.bdf))
+		pci_command_change(bridge.bdf, 0, bits);
+}
+
+void pci_enable_memory(const struct pci_dev *dev)
+{
+	bridges_allow(dev->bdf, PCI_COMMAND_MEMORY);
+	pci_command_change(dev->bdf, 0, PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_OFF);
+}
+
+enum status pci_enable_dma(const struct pci_dev *dev)
+{
+	enum status st;
+
+	/* Without messages a function falls back to its pin. */
+	if (!pci_command_change(dev->bdf, 0, PCI_COMMAND_INTX_OFF))
+		return E_DEVICE_GONE;
+	st = pci_messages_off(dev->bdf);
+	if (st != OK)
+		return st;
+	bridges_allow(dev->bdf, PCI_COMMAND_MASTER);
+	return pci_command_change(dev->bdf, 0, PCI_COMMAND_MASTER) ? OK : E_DEVICE_GONE;
 }
 
 enum status pci_disable_dma(const struct pci_dev *dev)
 {
-	pci_write(dev->bdf, PCI_COMMAND, command_read(dev->bdf) & ~PCI_COMMAND_MASTER);
-	return command_read(dev->bdf) & PCI_COMMAND_MASTER ? E_DEVICE_GONE : OK;
+	if (!pci_command_change(dev->bdf, PCI_COMMAND_MASTER, 0))
+		return E_DEVICE_GONE;
+	return pci_read(dev->bdf, PCI_COMMAND) & PCI_COMMAND_MASTER ? E_DEVICE_GONE : OK;
 }

@@ -14,7 +14,11 @@
 #define ACPI_SPACE_IO	  1
 #define ACPI_SPACE_PCI	  2 /* bus 0; device, function and offset in the address */
 
-/* A register of the fixed hardware (s5.2.3.2); address 0: there is none. */
+/*
+ * A register of the fixed hardware (s5.2.3.2); address 0: there is none. The address is possible
+ * in its space: below 64 KiB, below 2^52, or a function of bus 0. Only the reset register is in
+ * PCI configuration space.
+ */
 struct acpi_register {
 	u64 address;
 	u8 space;

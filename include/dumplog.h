@@ -156,6 +156,8 @@ enum dl_state {
 #define DL_DEGRADED_ELFCOREHDR	  512u	/* the loader's description of memory is damaged: guessed */
 #define DL_DEGRADED_REGISTERS	  1024u /* registers of some processors could not be read */
 
+#define DL_PANIC_BYTES 97
+
 /*
  * One directory slot: a dump. Both copies are written, the back one first; where they
  * differ the one with the higher generation counts. All zero: never used.
@@ -189,7 +191,7 @@ struct dl_header {
 	char release[65];
 	char nodename[65];
 	char machine[65];
-	char panic[97]; /* empty if unknown */
+	char panic[DL_PANIC_BYTES]; /* empty if unknown */
 	u32 dropped;	/* bit per class: asked for, left out because it would not fit */
 	u32 incomplete; /* bit per class: asked for, not all of it was written */
 	u8 zero[40];

@@ -10,7 +10,7 @@
 #include "memmap.h"
 #include "physmem.h"
 
-#define ELFCORE_MAX_HEADERS  65535u /* e_phnum's range but PN_XNUM, which kexec never uses */
+#define ELFCORE_MAX_HEADERS  65534u /* e_phnum's range but PN_XNUM, which kexec never uses */
 #define ELFCORE_HEADER_BYTES 56u    /* of one Elf64_Phdr */
 #define ELFCORE_NOTE_MAX     1024u  /* a processor's NT_PRSTATUS takes 356 bytes */
 

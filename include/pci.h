@@ -39,17 +39,36 @@ static inline u32 pci_function(u32 bdf)
  */
 bool pci_next(u32 *cursor, struct pci_dev *out);
 
-/* Takes the right to do DMA from every function but bridges. */
+/*
+ * The first act: takes the right to do DMA from every function but the bridges, which only
+ * pass on what others do. Then wakes bridges that sleep, and does the same to what is
+ * behind them. Bounded: one look at every bus, a second one if a bridge slept.
+ */
 void pci_quiesce(void);
 
 /* Address of memory BAR @index (0-5); false for I/O, unassigned or out of the address space. */
 bool pci_bar(const struct pci_dev *dev, u32 index, u64 *pa);
 
-/* Lets the function answer at its memory BARs, its interrupt pin silent; DMA stays as it is. */
+/*
+ * Brings the function to full power (D0) if it is not there, its DMA and its memory BARs
+ * off, what its header held before put back: a reset that comes with waking clears it. OK at
+ * once for a function that is awake or knows no other state. E_DEVICE_GONE if it does not
+ * wake within about a second.
+ */
+enum status pci_wake(const struct pci_dev *dev) MUST_CHECK;
+
+/*
+ * Lets the function answer at its memory BARs, its interrupt pin silent, and the bridges
+ * on the way to it pass that on; DMA stays as it is.
+ */
 void pci_enable_memory(const struct pci_dev *dev);
 
-/* Lets the function do DMA. */
-void pci_enable_dma(const struct pci_dev *dev);
+/*
+ * Lets the function do DMA, and the bridges pass it on. Before that its interrupt messages
+ * (MSI, MSI-X) are switched off: they are writes to memory, to addresses that the old
+ * kernel chose. E_DEVICE_GONE, and no DMA, if they can not be.
+ */
+enum status pci_enable_dma(const struct pci_dev *dev) MUST_CHECK;
 
 /* Takes that back; E_DEVICE_GONE if the function does not show that it did. */
 enum status pci_disable_dma(const struct pci_dev *dev) MUST_CHECK;

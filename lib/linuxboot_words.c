@@ -43,20 +43,18 @@ static bool skip_prefix(struct slice *s, const char *text, u32 bytes)
 }
 #define SKIP(s, literal) skip_prefix(s, literal, sizeof(literal) - 1)
 
-/* What comes before the first @separator; @rest goes behind it, or to the end without one. */
-static struct slice cut(struct slice *rest, char separator)
+/* Takes what comes before the first @separator, or all; true if there was one: it is gone. */
+static bool cut(struct slice *rest, char separator, struct slice *head)
 {
-	struct slice head = {rest->at, 0};
+	bool found;
 
-	while (head.bytes < rest->bytes && rest->at[head.bytes] != separator)
-		head.bytes++;
-	rest->at += head.bytes;
-	rest->bytes -= head.bytes;
-	if (rest->bytes > 0) {
-		rest->at++;
-		rest->bytes--;
-	}
-	return head;
+	*head = (struct slice) {rest->at, 0};
+	while (head->bytes < rest->bytes && rest->at[head->bytes] != separator)
+		head->bytes++;
+	found = head->bytes < rest->bytes;
+	rest->at += head->bytes + found;
+	rest->bytes -= head->bytes + found;
+	return found;
 }
 
 /* Without a quote at its start and the one at its end that belongs to it. */
@@ -249,17 +247,16 @@ static bool take_baud(struct slice *s, u32 *baud)
 /* [:PORT[:BAUD]] after "serial". */
 static bool parse_serial(struct slice s, struct linuxboot_cmdline *c)
 {
+	struct slice port_text;
 	u32 baud = BAUD_MAX;
 	u16 port = PORT_DEFAULT;
 
-	if (s.bytes > 0 && !SKIP(&s, ":"))
-		return false;
 	if (s.bytes > 0) {
-		struct slice port_text = cut(&s, ':');
-
-		if (!parse_port(port_text, &port))
+		if (!SKIP(&s, ":"))
 			return false;
-		if (s.bytes > 0 && (!take_baud(&s, &baud) || s.bytes > 0))
+		if (cut(&s, ':', &port_text) && (!take_baud(&s, &baud) || s.bytes > 0))
+			return false;
+		if (!parse_port(port_text, &port))
 			return false;
 	}
 	c->console |= BOOT_CONSOLE_SERIAL;
@@ -271,10 +268,11 @@ static bool parse_serial(struct slice s, struct linuxboot_cmdline *c)
 /* N[,BAUD[PARITY[BITS[FLOW]]]] after "ttyS"; a rate that can not be set is left at the highest. */
 static bool parse_tty_serial(struct slice s, struct linuxboot_cmdline *c)
 {
-	struct slice number = cut(&s, ',');
+	struct slice number;
 	u32 baud = BAUD_LINUX;
 	u64 n;
 
+	(void)cut(&s, ',', &number);
 	if (number.bytes != 1 || !take_digits(&number, 10, &n) || n >= LEGACY_PORTS)
 		return false;
 	if (s.bytes > 0 && !take_baud(&s, &baud))
@@ -298,15 +296,17 @@ static bool parse_console_word(struct slice s, struct linuxboot_cmdline *c)
 static bool parse_console_list(struct slice s, struct linuxboot_cmdline *c)
 {
 	struct linuxboot_cmdline with = *c;
+	struct slice word;
+	bool more = true;
 
-	for (u32 i = 0; i < MAX_CONSOLE_LIST && s.bytes > 0; i++) {
-		if (!parse_console_word(cut(&s, ','), &with))
+	for (u32 i = 0; more && i < MAX_CONSOLE_LIST; i++) {
+		more = cut(&s, ',', &word);
+		if (!parse_console_word(word, &with))
 			return false;
 	}
-	if (s.bytes > 0)
-		return false;
-	*c = with;
-	return true;
+	if (!more)
+		*c = with;
+	return !more;
 }
 
 static bool parse_console(struct slice s, struct linuxboot_cmdline *c)
@@ -317,14 +317,15 @@ static bool parse_console(struct slice s, struct linuxboot_cmdline *c)
 		c->console |= BOOT_CONSOLE_SCREEN;
 		return true;
 	}
-	return s.bytes > 0 && parse_console_list(s, c);
+	return parse_console_list(s, c);
 }
 
 static void take_word(struct slice word, struct linuxboot_cmdline *c)
 {
 	struct slice value = unquoted(word);
-	struct slice name = cut(&value, '=');
+	struct slice name;
 
+	(void)cut(&value, '=', &name);
 	value = unquoted(value);
 	if (IS(name, "elfcorehdr")) {
 		c->has_elfcorehdr = true;

@@ -1,6 +1,7 @@
 /*
  * Restarting or stopping the machine, by every way that needs no tables of the
- * firmware, one after the other.
+ * firmware, one after the other. The last resort: lib/power.c tries the firmware's own
+ * reset register before.
  */
 #include "metal.h"
 #include "ports.h"

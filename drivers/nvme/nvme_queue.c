@@ -44,18 +44,47 @@ enum status nvme_wait_csts(
 	}
 }
 
+/*
+ * Before a reset: until the controller is up, if it is still coming (else undefined, s3.1.5),
+ * and until a shutdown that somebody asked for has saved its cache (s7.6.2). If that never
+ * happens, so be it; a fatal status ends both waits. E_DEVICE_GONE and nothing else.
+ */
+static enum status settle(const struct nvme *n, u32 cc)
+{
+	enum status st = OK;
+	u32 csts;
+
+	if (cc & NVME_CC_EN)
+		st = nvme_wait_csts(
+			n, NVME_CSTS_RDY, NVME_CSTS_RDY, n->ready_timeout_us, E_NVME_READY);
+	if (st == E_DEVICE_GONE)
+		return st;
+	csts = nvme_reg(n, NVME_CSTS);
+	if (csts == NVME_GONE)
+		return E_DEVICE_GONE;
+	if ((csts & NVME_CSTS_SHST) != NVME_CSTS_SHST_BUSY)
+		return OK;
+	st = nvme_wait_csts(
+		n, NVME_CSTS_SHST, NVME_CSTS_SHST_DONE, NVME_SHUTDOWN_TIMEOUT_US, E_TIMEOUT);
+	return st == E_DEVICE_GONE ? st : OK;
+}
+
 enum status nvme_disable(const struct nvme *n)
 {
 	u32 cc = nvme_reg(n, NVME_CC);
+	enum status st;
 
 	if (cc == NVME_GONE)
 		return E_DEVICE_GONE;
-	/* Undefined for a controller that is still coming up (s3.1.5); if it never does, so be it. */
-	if (cc & NVME_CC_EN && nvme_wait_csts(n, NVME_CSTS_RDY, NVME_CSTS_RDY, n->ready_timeout_us,
-				       E_NVME_READY) == E_DEVICE_GONE)
+	if (settle(n, cc) != OK)
 		return E_DEVICE_GONE;
-	nvme_reg_set(n, NVME_CC, cc & ~NVME_CC_EN);
-	return nvme_wait_csts(n, NVME_CSTS_RDY, 0, n->ready_timeout_us, E_NVME_READY);
+	nvme_reg_set(n, NVME_CC, cc & ~(NVME_CC_EN | NVME_CC_SHN));
+	st = nvme_wait_csts(n, NVME_CSTS_RDY, 0, n->ready_timeout_us, E_NVME_READY);
+	if (st != OK)
+		return st;
+	/* A fatal status goes with the reset; one that stays shows when the controller comes up. */
+	st = nvme_wait_csts(n, NVME_CSTS_CFS, 0, n->ready_timeout_us, E_NVME_READY);
+	return st == E_DEVICE_GONE ? st : OK;
 }
 
 enum status nvme_health(const struct nvme *n)

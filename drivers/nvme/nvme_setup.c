@@ -250,6 +250,23 @@ static bool released(struct nvme *n)
 	return pci_disable_dma(&n->pci) == OK && idle;
 }
 
+/*
+ * From any state that firmware or the crashed kernel left it in - asleep, queues running,
+ * failed, shutting down - to disabled, and all the while without DMA.
+ */
+static enum status reset(struct nvme *n)
+{
+	enum status st = pci_disable_dma(&n->pci);
+
+	if (st == OK)
+		st = pci_wake(&n->pci);
+	if (st != OK)
+		return st;
+	pci_enable_memory(&n->pci);
+	st = registers_map(n);
+	return st == OK ? nvme_disable(n) : st;
+}
+
 enum status nvme_open(const struct pci_dev *dev, struct arena *arena, struct nvme **out)
 {
 	u64 mark = arena->used;
@@ -265,18 +282,16 @@ enum status nvme_open(const struct pci_dev *dev, struct arena *arena, struct nvm
 	n->blk.dma_bytes = arena->bytes;
 	n->blk.name = n->name;
 	nvme_name(dev, 0, n->name, sizeof(n->name));
-	pci_enable_memory(dev);
-	st = registers_map(n);
+	st = reset(n);
 	if (st == OK)
 		st = memory_take(n);
 	if (st == OK)
-		st = nvme_disable(n);
+		st = pci_enable_dma(dev);
 	if (st != OK) {
 		/* Nothing was told to the controller yet. */
 		arena->used = mark;
 		return st;
 	}
-	pci_enable_dma(dev);
 	st = bring_up(n);
 	if (st != OK) {
 		if (released(n))

@@ -18,6 +18,7 @@
 #define NVME_VS			0x08
 #define NVME_CC			0x14
 #define NVME_CC_EN		(1u << 0)
+#define NVME_CC_SHN		(3u << 14)
 #define NVME_CC_SHN_NORMAL	(1u << 14)
 #define NVME_CC_IOSQES(r)	((r) << 16) /* log2 of the entry size */
 #define NVME_CC_IOCQES(r)	((r) << 20)
@@ -25,6 +26,7 @@
 #define NVME_CSTS_RDY		(1u << 0)
 #define NVME_CSTS_CFS		(1u << 1)
 #define NVME_CSTS_SHST		(3u << 2)
+#define NVME_CSTS_SHST_BUSY	(1u << 2)
 #define NVME_CSTS_SHST_DONE	(2u << 2)
 #define NVME_AQA		0x24
 #define NVME_AQA_ASQS(n)	((n)-1)
@@ -89,6 +91,7 @@ ASSERT_AT(struct nvme_cqe, status, 14);
 #define NVME_ADMIN_CREATE_CQ	0x05
 #define NVME_QUEUE_SIZE(n)	(((n)-1) << 16) /* cdw10, with the queue's id */
 #define NVME_QUEUE_CONTIGUOUS	(1u << 0)	/* cdw11 */
+#define NVME_CQ_INTERRUPTS	(1u << 1)	/* likewise */
 #define NVME_SQ_CQID(q)		((q) << 16)	/* cdw11 */
 #define NVME_ADMIN_IDENTIFY	0x06
 #define NVME_CNS_NAMESPACE	0x00 /* cdw10 */

@@ -125,8 +125,8 @@ enum status nvme_wait_csts(
 	const struct nvme *n, u32 mask, u32 want, u64 timeout_us, enum status late) MUST_CHECK;
 
 /*
- * Clears CC.EN and waits until the controller has let go of its queues; at most twice the
- * time it claims for that. E_DEVICE_GONE, E_NVME_READY.
+ * Clears CC.EN and waits until the controller has let go of its queues; at most three
+ * times as long as it claims for that, and 10 s more for a shutdown that it is in the middle of. E_DEVICE_GONE, E_NVME_READY.
  */
 enum status nvme_disable(const struct nvme *n) MUST_CHECK;
 

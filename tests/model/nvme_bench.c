@@ -33,6 +33,8 @@ void bench_make(struct bench *b, u32 block_log2)
 void bench_free(struct bench *b)
 {
 	must(b->m.stray_dma == 0, "DMA that is not allowed");
+	must(b->m.fn->pins == 0, "interrupt pin");
+	must(b->m.fn->early == 0, "waking not waited for");
 	must(b->m.stray_writes == 0, "write outside the extent");
 	must(b->m.protocol_errors == 0, "host broke the specification");
 	free(b->disk);

@@ -25,6 +25,10 @@ u8 *nvme_model_dma(struct nvme_model *m, u64 pa, u64 bytes, bool to_memory)
 		!to_memory || (pa >= m->dma_first && pa <= m->dma_end && bytes <= m->dma_end - pa);
 	u8 *p = host_ram_at(pa, bytes);
 
+	if (m->firmware && !pci_model_masters(m->fn))
+		return NULL; /* what was asked of it before can not get out */
+	if (pci_model_masters(m->fn) && !pci_model_reaches_memory(m->fn))
+		return NULL; /* a bridge does not pass it on */
 	if (p && allowed && pci_model_masters(m->fn))
 		return p;
 	m->stray_dma++;
@@ -34,11 +38,12 @@ u8 *nvme_model_dma(struct nvme_model *m, u64 pa, u64 bytes, bool to_memory)
 static void post(struct nvme_model *m, const struct nvme_model_pending *p)
 {
 	struct nvme_model_queue *q = &m->queue[p->qid];
-	u32 next = (q->cq_tail + 1) % q->cq_entries;
 	struct nvme_cqe *cqe;
+	u32 next;
 
 	if (!q->live)
 		return;
+	next = (q->cq_tail + 1) % q->cq_entries;
 	if (next == q->cq_head) {
 		m->protocol_errors++; /* the host asked for more than it has room for */
 		return;
@@ -51,6 +56,8 @@ static void post(struct nvme_model *m, const struct nvme_model_pending *p)
 	q->cq_tail = next;
 	if (next == 0)
 		q->phase ^= 1;
+	if (q->interrupts && pci_model_interrupt(m->fn))
+		m->stray_dma++;
 }
 
 static void pending_add(struct nvme_model *m, u32 qid, const struct nvme_cqe *cqe, u64 delay)
@@ -183,6 +190,7 @@ static void enable(struct nvme_model *m)
 	q->cq_entries = (m->aqa >> 16 & 0xfff) + 1;
 	q->phase = 1;
 	q->live = true;
+	q->interrupts = true; /* of the admin queue always, s5.3 */
 	m->settle_read = m->reads + m->ready_reads;
 }
 
@@ -217,10 +225,13 @@ static void csts_update(struct nvme_model *m)
 		return;
 	if (m->cc & NVME_CC_EN && !m->ready_stuck_0)
 		m->csts |= NVME_CSTS_RDY;
-	if (!(m->cc & NVME_CC_EN) && !m->ready_stuck_1)
+	if (!(m->cc & NVME_CC_EN) && !m->ready_stuck_1) {
 		m->csts = CSTS_NOTHING;
+		m->pending_count = 0;
+		m->firmware = false;
+	}
 	if (m->cc & NVME_CC_EN && m->cc & NVME_CC_SHN_NORMAL && !m->shutdown_stuck) {
-		m->csts |= NVME_CSTS_SHST_DONE;
+		m->csts = (m->csts & ~NVME_CSTS_SHST) | NVME_CSTS_SHST_DONE;
 		m->shut_down = true;
 	}
 }
@@ -246,14 +257,28 @@ static u32 csts_read(struct nvme_model *m)
 	return csts;
 }
 
+/* A reset of the whole function, as on waking, makes the controller forget everything. */
+static void notice_reset(struct nvme_model *m)
+{
+	if (m->resets == m->fn->resets)
+		return;
+	m->resets = m->fn->resets;
+	disable(m);
+	m->cc = m->csts = m->aqa = 0;
+	m->asq = m->acq = 0;
+}
+
 static u32 model_read(void *model, u32 offset)
 {
 	struct nvme_model *m = model;
 
+	notice_reset(m);
 	m->reads++;
 	host_clock_advance_us(m->us_per_read);
 	if (m->read_fault == NVME_READ_GONE && m->reads >= m->read_fault_at)
 		m->gone = true;
+	if (!pci_model_answers(m->fn))
+		return NVME_GONE;
 	if (m->gone || (m->read_fault == NVME_READ_BLINK && m->reads == m->read_fault_at))
 		return NVME_GONE;
 	if (m->firmware && pci_model_masters(m->fn))
@@ -277,7 +302,8 @@ static void model_write(void *model, u32 offset, u32 value)
 {
 	struct nvme_model *m = model;
 
-	if (m->gone)
+	notice_reset(m);
+	if (m->gone || !pci_model_answers(m->fn))
 		return;
 	if (offset + 4 > m->fn->mapped_bytes)
 		m->protocol_errors++; /* the machine would fault */
@@ -315,9 +341,10 @@ void nvme_model_init(struct nvme_model *m, u32 bdf)
 	m->cc = NVME_CC_EN;
 	m->csts = NVME_CSTS_RDY;
 	m->firmware = true;
-	m->regs = (struct mmio) {m, model_read, model_write};
+	m->regs = (struct mmio) {.model = m, .read32 = model_read, .write32 = model_write};
 	m->fn = pci_model_add(bdf, 0x010802);
 	pci_model_bar(m->fn, BAR_PA(bdf), BAR_BYTES, &m->regs);
+	pci_model_cap(m->fn, PCI_MODEL_MSIX_AT, PCI_MODEL_MSIX, PCI_MODEL_MSIX_ON);
 }
 
 void nvme_model_add(struct nvme_model *m, u32 nsid, u8 *disk, u64 blocks, u32 block_log2)

@@ -56,6 +56,7 @@ struct nvme_model_queue {
 	u32 sq_head, cq_head, cq_tail;
 	u32 phase;
 	bool live;
+	bool interrupts;
 };
 
 struct nvme_model_pending {
@@ -86,7 +87,8 @@ struct nvme_model {
 	/* what it saw */
 	u64 reads, commands, flushes, blocks_written, failed;
 	u32 stray_writes; /* commands outside write_first..write_end, or to another namespace */
-	u32 stray_dma;	  /* DMA without the right, outside memory, or outside dma_first..dma_end */
+	u32 stray_dma;	  /* DMA without the right, outside memory, or outside dma_first..dma_end;
+			   * interrupt messages */
 	u32 protocol_errors; /* what the specification forbids a host */
 	bool shut_down;	     /* in order, since the last enable */
 	/* state */
@@ -94,14 +96,15 @@ struct nvme_model {
 	struct pci_model_fn *fn;
 	u32 cc, csts, aqa;
 	u64 asq, acq, settle_read;
-	bool firmware; /* still as firmware left it: running on queues in old memory */
+	bool firmware; /* still as it was left: running on queues in old memory */
+	u32 resets;    /* of the function, that it has noticed */
 	bool gone;
 	struct nvme_model_queue queue[2];
 	struct nvme_model_pending pending[NVME_MODEL_PENDING];
 	u32 pending_count;
 };
 
-/* A sound controller at @bdf as firmware leaves it: enabled, no namespaces. */
+/* A sound controller at @bdf as a kernel leaves it: enabled, MSI-X on; no namespaces. */
 void nvme_model_init(struct nvme_model *m, u32 bdf);
 
 /* Adds a namespace over @disk, which stays the caller's. */

@@ -80,6 +80,7 @@ static u16 create_queue(struct nvme_model *m, const struct nvme_sqe *sqe)
 		return INVALID_QUEUE_SIZE;
 	if (sqe->opcode == NVME_ADMIN_CREATE_CQ) {
 		q->cq_pa = sqe->prp1;
+		q->interrupts = sqe->cdw11 & NVME_CQ_INTERRUPTS;
 		q->cq_entries = entries;
 		q->phase = 1;
 		return 0;

@@ -1,5 +1,7 @@
 /*
- * Configuration space of a few functions. Only the command register does anything.
+ * Configuration space of a few functions and bridges: command register, power states,
+ * interrupt messages. Whatever else is written stays as it was, but for the header's
+ * words, which a driver may put back.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -8,9 +10,15 @@
 
 #define COMMAND_AT 1
 #define CLASS_AT   2
+#define HEADER_AT  3
 #define BAR0_AT	   4
+#define BUSES_AT   6
+#define CAPS_AT	   13
+#define LAST_AT	   15
+#define BRIDGE	   (1u << 16)
 #define BAR_64	   4u
 #define WRITABLE   (PCI_MODEL_MEMORY | PCI_MODEL_MASTER | PCI_MODEL_INTX)
+#define WAKE_US	   10000u
 
 static struct {
 	u32 count;
@@ -35,6 +43,16 @@ struct pci_model_fn *pci_model_add(u32 bdf, u32 class)
 	return fn;
 }
 
+struct pci_model_fn *pci_model_bridge(u32 bdf, u32 secondary)
+{
+	struct pci_model_fn *fn = pci_model_add(bdf, 0x060400);
+
+	fn->config[HEADER_AT] = BRIDGE;
+	fn->config[BUSES_AT] = secondary << 16 | secondary << 8 | bdf >> 8;
+	fn->secondary = secondary;
+	return fn;
+}
+
 void pci_model_bar(struct pci_model_fn *fn, u64 pa, u64 bytes, const struct mmio *regs)
 {
 	fn->bar_pa = pa;
@@ -42,6 +60,38 @@ void pci_model_bar(struct pci_model_fn *fn, u64 pa, u64 bytes, const struct mmio
 	fn->regs = regs;
 	fn->config[BAR0_AT] = (u32)pa | BAR_64;
 	fn->config[BAR0_AT + 1] = (u32)(pa >> 32);
+}
+
+void pci_model_cap(struct pci_model_fn *fn, u32 at, u32 id, u32 bits)
+{
+	fn->config[COMMAND_AT] |= PCI_MODEL_CAPS;
+	fn->config[at / 4] = id | (fn->config[CAPS_AT] & 0xff) << 8 | bits;
+	fn->config[CAPS_AT] = at;
+}
+
+static u32 cap_at(const struct pci_model_fn *fn, u32 id)
+{
+	u32 at = fn->config[CAPS_AT];
+
+	for (u32 i = 0; i < PCI_MODEL_DWORDS && at; i++) {
+		if ((fn->config[at / 4] & 0xff) == id)
+			return at / 4;
+		at = fn->config[at / 4] >> 8 & 0xfc;
+	}
+	return 0;
+}
+
+static bool asleep(const struct pci_model_fn *fn)
+{
+	u32 at = cap_at(fn, PCI_MODEL_PM);
+
+	return at && fn->config[at + 1] & 3;
+}
+
+void pci_model_sleep(struct pci_model_fn *fn)
+{
+	pci_model_cap(fn, PCI_MODEL_PM_AT, PCI_MODEL_PM, 0);
+	fn->config[PCI_MODEL_PM_AT / 4 + 1] = PCI_MODEL_D3 | 1u << 8;
 }
 
 bool pci_model_masters(const struct pci_model_fn *fn)
@@ -54,13 +104,70 @@ u64 pci_model_reads(void)
 	return bus.reads;
 }
 
+static const struct pci_model_fn *bridge_to(u32 number)
+{
+	for (u32 i = 0; number && i < bus.count; i++) {
+		if (bus.fn[i].secondary == number)
+			return &bus.fn[i];
+	}
+	return NULL;
+}
+
+/* Can the bus of @bdf be reached at all? */
+static bool bus_lives(u32 bdf)
+{
+	for (const struct pci_model_fn *b = bridge_to(bdf >> 8); b; b = bridge_to(b->bdf >> 8)) {
+		if (b->gone || asleep(b) || (b->config[BUSES_AT] >> 8 & 0xff) != b->secondary)
+			return false;
+	}
+	return true;
+}
+
+static bool passed_on(const struct pci_model_fn *fn, u32 bit)
+{
+	for (const struct pci_model_fn *b = bridge_to(fn->bdf >> 8); b;
+		b = bridge_to(b->bdf >> 8)) {
+		if (!(b->config[COMMAND_AT] & bit))
+			return false;
+	}
+	return bus_lives(fn->bdf);
+}
+
+bool pci_model_answers(const struct pci_model_fn *fn)
+{
+	return !asleep(fn) && fn->config[COMMAND_AT] & PCI_MODEL_MEMORY &&
+	       passed_on(fn, PCI_MODEL_MEMORY);
+}
+
+bool pci_model_reaches_memory(const struct pci_model_fn *fn)
+{
+	return passed_on(fn, PCI_MODEL_MASTER);
+}
+
+bool pci_model_interrupt(struct pci_model_fn *fn)
+{
+	u32 msi = cap_at(fn, PCI_MODEL_MSI), msix = cap_at(fn, PCI_MODEL_MSIX);
+
+	if (msix && fn->config[msix] & PCI_MODEL_MSIX_ON)
+		return !(fn->config[msix] & PCI_MODEL_MSIX_OFF);
+	if (msi && fn->config[msi] & PCI_MODEL_MSI_ON)
+		return true;
+	fn->pins += !(fn->config[COMMAND_AT] & PCI_MODEL_INTX);
+	return false;
+}
+
 static struct pci_model_fn *find(u32 bdf, u32 offset)
 {
 	if (bdf >= 0x10000 || offset % 4 != 0 || offset >= PCI_MODEL_DWORDS * 4)
 		abort();
 	for (u32 i = 0; i < bus.count; i++) {
-		if (bus.fn[i].bdf == bdf && !bus.fn[i].gone)
-			return &bus.fn[i];
+		struct pci_model_fn *fn = &bus.fn[i];
+
+		if (fn->bdf != bdf || fn->gone || !bus_lives(bdf))
+			continue;
+		if (fn->wakes_us && clock_us() < fn->wakes_us)
+			fn->early++;
+		return fn;
 	}
 	return NULL;
 }
@@ -73,18 +180,68 @@ u32 pci_read(u32 bdf, u32 offset)
 	return fn ? fn->config[offset / 4] : 0xffffffff;
 }
 
-void pci_write(u32 bdf, u32 offset, u32 value)
+static void write_command(struct pci_model_fn *fn, u32 value)
 {
-	struct pci_model_fn *fn = find(bdf, offset);
-	u32 old;
+	u32 old = fn->config[COMMAND_AT];
 
-	if (!fn || offset / 4 != COMMAND_AT)
-		return;
-	old = fn->config[COMMAND_AT];
 	fn->status_written |= value >> 16;
 	fn->config[COMMAND_AT] = (old & ~WRITABLE) | (value & WRITABLE);
 	if (fn->master_stuck)
 		fn->config[COMMAND_AT] |= old & PCI_MODEL_MASTER;
+}
+
+/* From D3hot to D0; unless it says otherwise the function is reset by that (PCI PM s5.4.1). */
+static void wake(struct pci_model_fn *fn)
+{
+	u32 msi = cap_at(fn, PCI_MODEL_MSI), msix = cap_at(fn, PCI_MODEL_MSIX);
+	u32 caps = fn->config[CAPS_AT];
+	u32 *csr = &fn->config[cap_at(fn, PCI_MODEL_PM) + 1];
+
+	fn->wakes_us = clock_us() + WAKE_US;
+	*csr &= ~PCI_MODEL_D3;
+	if (*csr & PCI_MODEL_NO_RESET)
+		return;
+	fn->resets++;
+	fn->config[COMMAND_AT] &= ~WRITABLE;
+	memset(&fn->config[BAR0_AT], 0, (LAST_AT + 1 - BAR0_AT) * sizeof(u32));
+	fn->config[CAPS_AT] = caps;
+	if (msi)
+		fn->config[msi] &= ~PCI_MODEL_MSI_ON;
+	if (msix)
+		fn->config[msix] &= ~(PCI_MODEL_MSIX_ON | PCI_MODEL_MSIX_OFF);
+}
+
+static void write_cap(struct pci_model_fn *fn, u32 at, u32 value)
+{
+	u32 bits = PCI_MODEL_MSIX_ON | PCI_MODEL_MSIX_OFF;
+	u32 pm = cap_at(fn, PCI_MODEL_PM);
+
+	if (pm && at == pm + 1) {
+		fn->config[at] = (fn->config[at] & ~(1u << 8)) | (value & 1u << 8);
+		if (asleep(fn) && !(value & 3) && !fn->wake_stuck)
+			wake(fn);
+	}
+	if (fn->messages_stuck)
+		return;
+	if (at == cap_at(fn, PCI_MODEL_MSIX))
+		fn->config[at] = (fn->config[at] & ~bits) | (value & bits);
+	if (at == cap_at(fn, PCI_MODEL_MSI))
+		fn->config[at] = (fn->config[at] & ~PCI_MODEL_MSI_ON) | (value & PCI_MODEL_MSI_ON);
+}
+
+void pci_write(u32 bdf, u32 offset, u32 value)
+{
+	struct pci_model_fn *fn = find(bdf, offset);
+	u32 at = offset / 4;
+
+	if (!fn)
+		return;
+	if (at == COMMAND_AT)
+		write_command(fn, value);
+	else if (at > LAST_AT)
+		write_cap(fn, at, value);
+	else if (at >= BAR0_AT && at != CAPS_AT && !asleep(fn))
+		fn->config[at] = value;
 }
 
 const struct mmio *mmio_map(u64 pa, u64 bytes)

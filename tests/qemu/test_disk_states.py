@@ -310,6 +310,14 @@ def test_halt_afterwards(run_image, tmp_path):
     assert (result.state, result.action) == ("complete", "halted")
 
 
+def test_power_off_afterwards(run_image, tmp_path):
+    """By S5, with the tables that SeaBIOS has for this machine."""
+    disk = tools.make_disk(tmp_path / "dump.img", "512M", "--after", "poweroff")
+    result = run_image(disk)
+    assert (result.state, result.action, result.ended) == ("complete", "powering off",
+                                                           "guest-shutdown")
+
+
 # --- the device --------------------------------------------------------------------------
 
 

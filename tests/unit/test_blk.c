@@ -170,7 +170,11 @@ static void test_dma_of_every_segment(void **state)
 	}
 	req.nsegs++;
 	assert_int_equal(blk_dma_check(&blk, &req), E_DMA);
+	blk.dma_pa = 0;
+	blk.dma_bytes = UINT64_MAX;
+	assert_int_equal(blk_dma_check(&blk, &req), E_DMA);
 	req.nsegs--;
+	assert_int_equal(blk_dma_check(&blk, &req), OK);
 	blk.dma_bytes = 0; /* nobody said what the device may write */
 	assert_int_equal(blk_dma_check(&blk, &req), E_DMA);
 }

@@ -99,7 +99,7 @@ static void test_actions(void **state)
 	assert_int_equal(host_reset_action(), ACTION_HALT);
 	super_edit(ACTION_POWEROFF, DL_COMP_LZF);
 	run();
-	expect("afterimage: halted\n");
+	expect("afterimage: powering off\nafterimage: E52 ");
 	assert_int_equal(host_reset_action(), ACTION_POWEROFF);
 	super_edit(99, DL_COMP_LZF);
 	run();

@@ -62,6 +62,7 @@ static void test_fatal_at_start(void **state)
 	bench_make(&b, 9);
 	b.m.ready_stuck_0 = true;
 	b.m.read_fault = NVME_READ_FATAL;
+	b.m.read_fault_at = 30;
 	start = clock_us();
 	assert_int_equal(bench_open_all(&b), E_NVME_FATAL);
 	assert_true(clock_us() - start < 10000);

@@ -70,8 +70,6 @@ static void print_text(const struct plan *p)
 	printf("  UUID         %s\n", uuid);
 	if (*o->label)
 		printf("  label        %s\n", o->label);
-	if (o->after == ACTION_POWEROFF)
-		printf("  note         the image can not switch a machine off; it halts\n");
 	printf(o->dry_run ? "nothing was written (--dry-run)\n" : "next: %s\n",
 		p->layout.whole_disk ? NEXT_DISK : NEXT_PARTITION);
 }

@@ -11,6 +11,8 @@ struct mmio {
 	void *model;
 	u32 (*read32)(void *model, u32 offset);
 	void (*write32)(void *model, u32 offset, u32 value);
+	u32 (*read)(void *model, u32 offset, u32 bytes); /* NULL: it has no such registers */
+	void (*write)(void *model, u32 offset, u32 bytes, u32 value);
 };
 
 static inline u32 mmio_read32(const struct mmio *m, u32 offset)
@@ -21,6 +23,16 @@ static inline u32 mmio_read32(const struct mmio *m, u32 offset)
 static inline void mmio_write32(const struct mmio *m, u32 offset, u32 value)
 {
 	m->write32(m->model, offset, value);
+}
+
+static inline u32 mmio_read(const struct mmio *m, u32 offset, u32 bytes)
+{
+	return m->read(m->model, offset, bytes);
+}
+
+static inline void mmio_write(const struct mmio *m, u32 offset, u32 bytes, u32 value)
+{
+	m->write(m->model, offset, bytes, value);
 }
 
 static inline void mmio_barrier(void)

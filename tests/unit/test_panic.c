@@ -1,0 +1,241 @@
+/*
+ * Why the kernel stopped, out of made-up logs: which line
+ * counts, and what becomes of its bytes.
+ */
+#include "panic.h"
+#include "tests/unit/printk_ring_rig.h"
+
+#define NOISE "usb 1-1: new high-speed USB device"
+
+static struct oldkernel kernel;
+static struct panic_scratch scratch;
+static char text[97];
+
+static int setup(void **state)
+{
+	int failed = rig_setup(state);
+
+	if (!failed)
+		make(8, 15);
+	return failed;
+}
+
+static bool find(u32 bytes)
+{
+	memset(&kernel, 0, sizeof(kernel));
+	kernel.verified = true;
+	kernel.pt = pt;
+	kernel.vi = vi;
+	memset(text, 0x55, sizeof(text));
+	memset(&scratch, 0xee, sizeof(scratch));
+	return panic_find(&pm, &kernel, &scratch, text, bytes);
+}
+
+static void expect_found(const char *what)
+{
+	assert_true(find(sizeof(text)));
+	assert_string_equal(text, what);
+}
+
+static void expect_none(void)
+{
+	assert_false(find(sizeof(text)));
+	assert_string_equal(text, "");
+}
+
+static void add_noise(u32 records)
+{
+	for (u32 i = 0; i < records; i++)
+		add(NOISE);
+}
+
+static void test_no_panic(void **state)
+{
+	(void)state;
+	expect_none();
+	add_noise(3);
+	add("systemd[1]: Kernel panic - not syncing: is only quoted here");
+	add("---[ end Kernel panic - not syncing: likewise ]---");
+	add("myprog[77]: BUG: in user space");
+	add("traps: myprog[77] general protection fault ip:7f");
+	add("Kernel panic - not syncing:");
+	add("BUG");
+	expect_none();
+}
+
+static void test_panic_line(void **state)
+{
+	(void)state;
+	add_noise(2);
+	add("sysrq: Trigger a crash");
+	add("Kernel panic - not syncing: sysrq triggered crash");
+	add("CPU: 0 PID: 1 Comm: sh Not tainted 6.1.0");
+	add("---[ end Kernel panic - not syncing: sysrq triggered crash ]---");
+	expect_found("sysrq triggered crash");
+}
+
+static void test_last_panic_counts(void **state)
+{
+	(void)state;
+	add("Kernel panic - not syncing: first");
+	add("Kernel panic - not syncing: second");
+	add("BUG: kernel NULL pointer dereference, address: 0");
+	add("Kernel panic - not syncing: Fatal exception");
+	expect_found("second");
+}
+
+static void test_oops(void **state)
+{
+	static const char *const lines[] = {"BUG: kernel NULL pointer dereference, address: 08",
+		"BUG: unable to handle page fault for address: ffffc90000000000",
+		"BUG: scheduling while atomic: swapper/0/0/0x00000002",
+		"kernel BUG at mm/slub.c:388!", "Oops: 0002 [#1] PREEMPT SMP NOPTI",
+		"general protection fault, probably for non-",
+		"general protection fault: 0000 [#1] SMP", "Unable to handle kernel paging request",
+		"divide error: 0000 [#1] SMP", "invalid opcode: 0000 [#1] SMP",
+		"stack segment: 0000 [#1]", "double fault: 0000 [#1]",
+		"watchdog: BUG: soft lockup - CPU#3 stuck for 22s! [x:1]",
+		"NMI watchdog: BUG: soft lockup - CPU#3 stuck for 22s!",
+		"watchdog: Watchdog detected hard LOCKUP on cpu 1",
+		"NMI watchdog: Watchdog detected hard LOCKUP on cpu 1"};
+
+	(void)state;
+	for (u32 i = 0; i < ARRAY_SIZE(lines); i++) {
+		add_noise(20);
+		add(lines[i]);
+		add_noise(2);
+		expect_found(lines[i]);
+	}
+}
+
+/* One report has several such lines; its first says most. */
+static void test_first_line_of_the_last_oops(void **state)
+{
+	(void)state;
+	add("BUG: scheduling while atomic: x/1/0x2");
+	add_noise(16);
+	add("kernel BUG at fs/inode.c:1!");
+	add("invalid opcode: 0000 [#1] SMP");
+	add_noise(15);
+	add("BUG: unable to handle page fault while reporting it");
+	expect_found("kernel BUG at fs/inode.c:1!");
+	add_noise(16);
+	add("Oops: 0000 [#3] SMP");
+	expect_found("Oops: 0000 [#3] SMP");
+}
+
+static void test_panic_before_oops(void **state)
+{
+	(void)state;
+	add("BUG: unable to handle page fault for address: 1");
+	add("Kernel panic - not syncing: hung_task: blocked tasks");
+	add_noise(20);
+	add("BUG: kernel NULL pointer dereference, address: 0");
+	expect_found("hung_task: blocked tasks");
+}
+
+/* It only says that there was an oops. */
+static void test_fatal_exception(void **state)
+{
+	(void)state;
+	add("Kernel panic - not syncing: Fatal exception in interrupt");
+	expect_found("Fatal exception in interrupt");
+	add("BUG: kernel NULL pointer dereference, address: 0");
+	add("Oops: 0002 [#1] SMP");
+	expect_found("BUG: kernel NULL pointer dereference, address: 0");
+	add("Kernel panic - not syncing: Fatal exception in interrupt");
+	expect_found("BUG: kernel NULL pointer dereference, address: 0");
+	add("Kernel panic - not syncing: Attempted to kill init!");
+	expect_found("Attempted to kill init!");
+}
+
+/* What was printed in pieces, or by one call, is one record with several lines. */
+static void test_lines_of_one_record(void **state)
+{
+	(void)state;
+	add("some words\n\nKernel panic - not syncing: out of\n memory\n");
+	expect_found("out of");
+	add("\nkernel BUG at x.c:1!\n");
+	add("Kernel panic - not syncing: Fatal exception\nFatal");
+	expect_found("out of");
+}
+
+static void test_bytes_of_the_text(void **state)
+{
+	static const char odd[] = "Kernel panic - not syncing: a\tb\x01\xff\x1b[31m~ \x7f";
+	static const char cut_by_nul[] = "Kernel panic - not syncing: a\0b";
+	char longest[300];
+
+	(void)state;
+	add(odd);
+	expect_found("a?b???[31m~ ?");
+	add_bytes(cut_by_nul, sizeof(cut_by_nul) - 1);
+	expect_found("a");
+	memset(longest, 'x', sizeof(longest));
+	memcpy(longest, odd, 28);
+	add_bytes(longest, sizeof(longest));
+	assert_true(find(sizeof(text)));
+	assert_int_equal(strlen(text), 96);
+	assert_int_equal(text[95], 'x');
+	assert_true(find(10));
+	assert_string_equal(text, "xxxxxxxxx");
+	assert_int_equal((u8)text[10], 0x55);
+	assert_false(find(1));
+	assert_string_equal(text, "");
+	assert_false(find(0));
+	assert_int_equal((u8)text[0], 0x55);
+}
+
+/* A line that is all of its record, at the record's end: nothing beyond it is compared. */
+static void test_every_cut_of_a_line(void **state)
+{
+	static const char line[] = "Kernel panic - not syncing: x";
+
+	(void)state;
+	for (u32 n = 0; n < sizeof(line) - 1; n++)
+		add_bytes(line, n);
+	expect_none();
+	add_bytes(line, sizeof(line) - 1);
+	expect_found("x");
+}
+
+static void test_overwritten(void **state)
+{
+	(void)state;
+	add("Kernel panic - not syncing: long ago");
+	add_noise(300);
+	expect_none();
+}
+
+static void test_no_log(void **state)
+{
+	(void)state;
+	add("Kernel panic - not syncing: x");
+	expect_found("x");
+	vi.bytes = 0;
+	expect_none();
+	memset(&kernel, 0, sizeof(kernel));
+	assert_false(panic_find(&pm, &kernel, &scratch, text, sizeof(text)));
+	assert_string_equal(text, "");
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, rig_teardown)
+	const struct CMUnitTest tests[] = {
+		T(test_no_panic),
+		T(test_panic_line),
+		T(test_last_panic_counts),
+		T(test_oops),
+		T(test_first_line_of_the_last_oops),
+		T(test_panic_before_oops),
+		T(test_fatal_exception),
+		T(test_lines_of_one_record),
+		T(test_bytes_of_the_text),
+		T(test_every_cut_of_a_line),
+		T(test_overwritten),
+		T(test_no_log),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
