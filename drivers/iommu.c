@@ -44,9 +44,21 @@ static bool vtd_present(const struct mmio *m)
 	       mmio_read32(m, VTD_GSTS) != IOMMU_GONE;
 }
 
+/* Protected ranges stop DMA, they do not turn it elsewhere: whether they went is not judged. */
+static void vtd_unprotect(const struct mmio *m, bool *was_on)
+{
+	u32 pmen = mmio_read32(m, VTD_PMEN);
+
+	if (pmen == IOMMU_GONE || !(pmen & (VTD_PMEN_EPM | VTD_PMEN_PRS)))
+		return;
+	*was_on = true;
+	mmio_write32(m, VTD_PMEN, pmen & ~VTD_PMEN_EPM);
+	wait_clear(m, VTD_PMEN, VTD_PMEN_PRS);
+}
+
 static bool vtd_disable(const struct mmio *m, bool *was_on)
 {
-	u32 status, pmen;
+	u32 status;
 	bool off = true;
 
 	if (!vtd_present(m))
@@ -57,29 +69,26 @@ static bool vtd_disable(const struct mmio *m, bool *was_on)
 		mmio_write32(m, VTD_GCMD, status & VTD_GSTS_KEEP & ~VTD_GSTS_TES);
 		off = wait_clear(m, VTD_GSTS, VTD_GSTS_TES);
 	}
-	pmen = mmio_read32(m, VTD_PMEN);
-	if (pmen & (VTD_PMEN_EPM | VTD_PMEN_PRS)) {
-		*was_on = true;
-		mmio_write32(m, VTD_PMEN, pmen & ~VTD_PMEN_EPM);
-		off = wait_clear(m, VTD_PMEN, VTD_PMEN_PRS) && off;
-	}
+	vtd_unprotect(m, was_on);
 	return off;
 }
 
-/* First what makes the unit itself write to memory, then translation. All in the lower half. */
+/*
+ * First what makes the unit itself write to memory, which need not come to its end, then
+ * translation. All in the lower half.
+ */
 static bool amdvi_disable(const struct mmio *m, bool *was_on)
 {
 	u32 control = mmio_read32(m, AMDVI_CONTROL);
-	bool off;
 
 	if (control == IOMMU_GONE || !(control & AMDVI_CONTROL_ENABLE))
 		return true;
 	*was_on = true;
 	control &= ~AMDVI_WRITERS;
 	mmio_write32(m, AMDVI_CONTROL, control);
-	off = wait_clear(m, AMDVI_STATUS, AMDVI_RUNNING);
+	wait_clear(m, AMDVI_STATUS, AMDVI_RUNNING);
 	mmio_write32(m, AMDVI_CONTROL, control & ~AMDVI_CONTROL_ENABLE);
-	return wait_clear(m, AMDVI_CONTROL, AMDVI_CONTROL_ENABLE | AMDVI_WRITERS) && off;
+	return wait_clear(m, AMDVI_CONTROL, AMDVI_CONTROL_ENABLE);
 }
 
 static bool unit_disable(const struct acpi_iommu *unit, bool *was_on)

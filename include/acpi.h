@@ -41,7 +41,7 @@ enum acpi_iommu_kind {
 	IOMMU_AMD = 2,	 /* from IVRS */
 };
 
-#define ACPI_IOMMUS 64 /* a server with eight sockets has about forty */
+#define ACPI_IOMMUS 128 /* a server with eight sockets has some eighty */
 
 struct acpi_iommu {
 	u64 pa; /* of its registers */

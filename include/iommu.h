@@ -11,9 +11,9 @@
  * Switches off translation in every unit that has it on: VT-d (Intel VT-d 4.0 s10.4.4,
  * GCMD.TE), AMD-Vi (AMD I/O Virtualization 3.07 s3.4, control register). To be called when no
  * function masters the bus. Protected memory ranges (VT-d s10.4.16, PMEN) go too: they stop DMA
- * as well. Waits are bounded, a second for each step. OK if none is left on; else E_IOMMU, after
- * all were tried. A unit whose registers read as all ones was never there. @switched: how many
- * were on.
+ * as well. Waits are bounded, a second for each of at most two steps. OK if translation is on in
+ * none; else, or if not all could be looked at, E_IOMMU after all were tried. A unit whose
+ * registers read as all ones was never there. @switched: how many were on.
  */
 enum status iommu_disable(const struct acpi *a, u32 *switched) MUST_CHECK;
 

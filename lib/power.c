@@ -51,9 +51,9 @@ static bool access_open(const struct acpi_register *reg, u32 bytes, struct acces
 	return x->regs != NULL;
 }
 
-static u32 access_read(const struct access *x)
+static u16 pm1_read(const struct access *x)
 {
-	return x->regs ? mmio_read(x->regs, 0, x->bytes) : io_read(x->port, x->bytes);
+	return (u16)(x->regs ? mmio_read(x->regs, 0, x->bytes) : io_read(x->port, x->bytes));
 }
 
 static void access_write(const struct access *x, u32 value)
@@ -77,18 +77,18 @@ static void acpi_mode_enter(const struct acpi_power *p, const struct access *pm1
 {
 	u64 end = clock_us() + ENABLE_WAIT_US;
 
-	if (p->smi_command == 0 || access_read(pm1a) & PM1_SCI_EN)
+	if (p->smi_command == 0 || pm1_read(pm1a) & PM1_SCI_EN)
 		return;
 	io_write(p->smi_command, 1, p->acpi_enable);
-	while (!(access_read(pm1a) & PM1_SCI_EN) && clock_us() < end)
+	while (!(pm1_read(pm1a) & PM1_SCI_EN) && clock_us() < end)
 		;
 }
 
 /* The type first, then with the bit that acts on it: some chipsets want it so. */
 static void pm1_sleep(const struct acpi_power *p, const struct access *a, const struct access *b)
 {
-	u32 value_a = (access_read(a) & ~PM1_SLP_MASK) | PM1_SLP_TYP(p->s5_a);
-	u32 value_b = b ? (access_read(b) & ~PM1_SLP_MASK) | PM1_SLP_TYP(p->s5_b) : 0;
+	u32 value_a = (pm1_read(a) & ~PM1_SLP_MASK) | PM1_SLP_TYP(p->s5_a);
+	u32 value_b = b ? (pm1_read(b) & ~PM1_SLP_MASK) | PM1_SLP_TYP(p->s5_b) : 0;
 
 	access_write(a, value_a);
 	if (b)
@@ -102,7 +102,7 @@ static bool off_by_pm1(const struct acpi_power *p)
 {
 	struct access a, b;
 
-	if (!access_open(&p->pm1a, PM1_BYTES, &a) || access_read(&a) == PM1_NOBODY)
+	if (!access_open(&p->pm1a, PM1_BYTES, &a) || pm1_read(&a) == PM1_NOBODY)
 		return false;
 	acpi_mode_enter(p, &a);
 	pm1_sleep(p, &a, access_open(&p->pm1b, PM1_BYTES, &b) ? &b : NULL);

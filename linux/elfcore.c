@@ -93,7 +93,7 @@ static bool header_is_good(const struct ehdr *h)
 	       h->ident[EI_DATA] == ELFDATA2LSB && h->ident[EI_VERSION] == EV_CURRENT &&
 	       h->version == EV_CURRENT && h->type == ET_CORE && h->machine == EM_X86_64 &&
 	       h->ehsize == sizeof(struct ehdr) && h->phentsize == sizeof(struct phdr) &&
-	       h->phnum > 0 && h->phnum <= ELFCORE_MAX_HEADERS;
+	       h->phnum <= ELFCORE_MAX_HEADERS;
 }
 
 static bool read_header(const struct elfcore *e, struct physmem *pm, u32 i, struct phdr *ph)

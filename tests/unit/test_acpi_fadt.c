@@ -190,6 +190,7 @@ static void test_registers(void **state)
 		rig_init(&rig);
 		fadt = rig_fadt(&rig, aml_s5, sizeof(aml_s5));
 		rig_put(&rig, fadt + 112, 0x400, 4);
+		rig_put(&rig, fadt + 128, 6, 1);
 		rig_gas(&rig, fadt + 116, cases[i].space, cases[i].bits, cases[i].address);
 		rig_put(&rig, fadt + 118, cases[i].bit_offset, 1);
 		rig_seal(&rig, fadt);
@@ -198,7 +199,7 @@ static void test_registers(void **state)
 			assert_register(
 				&a.power.reset, cases[i].space, cases[i].address, cases[i].bytes);
 		else
-			assert_true(is_none(&a.power.reset));
+			assert_true(is_none(&a.power.reset) && a.power.reset_value == 0);
 	}
 }
 

@@ -48,6 +48,12 @@ enum status facts_load(struct core_facts *f, const struct reader_map *m) MUST_CH
 void facts_free(struct core_facts *f);
 
 /*
+ * Gives each idle processor's note a task number of its own, 2^22 + n for the n-th note: gdb
+ * takes notes of one number for one thread, and idle tasks all have 0. Real ones end below.
+ */
+void facts_number_idle(struct core_facts *f);
+
+/*
  * Contents of a page that is in the dump, in @buf. E_ABSENT if they are damaged, which is
  * counted; never another failure.
  */

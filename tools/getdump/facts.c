@@ -10,6 +10,9 @@
 
 #define VMCOREINFO_NAME "VMCOREINFO"
 
+#define PRSTATUS_PID_AT 32	 /* pr_pid of struct elf_prstatus, s32 */
+#define PID_LIMIT	4194304u /* Linux's PID_MAX_LIMIT */
+
 static u64 align4(u64 v)
 {
 	return round_up_u64(v, 4);
@@ -56,6 +59,25 @@ static enum status add_cpus(struct core_facts *f, const struct reader_map *m)
 		f->cpus++;
 	}
 	return OK;
+}
+
+void facts_number_idle(struct core_facts *f)
+{
+	u64 at = 0;
+
+	for (u32 i = 0; i < f->cpus; i++) {
+		u32 pid = PID_LIMIT + i;
+		Elf64_Nhdr h;
+		u64 desc_at;
+
+		memcpy(&h, f->notes + at, sizeof(h));
+		desc_at = at + sizeof(h) + align4(h.n_namesz);
+		at = desc_at + align4(h.n_descsz);
+		if (h.n_descsz < PRSTATUS_PID_AT + sizeof(pid))
+			continue;
+		if (memcmp(f->notes + desc_at + PRSTATUS_PID_AT, "\0\0\0", sizeof(pid)) == 0)
+			memcpy(f->notes + desc_at + PRSTATUS_PID_AT, &pid, sizeof(pid));
+	}
 }
 
 static enum status add_vmcoreinfo(struct core_facts *f, const struct reader_note *n)

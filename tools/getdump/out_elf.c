@@ -221,7 +221,10 @@ enum status elf_write(struct extract *x)
 	u64 ranges = count_ranges(&x->map);
 	Elf64_Phdr *load = calloc(ranges + 1, sizeof(*load));
 	struct elf e = {.x = x, .ranges = ranges, .load = load};
-	enum status st = load ? write_all(&e) : E_NO_MEMORY;
+	enum status st;
+
+	facts_number_idle(&x->facts);
+	st = load ? write_all(&e) : E_NO_MEMORY;
 
 	free(load);
 	return st;
