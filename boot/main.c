@@ -15,9 +15,11 @@
 #include "power.h"
 #include "str.h"
 #include "target.h"
+#include "boot/words.h"
 #include "writer.h"
 
 #define READING_TIME_US 5000000u /* for a message that nobody may be watching for */
+#define LOOP_CAPTURES	3u	 /* within WRITER_RECENT_S: the machine crashes in a loop */
 
 /* Everything a capture needs. Big, and there is only one: not on the stack. */
 struct session {
@@ -48,6 +50,11 @@ struct session {
 };
 
 static struct session session;
+
+static void say_failure(enum status st)
+{
+	con_printf("afterimage: E%u %s; %s\n", st, status_text(st), status_advice(st));
+}
 
 static void say_hello(const struct session *s)
 {
@@ -123,7 +130,7 @@ static enum status kernel_find(struct session *s)
 		return st;
 	if (st != OK) {
 		s->degraded |= DL_DEGRADED_NO_VMCOREINFO;
-		con_printf("afterimage: E%u %s; %s\n", st, status_text(st), status_advice(st));
+		say_failure(st);
 		return OK;
 	}
 	con_printf("afterimage: kernel %s of host %s\n", k->uts[UTS_RELEASE], k->uts[UTS_NODENAME]);
@@ -152,7 +159,7 @@ static void pagemap_find(struct session *s)
 	st = pagemap_open(&s->pagemap, &s->pm, &s->kernel);
 	if (st != OK) {
 		s->degraded |= DL_DEGRADED_PAGEMAP;
-		con_printf("afterimage: E%u %s; %s\n", st, status_text(st), status_advice(st));
+		say_failure(st);
 		return;
 	}
 	s->has_pagemap = true;
@@ -268,48 +275,8 @@ static enum status notes_write(struct session *s)
 
 static void progress_print(void *ctx, const struct capture_progress *p)
 {
-	u64 ms = max_u64(p->elapsed_us / 1000, 1);
-	u64 done = p->done_pages * PAGE_BYTES / MIB;
-	u64 total = p->total_pages * PAGE_BYTES / MIB;
-	u64 rate = p->looked_pages * PAGE_BYTES / MIB * 1000 / ms;
-
 	(void)ctx;
-	con_printf("afterimage: %lu MiB of %lu, %lu MiB/s, %lu s left\n", done, total, rate,
-		p->left_us / 1000000);
-}
-
-/* What the level leaves out, by class. */
-static void say_left_out(const struct session *s)
-{
-	char text[128] = "";
-	u32 n = 0;
-
-	for (u32 class = 0; class < DL_CLASSES; class ++) {
-		u64 mib = s->capture.count[class].pages * PAGE_BYTES / MIB;
-
-		if (mib && dl_class_has_data(class, 0) &&
-			!dl_class_has_data(class, s->capture.level))
-			n += str_format(text + n, (u32)sizeof(text) - n, "%s %lu MiB %s",
-				n ? "," : "", mib, dl_class_name(class));
-	}
-	if (n)
-		con_printf("afterimage: left out by level %u:%s\n", s->capture.level, text);
-}
-
-/* Which classes are not whole. */
-static void say_incomplete(const struct session *s)
-{
-	u32 classes = s->writer.header.incomplete;
-	char text[192] = "";
-	u32 n = 0;
-
-	for (u32 class = 0; class < DL_CLASSES; class ++) {
-		if (classes >> class & 1)
-			n += str_format(text + n, (u32)sizeof(text) - n, "%s %s", n ? "," : "",
-				dl_class_name(class));
-	}
-	if (n)
-		con_printf("afterimage: not all pages were written of these:%s\n", text);
+	words_progress(p);
 }
 
 /* Whatever stops the pages is the reason the dump is closed with. */
@@ -327,9 +294,9 @@ static enum status pages_write(struct session *s)
 	}
 	st = writer_finish(&s->writer, st);
 	if (st == OK)
-		say_left_out(s);
+		words_left_out(&s->capture);
 	else
-		say_incomplete(s);
+		words_incomplete(s->writer.header.incomplete);
 	return st;
 }
 
@@ -379,11 +346,17 @@ static void report(struct session *s, enum status st, const char *detail)
 			h->number, h->kept_pages, h->ram_pages, h->stored_bytes, ms);
 }
 
+/* What the disk asks for, unless that would make the machine crash and restart for ever. */
 static enum machine_action action_choose(const struct session *s)
 {
 	u32 action = s->target_open ? s->target.super.after : ACTION_REBOOT;
 
-	return action <= ACTION_HALT ? (enum machine_action)action : ACTION_REBOOT;
+	if (action == ACTION_HALT || action == ACTION_POWEROFF)
+		return (enum machine_action)action;
+	if (s->writer.recent + 1 < LOOP_CAPTURES)
+		return ACTION_REBOOT;
+	say_failure(E_LOOP);
+	return ACTION_HALT;
 }
 
 static void leave(const struct session *s, enum status st)
@@ -400,8 +373,7 @@ static void leave(const struct session *s, enum status st)
 	while (st != OK && clock_us() < end)
 		;
 	if (action == ACTION_POWEROFF && power_off(&s->acpi.power) != OK)
-		con_printf("afterimage: E%u %s; %s\n", E_POWEROFF, status_text(E_POWEROFF),
-			status_advice(E_POWEROFF));
+		say_failure(E_POWEROFF);
 	power_leave(&s->acpi.power, action);
 }
 

@@ -62,14 +62,17 @@ static void entry_set(struct dir_entry *e, const struct dl_header *h)
 {
 	e->start = h->start;
 	e->number = h->number;
+	e->time_s = h->time_s;
 	e->blocks = h->used;
 	e->state = DIR_TAKEN;
 	if (h->state == DL_STATE_INCOMPLETE && h->reason == OK) {
 		e->blocks = h->limit;
 		e->state = DIR_CUT;
 	}
-	if (h->flags & DL_FLAG_CLEARED)
+	if (h->flags & DL_FLAG_CLEARED) {
 		e->state = DIR_CLEARED;
+		e->gave_way = h->flags & DL_FLAG_GAVE_WAY;
+	}
 }
 
 enum status directory_load(struct directory *d, struct gate *gate, const struct dl_super *super,
@@ -238,6 +241,26 @@ bool directory_oldest(const struct directory *d, u32 *slot)
 	return found;
 }
 
+u32 directory_recent(const struct directory *d, u64 now_s, u64 within_s)
+{
+	u32 uncleared = 0;
+	u32 gave_way = 0;
+
+	if (now_s == 0)
+		return 0;
+	for (u32 i = 0; i < d->super->dir_slots; i++) {
+		const struct dir_entry *e = &d->entry[i];
+		u64 apart_s = e->time_s > now_s ? e->time_s - now_s : now_s - e->time_s;
+
+		if (e->time_s == 0 || apart_s > within_s)
+			continue;
+		uncleared += is_protected(e);
+		gave_way += e->gave_way;
+	}
+	/* Who clears the dumps that are left has seen that there were others. */
+	return uncleared ? uncleared + gave_way : 0;
+}
+
 enum status directory_clear(struct directory *d, u32 slot)
 {
 	struct dl_header h;
@@ -248,14 +271,16 @@ enum status directory_clear(struct directory *d, u32 slot)
 		st = verdict;
 	if (st != OK)
 		return st;
-	h.flags |= DL_FLAG_CLEARED;
+	h.flags |= DL_FLAG_CLEARED | DL_FLAG_GAVE_WAY;
 	h.generation++;
 	st = directory_write(d, slot, &h);
 	if (st == OK)
 		st = directory_flush(d);
-	if (st == OK)
-		d->entry[slot].state = DIR_CLEARED;
-	return st;
+	if (st != OK)
+		return st;
+	d->entry[slot].state = DIR_CLEARED;
+	d->entry[slot].gave_way = true;
+	return OK;
 }
 
 enum status directory_generation(struct directory *d, u32 slot, u32 *generation)

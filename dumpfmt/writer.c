@@ -173,6 +173,9 @@ enum status writer_start(struct writer *w, struct gate *gate, const struct dl_su
 	st = take_memory(w, arena, &mem);
 	if (st == OK)
 		st = directory_load(&w->dir, gate, super, &mem);
+	/* Counted before the oldest gives way, and while the ring holds the directory. */
+	if (st == OK)
+		w->recent = directory_recent(&w->dir, info->time_s, WRITER_RECENT_S);
 	if (st == OK)
 		st = find_room(w, info->ram_pages);
 	if (st == OK)

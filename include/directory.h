@@ -23,8 +23,10 @@ enum dir_state {
 struct dir_entry {
 	u64 start;
 	u64 blocks;
+	u64 time_s; /* capture began, UTC; 0: unknown */
 	u32 number;
-	u32 state; /* enum dir_state */
+	u8 state;      /* enum dir_state */
+	bool gave_way; /* cleared, but by nobody who fetched it */
 };
 
 struct directory {
@@ -68,7 +70,14 @@ enum status directory_free_slot(const struct directory *d, u32 *slot) MUST_CHECK
 /* The slot of the oldest protected dump; false if there is none. */
 bool directory_oldest(const struct directory *d, u32 *slot);
 
-/* Marks the dump in @slot as cleared, on disk (both copies, flushed) and in @d. */
+/*
+ * Dumps that nobody has cleared and that began at most @within_s before @now_s, or after it
+ * by as much: clocks are set back. Those that gave way to newer ones count too, as long as there
+ * is one that did not. What has no known time does not; if @now_s is 0, unknown, nothing does.
+ */
+u32 directory_recent(const struct directory *d, u64 now_s, u64 within_s);
+
+/* Marks the dump in @slot as cleared because it gave way, on disk (both copies, flushed) and in @d. */
 enum status directory_clear(struct directory *d, u32 slot) MUST_CHECK;
 
 /* Generation of the header in @slot now, 0 if there is none. */

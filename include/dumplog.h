@@ -141,7 +141,8 @@ enum dl_state {
 	DL_STATE_COMPLETE = 2,
 };
 
-#define DL_FLAG_CLEARED 1u /* fetched: the space may be reused */
+#define DL_FLAG_CLEARED	 1u /* fetched: the space may be reused */
+#define DL_FLAG_GAVE_WAY 2u /* cleared for the room that a newer dump needed, not by anybody */
 
 /* What had to be given up; bits of dl_header.degraded. */
 #define DL_DEGRADED_NO_VMCOREINFO 1u  /* candidates seen, none verified: everything kept */

@@ -35,6 +35,7 @@
 #define WRITER_INDEX_ENTRIES  123u
 #define WRITER_NOTE_MAX_BYTES (16u * KIB)
 #define WRITER_MIN_BYTES      MIB
+#define WRITER_RECENT_S	      3600u
 
 /* The most that writer_start takes from the arena. */
 #define WRITER_ARENA_BYTES                                                                         \
@@ -77,6 +78,7 @@ struct writer {
 	struct directory dir;
 	struct outbox out;
 	struct dl_header header;
+	u32 recent; /* dumps that began within WRITER_RECENT_S before this one, none cleared */
 	u32 slot;
 	u64 start_us;
 	struct outbox_mark sent; /* chunks handed to the device so far */
@@ -98,7 +100,8 @@ struct writer {
  * Begins a dump: finds room and a slot as super->overwrite allows, writes the header and
  * the START chunk. @gate must be open for writes; @super stays the caller's and must stay.
  * E_NO_MEMORY, E_FULL (less than 1 MiB in one piece), E_NO_SLOT, or why the device failed.
- * After a failure @w is of no use.
+ * After a failure @w is of no use, but for w->recent, by directory_recent: known as soon as
+ * the directory was read, so with E_FULL and E_NO_SLOT too, and 0 before.
  */
 enum status writer_start(struct writer *w, struct gate *gate, const struct dl_super *super,
 	struct arena *arena, const struct dump_info *info) MUST_CHECK;

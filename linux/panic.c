@@ -72,7 +72,7 @@ static void judge_panic(struct hunt *h, struct line rest)
 {
 	bool fatal = begins(&rest, fatal_opening);
 
-	if (fatal && h->text[0])
+	if (rest.bytes == 0 || (fatal && h->text[0]))
 		return;
 	take(h, rest.at, rest.bytes);
 	h->panic = !fatal;

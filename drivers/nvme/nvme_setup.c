@@ -43,15 +43,29 @@ static void *page_alloc(struct arena *arena)
 	return arena_alloc(arena, NVME_PAGE_BYTES, NVME_PAGE_BYTES);
 }
 
-static enum status memory_take(struct nvme *n)
+/*
+ * The driver's state, in the page with the admin submission queue: no device writes there, and
+ * a controller that never comes up costs two pages.
+ */
+static struct nvme *state_take(struct arena *arena)
+{
+	struct nvme_sqe *sq = arena_alloc(arena, NVME_ADMIN_ENTRIES * sizeof(*sq), NVME_PAGE_BYTES);
+	struct nvme *n = sq ? arena_alloc(arena, sizeof(*n), sizeof(u64)) : NULL;
+
+	if (!n)
+		return NULL;
+	n->arena = arena;
+	n->admin.sq = sq;
+	n->admin.cq = page_alloc(arena);
+	return n->admin.cq ? n : NULL;
+}
+
+static enum status io_memory_take(struct nvme *n)
 {
 	u8 *lists;
 
-	n->admin.sq = page_alloc(n->arena);
-	n->admin.cq = page_alloc(n->arena);
 	n->io.sq = page_alloc(n->arena);
 	n->io.cq = page_alloc(n->arena);
-	n->identify = page_alloc(n->arena);
 	lists = page_alloc(n->arena);
 	if (!lists) /* the last one fails if any did */
 		return E_NO_MEMORY;
@@ -231,9 +245,15 @@ static enum status bring_up(struct nvme *n)
 	st = enable(n);
 	if (st != OK)
 		return nvme_die(n, st);
+	/* Memory as it is needed: a controller that dies keeps what it has. */
+	n->identify = page_alloc(n->arena);
+	if (!n->identify)
+		return E_NO_MEMORY;
 	st = identify_controller(n, &namespaces);
 	if (st == OK)
 		st = list_namespaces(n, namespaces);
+	if (st == OK)
+		st = io_memory_take(n);
 	if (st == OK)
 		st = io_queues_create(n);
 	return st;
@@ -270,21 +290,20 @@ static enum status reset(struct nvme *n)
 enum status nvme_open(const struct pci_dev *dev, struct arena *arena, struct nvme **out)
 {
 	u64 mark = arena->used;
-	struct nvme *n = arena_alloc(arena, sizeof(*n), sizeof(u64));
+	struct nvme *n = state_take(arena);
 	enum status st;
 
-	if (!n)
+	if (!n) {
+		arena->used = mark;
 		return E_NO_MEMORY;
+	}
 	n->pci = *dev;
-	n->arena = arena;
 	n->blk.ops = &nvme_blk_ops;
 	n->blk.dma_pa = arena->pa;
 	n->blk.dma_bytes = arena->bytes;
 	n->blk.name = n->name;
 	nvme_name(dev, 0, n->name, sizeof(n->name));
 	st = reset(n);
-	if (st == OK)
-		st = memory_take(n);
 	if (st == OK)
 		st = pci_enable_dma(dev);
 	if (st != OK) {

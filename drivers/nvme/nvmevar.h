@@ -2,9 +2,9 @@
  * State of the NVMe driver and its entry points. One admin queue used for one
  * command at a time, one I/O queue pair for the one namespace that is selected.
  *
- * Memory, all from the arena, six pages besides struct nvme:
+ * Memory, all from the arena, six pages, the last three once the controller is known:
  *
- *	admin SQ | admin CQ | I/O SQ | I/O CQ | identify data | PRP lists, one per slot
+ *	admin SQ, struct nvme | admin CQ | identify data | I/O SQ | I/O CQ | PRP lists, one per slot
  */
 #ifndef AFTERIMAGE_NVMEVAR_H
 #define AFTERIMAGE_NVMEVAR_H
@@ -88,6 +88,10 @@ struct nvme {
 	char serial[NVME_IDC_SERIAL_BYTES + 1];
 	char name[NVME_NAME_BYTES];
 };
+
+_Static_assert(
+	NVME_ADMIN_ENTRIES * sizeof(struct nvme_sqe) + sizeof(struct nvme) <= NVME_PAGE_BYTES,
+	"admin SQ and state share a page");
 
 /*
  * Brings the controller @dev up: reset while it can not do DMA, queues, identify, the list of

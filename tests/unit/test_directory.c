@@ -350,7 +350,7 @@ static void test_clear(void **state)
 	assert_int_equal(rig.disk.flushes, 1);
 	assert_true(rig_header(&rig, 3, &h));
 	assert_int_equal(h.generation, 3);
-	assert_int_equal(h.flags, DL_FLAG_CLEARED);
+	assert_int_equal(h.flags, DL_FLAG_CLEARED | DL_FLAG_GAVE_WAY);
 	assert_int_equal(h.number, 9);
 	assert_int_equal(load(), OK);
 	assert_int_equal(entries[3].state, DIR_CLEARED);

@@ -102,6 +102,7 @@ static void test_actions(void **state)
 	expect("afterimage: powering off\nafterimage: E52 ");
 	assert_int_equal(host_reset_action(), ACTION_POWEROFF);
 	super_edit(99, DL_COMP_LZF);
+	handoff.time_s += 2 * WRITER_RECENT_S;
 	run();
 	expect("afterimage: rebooting\n");
 	assert_int_equal(host_reset_action(), ACTION_REBOOT);

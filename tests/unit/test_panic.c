@@ -195,7 +195,8 @@ static void test_every_cut_of_a_line(void **state)
 	for (u32 n = 0; n < sizeof(line) - 1; n++)
 		add_bytes(line, n);
 	expect_none();
-	add_bytes(line, sizeof(line) - 1);
+	for (u32 n = sizeof(line) - 1; n > 0; n--)
+		add_bytes(line, n);
 	expect_found("x");
 }
 
@@ -212,6 +213,9 @@ static void test_no_log(void **state)
 	(void)state;
 	add("Kernel panic - not syncing: x");
 	expect_found("x");
+	kernel.verified = false;
+	assert_false(panic_find(&pm, &kernel, &scratch, text, sizeof(text)));
+	assert_string_equal(text, "");
 	vi.bytes = 0;
 	expect_none();
 	memset(&kernel, 0, sizeof(kernel));

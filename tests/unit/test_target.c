@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include "capture.h"
 #include "target.h"
 #include "tests/host/ports_mem.h"
 #include "tests/model/machine_model.h"
@@ -207,7 +208,7 @@ static void test_controllers_alone(void **state)
 	m[0].nn = m[0].ns_count = 0;
 	expect(E_NO_PARTITION, 1);
 	make(1);
-	mc.arena.bytes = 30 * KIB;
+	mc.arena.bytes = 28 * KIB;
 	expect(E_NO_MEMORY, 1);
 	make(1);
 	m[0].ready_stuck_0 = true;
@@ -251,6 +252,54 @@ static void test_goes_on_after_a_dead_one(void **state)
 			assert_false(pci_model_masters(m[0].fn));
 			unmake(2);
 		}
+	}
+}
+
+/*
+ * Eight controllers that die in the same way, and a healthy one behind them: what they keep
+ * leaves the dump enough of the smallest arena, the BIOS door's 368 KiB.
+ */
+static void test_many_dead_ones(void **state)
+{
+	static struct nvme_model dead[8];
+	static const u32 keeps_kib[] = {0, 8, 8, 12, 0};
+
+	(void)state;
+	for (u32 how = 0; how < ARRAY_SIZE(keeps_kib); how++) {
+		u64 alone;
+
+		make(1);
+		assert_int_equal(target_find(disk[0].uuid, &mc.arena, &t), OK);
+		alone = mc.arena.used;
+		assert_int_equal(t.blk->ops->stop(t.blk), OK);
+		mc.arena.used = 0;
+		for (u32 i = 0; i < ARRAY_SIZE(dead); i++) {
+			nvme_model_init(&dead[i], 0x00 + i);
+			dead[i].fn->config[3] = PCI_MODEL_MULTI;
+			dead[i].us_per_read = 5000;
+			dead[i].ready_stuck_1 = how == 0;
+			dead[i].ready_stuck_0 = how == 1;
+			dead[i].read_fault = how == 2 ? NVME_READ_GONE : NVME_READ_NONE;
+			dead[i].read_fault_at = 30; /* while it comes up */
+			dead[i].ready_reads = how == 2 ? 15 : 3;
+			dead[i].fault = how == 3 ? NVME_FAULT_NEVER : NVME_FAULT_STATUS_DNR;
+			dead[i].fault_at = 1;
+			dead[i].fault_count = NVME_MODEL_FOREVER;
+			dead[i].dma_first = MACHINE_ARENA_PA;
+			dead[i].dma_end = MACHINE_ARENA_PA + MACHINE_ARENA_BYTES;
+		}
+		assert_int_equal(target_find(disk[0].uuid, &mc.arena, &t), OK);
+		assert_int_equal(t.bdf, BDF(0));
+		assert_int_equal(mc.arena.used, alone + 8 * keeps_kib[how] * KIB);
+		assert_true(mc.arena.used + WRITER_ARENA_BYTES <= 368 * KIB);
+		if (keeps_kib[how] <= 8) /* and compressed */
+			assert_true(mc.arena.used + WRITER_ARENA_BYTES + CAPTURE_ARENA_BYTES <=
+				    368 * KIB);
+		for (u32 i = 0; i < ARRAY_SIZE(dead); i++) {
+			assert_int_equal(dead[i].stray_dma | dead[i].protocol_errors, 0);
+			assert_false(pci_model_masters(dead[i].fn));
+		}
+		unmake(1);
 	}
 }
 
@@ -300,6 +349,7 @@ int main(void)
 		cmocka_unit_test(test_controllers_alone),
 		cmocka_unit_test(test_most_telling),
 		cmocka_unit_test(test_goes_on_after_a_dead_one),
+		cmocka_unit_test(test_many_dead_ones),
 		cmocka_unit_test(test_stale_table),
 		cmocka_unit_test(test_second_partition_and_namespace),
 	};

@@ -10,6 +10,7 @@
 #include "getdump.h"
 #include "handoff.h"
 #include "info.h"
+#include "oldkernel.h"
 #include "tools/common/guid.h"
 #include "tools/common/tool.h"
 
@@ -83,8 +84,30 @@ static void add_degraded(struct json_object *to, u32 degraded)
 	json_object_object_add(to, "degraded", list);
 }
 
-static void add_header(struct json_object *o, const struct dl_header *h)
+/*
+ * When the kernel itself says it crashed: it has no zone but UTC. Empty if it did not get to
+ * say so, which is all that a hang leaves.
+ */
+static void add_crash_time(struct json_object *to, const struct reader_map *m)
 {
+	const struct reader_note *n = reader_map_note(m, DL_NOTE_VMCOREINFO, 0);
+	struct vmcoreinfo vi = {0};
+	s64 time_s;
+
+	if (n && n->bytes <= VMCOREINFO_MAX) {
+		memcpy(vi.text, n->data, n->bytes);
+		vi.bytes = n->bytes;
+	}
+	if (vmcoreinfo_number(&vi, "CRASHTIME", &time_s) && time_s > 0)
+		add_time(to, "crash_time", (u64)time_s);
+	else
+		field_text(to, "crash_time", "");
+}
+
+static void add_header(struct json_object *o, const struct reader_map *m)
+{
+	const struct dl_header *h = &m->dump->h;
+
 	add_time(o, "time", h->time_s);
 	field_number(o, "duration_ms", h->duration_ms);
 	field_text(o, "via", door_name(h->door));
@@ -92,6 +115,7 @@ static void add_header(struct json_object *o, const struct dl_header *h)
 	add_field(o, "host", h->nodename, sizeof(h->nodename));
 	add_field(o, "machine", h->machine, sizeof(h->machine));
 	add_field(o, "panic", h->panic, sizeof(h->panic));
+	add_crash_time(o, m);
 	field_number(o, "level_asked", h->level_asked);
 	field_number(o, "level", h->level_applied);
 	field_text(o, "compress", dl_compressor_name(h->compressor));
@@ -121,8 +145,8 @@ static void add_kernel(struct json_object *o, const struct reader_map *m)
 	}
 	n = reader_map_note(m, DL_NOTE_VMCOREINFO, 0);
 	field_number(o, "vmcoreinfo_bytes", n ? n->bytes : 0);
-	while (reader_map_note(m, DL_NOTE_PRSTATUS, cpus))
-		cpus++;
+	for (u32 i = 0; i < m->notes; i++)
+		cpus += m->note[i].type == DL_NOTE_PRSTATUS;
 	field_number(o, "cpus_with_registers", cpus);
 }
 
@@ -137,7 +161,7 @@ static bool add_dump(struct json_object *o, const struct reader_map *m)
 	if (m->verdict != OK)
 		add_status(o, "reason", m->verdict);
 	field_flag(o, "cleared", h->flags & DL_FLAG_CLEARED);
-	add_header(o, h);
+	add_header(o, m);
 	field_number(o, "chunks", m->chunks);
 	field_number(o, "damaged_chunks", m->bad_chunks);
 	field_number(o, "bytes", m->log_blocks * m->r->super.block_bytes);

@@ -1,0 +1,46 @@
+/*
+ * What the console says about pages, while they are written and afterwards.
+ */
+#include "str.h"
+#include "boot/words.h"
+
+void words_progress(const struct capture_progress *p)
+{
+	u64 ms = max_u64(p->elapsed_us / 1000, 1);
+	u64 done = p->done_pages * PAGE_BYTES / MIB;
+	u64 total = p->total_pages * PAGE_BYTES / MIB;
+	u64 rate = p->looked_pages * PAGE_BYTES / MIB * 1000 / ms;
+
+	con_printf("afterimage: %lu MiB of %lu, %lu MiB/s, %lu s left\n", done, total, rate,
+		p->left_us / 1000000);
+}
+
+void words_left_out(const struct capture *c)
+{
+	char text[128] = "";
+	u32 n = 0;
+
+	for (u32 class = 0; class < DL_CLASSES; class ++) {
+		u64 mib = c->count[class].pages * PAGE_BYTES / MIB;
+
+		if (mib && dl_class_has_data(class, 0) && !dl_class_has_data(class, c->level))
+			n += str_format(text + n, (u32)sizeof(text) - n, "%s %lu MiB %s",
+				n ? "," : "", mib, dl_class_name(class));
+	}
+	if (n)
+		con_printf("afterimage: left out by level %u:%s\n", c->level, text);
+}
+
+void words_incomplete(u32 classes)
+{
+	char text[192] = "";
+	u32 n = 0;
+
+	for (u32 class = 0; class < DL_CLASSES; class ++) {
+		if (classes >> class & 1)
+			n += str_format(text + n, (u32)sizeof(text) - n, "%s %s", n ? "," : "",
+				dl_class_name(class));
+	}
+	if (n)
+		con_printf("afterimage: not all pages were written of these:%s\n", text);
+}

@@ -1,0 +1,18 @@
+/*
+ * The console's lines about pages.
+ */
+#ifndef AFTERIMAGE_WORDS_H
+#define AFTERIMAGE_WORDS_H
+
+#include "capture.h"
+
+/* How far it is. */
+void words_progress(const struct capture_progress *p);
+
+/* What the level leaves out, by class; nothing if that is nothing. */
+void words_left_out(const struct capture *c);
+
+/* Names the classes (bits) of which not all pages were written; nothing for 0. */
+void words_incomplete(u32 classes);
+
+#endif
