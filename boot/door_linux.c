@@ -104,18 +104,49 @@ static bool core_open(const struct mem_range *own)
 	return elfcore_open(&door.core, &door.loader, pa) == OK;
 }
 
-/* kexec -p: the old kernel's memory by its own list, and what it had reserved for us. */
-static void map_crash(struct memmap *map, const struct mem_range *own)
+/* What the loader says is no RAM, whoever else may think so. */
+static void add_reserved(struct memmap *map)
+{
+	for (u32 i = 0; i < door.zero_page.map.count; i++) {
+		const struct mem_range *r = &door.zero_page.map.range[i];
+
+		if (r->type == MEM_RESERVED)
+			memmap_add(map, r->pa, r->bytes, r->type);
+	}
+}
+
+/*
+ * kexec -p: the old kernel's memory by its own list, and what it had reserved for us. False if
+ * some of the list is damaged.
+ */
+static bool map_crash(struct memmap *map, const struct mem_range *own)
 {
 	u64 core_pa = door.cmdline.elfcorehdr_pa;
 	u64 core_end = door.core.headers_pa + (u64)door.core.count * ELFCORE_HEADER_BYTES;
+	u32 refused;
 
-	elfcore_memmap(&door.core, &door.loader, map);
+	add_reserved(map);
+	refused = elfcore_memmap(&door.core, &door.loader, map);
 	memmap_add(map, own->pa, own->bytes, MEM_RAM);
 	memmap_add(map, core_pa, round_up_u64(core_end - core_pa, PAGE_BYTES), MEM_RAM);
 	memmap_touch(map, own->pa, own->bytes, TOUCHED_OURS);
 	memmap_touch(map, core_pa, core_end - core_pa, TOUCHED_OURS);
 	door.handoff.elfcorehdr_pa = core_pa;
+	return refused == 0;
+}
+
+/* A kernel lies above 1 MiB, and what it reserves for a capture has more of its memory below. */
+static bool has_old_memory(const struct memmap *map, const struct mem_range *own)
+{
+	if (own->pa <= LOW_MEMORY_END)
+		return true;
+	for (u32 i = 0; i < map->count; i++) {
+		const struct mem_range *r = &map->range[i];
+
+		if (r->type == MEM_RAM && r->pa < own->pa && r->pa + r->bytes > LOW_MEMORY_END)
+			return true;
+	}
+	return false;
 }
 
 /* The end of the RAM that our piece lies in: where the loader says that something else begins. */
@@ -132,8 +163,9 @@ static u64 ram_end(const struct mem_range *own)
 }
 
 /*
- * The list is damaged. If our piece lies below 4 GiB, all from 1 MiB up to the next thing that
- * is not RAM is taken for RAM, but what the loader says is not.
+ * The list is damaged or missing. If our piece lies below 4 GiB, all from 1 MiB up to the next
+ * thing that is not RAM is taken for RAM, but what the loader says is not; what is in the map
+ * already stays there.
  */
 static void map_guess(struct memmap *map, const struct mem_range *own)
 {
@@ -169,6 +201,7 @@ static void map_build(struct handoff *h, u64 zero_page_pa)
 {
 	const struct mem_range *found = own_range();
 	struct mem_range own;
+	bool good = true;
 
 	if (!found)
 		dump_panic(E_RESERVED, "");
@@ -176,9 +209,9 @@ static void map_build(struct handoff *h, u64 zero_page_pa)
 	physmem_init(&door.loader, &door.zero_page.map);
 	if (!door.cmdline.has_elfcorehdr)
 		map_boot(&h->map, zero_page_pa);
-	else if (core_open(&own))
-		map_crash(&h->map, &own);
 	else
+		good = core_open(&own) && map_crash(&h->map, &own);
+	if (!good || !has_old_memory(&h->map, &own))
 		map_guess(&h->map, &own);
 	if (h->map.dropped)
 		h->degraded |= DL_DEGRADED_MEMMAP;

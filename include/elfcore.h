@@ -29,8 +29,12 @@ struct elfcore {
  */
 enum status elfcore_open(struct elfcore *e, struct physmem *pm, u64 pa) MUST_CHECK;
 
-/* Adds every usable PT_LOAD to @map as RAM. */
-void elfcore_memmap(const struct elfcore *e, struct physmem *pm, struct memmap *map);
+/*
+ * Adds every PT_LOAD to @map as RAM but those that make no sense or reach into what @map calls
+ * RESERVED above 1 MiB: that is a damaged size, and device registers lie in its way. How many
+ * were left out.
+ */
+u32 elfcore_memmap(const struct elfcore *e, struct physmem *pm, struct memmap *map);
 
 /*
  * Address of the note VMCOREINFO, 0 if there is none. From here on @pm must reach both: the

@@ -23,6 +23,7 @@
 #define NOTES_IN_ONE	  16u /* the kernel writes one, hypervisors a few more */
 #define PHYS_END	  (1ull << 52)
 #define SEGMENT_BYTES_MAX (1ull << 46) /* 64 TiB in one piece is a damaged size */
+#define LOW_MEMORY_END	  (1ull << 20) /* lists differ on what is below */
 #define NOTE_AREA_MAX	  (1ull << 20) /* of one PT_NOTE; real ones have a few KiB */
 
 struct ehdr {
@@ -129,18 +130,36 @@ enum status elfcore_open(struct elfcore *e, struct physmem *pm, u64 pa)
 	return e->loads > 0 ? OK : E_ELFCOREHDR;
 }
 
+static bool touches_reserved(const struct memmap *map, u64 pa, u64 end)
+{
+	for (u32 i = 0; i < map->count; i++) {
+		const struct mem_range *r = &map->range[i];
+
+		if (r->type == MEM_RESERVED && r->pa >= LOW_MEMORY_END && r->pa < end &&
+			r->pa + r->bytes > pa)
+			return true;
+	}
+	return false;
+}
+
 /*
  * p_paddr, not p_offset: kexec-tools copied the first 640 KiB aside for old kernels and let
  * p_offset point to the copy; the original is still in place.
  */
-void elfcore_memmap(const struct elfcore *e, struct physmem *pm, struct memmap *map)
+u32 elfcore_memmap(const struct elfcore *e, struct physmem *pm, struct memmap *map)
 {
 	struct phdr ph;
+	u32 refused = 0;
 
 	for (u32 i = 0; i < e->count; i++) {
-		if (read_header(e, pm, i, &ph) && is_usable_load(&ph))
+		if (!read_header(e, pm, i, &ph) || ph.type != PT_LOAD || ph.memsz == 0)
+			continue;
+		if (is_usable_load(&ph) && !touches_reserved(map, ph.paddr, ph.paddr + ph.memsz))
 			memmap_add(map, ph.paddr, ph.memsz, MEM_RAM);
+		else
+			refused++;
 	}
+	return refused;
 }
 
 /* False if it is no PT_NOTE. Its p_offset is an address, as for Linux's own /proc/vmcore. */

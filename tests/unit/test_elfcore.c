@@ -130,7 +130,7 @@ static void test_loads_that_make_no_sense(void **state)
 		phdr(CPUS + 3)->p_memsz = bad[i].bytes;
 		open_good();
 		assert_int_equal(e.loads, 2);
-		elfcore_memmap(&e, &pm, &ram);
+		assert_int_equal(elfcore_memmap(&e, &pm, &ram), bad[i].bytes != 0);
 		assert_int_equal(ram.count, 2);
 		assert_int_equal(ram.range[1].pa, 2 * MIB);
 		assert_int_equal(ram.range[1].bytes, MIB);
@@ -139,6 +139,33 @@ static void test_loads_that_make_no_sense(void **state)
 	phdr(CPUS + 3)->p_memsz = 1ull << 46;
 	open_good();
 	assert_int_equal(e.loads, 3);
+}
+
+/* The third PT_LOAD is 1 MiB from 1 MiB on: what is reserved there and what is beside it. */
+static void test_loads_over_reserved_memory(void **state)
+{
+	static const struct {
+		u64 pa, bytes;
+		u32 refused;
+	} cases[] = {
+		{0x80000, 0x1000, 0}, /* below 1 MiB lists differ */
+		{2 * MIB, 0x1000, 0},
+		{MIB, 0x1000, 1},
+		{2 * MIB - 0x1000, 0x1000, 1},
+	};
+
+	(void)state;
+	phdr(CPUS + 3)->p_paddr = MIB;
+	phdr(CPUS + 3)->p_memsz = MIB;
+	phdr(CPUS + 1)->p_type = PT_NULL;
+	open_good();
+	for (u32 i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct memmap ram = {0};
+
+		memmap_add(&ram, cases[i].pa, cases[i].bytes, MEM_RESERVED);
+		assert_int_equal(elfcore_memmap(&e, &pm, &ram), cases[i].refused);
+		assert_int_equal(!memmap_find(&ram, MIB + 0x2000), cases[i].refused);
+	}
 }
 
 static void test_vmcoreinfo(void **state)
@@ -207,6 +234,7 @@ int main(void)
 		T(test_bad_counts),
 		T(test_unreadable_program_header),
 		T(test_loads_that_make_no_sense),
+		T(test_loads_over_reserved_memory),
 		T(test_vmcoreinfo),
 		T(test_any_bytes),
 	};
