@@ -149,7 +149,8 @@ def drain(line):
 
 
 class Debian(Machine):
-    """The running system. Its kernel comes from outside, so a reset boots it again."""
+    """The running system. Its kernel comes from outside, so a reset boots it again. A second
+    processor can be plugged."""
 
     def __init__(self, folder, kernel, root_disk, dump_disk, words="", **options):
         node = f"driver=raw,node-name=root,cache.no-flush=on,file.driver=file,file.filename={root_disk}"
@@ -158,7 +159,7 @@ class Debian(Machine):
         super().__init__(Setup(
             ram_file=Path(folder) / "ram", disk=dump_disk, extra=(
                 "-kernel", str(kernel.vmlinuz), "-append", cmdline, "-blockdev", node,
-                "-device", "nvme,serial=root,drive=root"), **options))
+                "-device", "nvme,serial=root,drive=root", "-smp", "1,maxcpus=2"), **options))
         self.seen = 0
         self.connect()
 

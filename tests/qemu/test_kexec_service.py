@@ -1,5 +1,5 @@
 """mkdumpdisk --kexec on a real Debian with systemd: installed, there after a reboot, reloaded
-when memory changes, it captures a crash, the machine comes up again, and it goes without a
+when memory or processors change, it captures a crash, the machine comes up again, and it goes without a
 trace. Then the refusals that only a real kernel can make."""
 
 import re
@@ -13,6 +13,7 @@ import tools
 SERVICE = "afterimage-kexec.service"
 STATUS = "mkdumpdisk --kexec=status"
 LOADED = "cat /sys/kernel/kexec_crash_loaded"
+SECOND_CPU = {"socket-id": 0, "core-id": 1, "thread-id": 0}
 FILES = ("/etc/afterimage", "/etc/systemd/system/" + SERVICE, "/run/afterimage-kexec.loaded",
          "/etc/systemd/system/sysinit.target.wants/" + SERVICE,
          "/etc/udev/rules.d/90-afterimage-kexec.rules", "/usr/local/lib/afterimage-kexec")
@@ -50,9 +51,15 @@ def boot(tmp_path, kernel, root_disk):
         machine.close()
 
 
-def restarts(machine):
-    """Which start of the service this is."""
+def start_id(machine):
+    """Another one after every start of the service."""
     return machine.do(f"systemctl show -P InvocationID {SERVICE}")
+
+
+def wait_restart(machine, before):
+    machine.wait_for(f"test $(systemctl show -P InvocationID {SERVICE}) != {before} && "
+                     f"systemctl is-active {SERVICE}")
+    machine.do("udevadm settle")
 
 
 def check_well(machine, uuid):
@@ -101,13 +108,16 @@ def test_service(boot, kernel, step):
     assert f"loaded by kexec_file_load; a crash is captured to {name[:-3]}" in log
     assert len(re.findall("loaded by", log)) == 1  # no restart for udev's own events at boot
 
-    before = restarts(machine)
+    before = start_id(machine)
     assert machine.do(UNPLUG) == "offline"
-    machine.wait_for(f"test $(systemctl show -P InvocationID {SERVICE}) != {before} && "
-                     f"systemctl is-active {SERVICE}")
-    machine.do("udevadm settle")
+    wait_restart(machine, before)
+    step("reloaded after memory went and came")
+    before = start_id(machine)
+    machine.qmp.command("device_add", driver="qemu64-x86_64-cpu", **SECOND_CPU)
+    wait_restart(machine, before)
+    machine.do("echo 1 >/sys/devices/system/cpu/cpu1/online")
     check_well(machine, uuid)
-    step("reloaded after memory went and came; crashing")
+    step("reloaded after a processor came; crashing")
 
     crash(machine)
     step("captured and up again")
@@ -121,6 +131,7 @@ def test_service(boot, kernel, step):
     dump = tools.info(disk)["dump"]
     assert dump["state"] == "complete" and dump["kernel"] == kernel.release
     assert dump["host"] == "test-debian" and "sysrq" in dump["panic"].lower()
+    assert dump["cpus_with_registers"] == 2
     tools.getdump("verify", disk)
 
 
