@@ -122,6 +122,7 @@ class Stub:
         return struct.unpack_from(RIP_FLAGS_CS, data, REGISTERS * 8)
 
     def set_flags(self, flags):
+        self.command("qXfer:features:read:target.xml:0,400")  # QEMU wants it before the next
         if self.command(f"P{REGISTERS + 1:x}={struct.pack('<I', flags).hex()}") != "OK":
             raise StubError("the flags can not be set")
 
