@@ -2,8 +2,11 @@
 it set aside, ways to make it panic, and what happens then."""
 
 import re
+import shutil
+import tempfile
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import capture
 import compare
@@ -21,6 +24,11 @@ ALIGN_BYTES = 1 << 20
 PAGE = compare.PAGE
 OWN_BYTES = 1 << 20  # what the header asks for
 CRASH_KEXEC_BYTES = 0x400  # of the kernel's function that leaves the panicking CPU's registers
+GRUB_CONFIG = """\
+set timeout=0
+linux /afterimage.bzimage {words}
+boot
+"""
 RUNS = re.compile(r"^afterimage \S+ via ", re.M)
 
 
@@ -36,6 +44,14 @@ def make_cd(kernel, folder, crashkernel="16M", cmdline="", **options):
     """The victim's CD with the image on it and memory reserved."""
     return victim.make_cd(kernel, folder, f"crashkernel={crashkernel} {cmdline}".strip(),
                           image=tools.program("afterimage.bzimage"), **options)
+
+
+def make_grub_cd(folder, words=""):
+    """A CD whose GRUB starts the image as it starts a kernel, with @words for it."""
+    with tempfile.TemporaryDirectory(dir=folder) as temp:
+        shutil.copy(tools.program("afterimage.bzimage"), temp)
+        return victim.make_grub_cd(Path(temp), GRUB_CONFIG.format(words=words),
+                                   Path(folder) / "grub.iso")
 
 
 def load(machine, call, words=""):

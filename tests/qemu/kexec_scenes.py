@@ -19,6 +19,7 @@ FIVE_LEVELS_FROM = (6, 1)  # Debian's cloud kernels are built for it since then
 HIGH = "16M@0x180000000"  # an address above 4 GiB
 DEAF_CPU = 1
 INTERRUPTS = 1 << 9  # of the flags
+LOST_RIP = 0x10  # where an oops happens
 USER = 3  # of a code segment: its privilege
 LIMIT_S = 900
 
@@ -31,6 +32,7 @@ PANICS = {
     "nmi": (kexec.by_nmi, "NMI: Not continuing"),
     "memory": (kexec.by_command("exhaust"), "[Oo]ut of memory.*panic_on_oom"),
     "deaf": (kexec.by_command("crash"), "sysrq triggered crash"),
+    "oops": (lambda machine: None, "BUG: kernel NULL pointer dereference|Oops"),
 }
 
 
@@ -49,7 +51,8 @@ class Scene:
     def __str__(self):
         iommu = self.iommu[1].replace(",", "-") if self.iommu else ""
         words = (self.suite, self.call, self.panic, self.cpu_model, f"{self.cpus}cpu",
-                 f"{self.ram_bytes / GIB:g}GiB", self.crashkernel, iommu)
+                 f"{self.ram_bytes / GIB:g}GiB", self.crashkernel, iommu,
+                 self.cmdline if not iommu else "")
         return "-".join(filter(None, words))
 
 
@@ -74,7 +77,9 @@ ALL = (*FEW,
        Scene("bookworm", "kexec_load", iommu=AMD),
        Scene("sid", "kexec_load", iommu=AMD),
        *(Scene(suite, "kexec_file_load", panic, cpus=4)
-         for suite in ("bookworm", "sid") for panic in PANICS if panic != "sysrq"))
+         for suite in ("bookworm", "sid") for panic in PANICS if panic != "sysrq"),
+       Scene("bookworm", cpus=4, cmdline="crash_kexec_post_notifiers"),
+       Scene("sid", cpus=4, cmdline="crash_kexec_post_notifiers"))
 
 
 def scenes():
@@ -108,7 +113,7 @@ def make_deaf(machine, stub):
         stub.choose(DEAF_CPU)
         _, flags, segment = stub.place()
         if segment & USER == USER:
-            stub.set_flags(flags & ~INTERRUPTS)
+            stub.set_register(gdbstub.FLAGS, flags & ~INTERRUPTS, 4)
             stub.choose(0)
             return
         stub.leave()
@@ -116,12 +121,24 @@ def make_deaf(machine, stub):
     raise gdbstub.StubError("the processor is never in its program")
 
 
-def stop(machine, stub, panic):
-    if panic == "deaf":
-        make_deaf(machine, stub)
-        return
+def make_oops(machine, stub):
+    """Leads a processor astray in the kernel, on a machine that stands where it panics."""
+    handler = kexec.address(machine, "sysrq_handle_crash")
     machine.stop()
     stub.connect()
+    stub.go(handler, LIMIT_S, meanwhile=lambda: machine.type("crash"))
+    stub.set_register(gdbstub.RIP, LOST_RIP)
+
+
+def stop(machine, stub, panic):
+    """Stops the victim short of its panic."""
+    if panic == "deaf":
+        make_deaf(machine, stub)
+    elif panic == "oops":
+        make_oops(machine, stub)
+    else:
+        machine.stop()
+        stub.connect()
 
 
 def follow(loaded, stub, scene, step):

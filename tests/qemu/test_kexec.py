@@ -76,7 +76,7 @@ def story(tmp_path_factory, kernel, step):
     with gdbstub.Stub() as stub:
         setup = Setup(ram_file=folder / "ram", disk=disk, cd=kexec.make_cd(kernel, folder),
                       limit_s=LIMIT_S, extra=stub.options(running=True))
-        loaded = kexec.start(setup, "kexec_load", step=step)
+        loaded = kexec.start(setup, "kexec_load", f"dump={tools.dump_entry(disk)[2]}", step)
         step("victim up, image loaded")
         with loaded.machine:
             yield play(loaded, stub, folder, step)
