@@ -185,6 +185,9 @@ class Machine:
     def stop(self):
         self.qmp.command("stop")
 
+    def running(self):
+        return self.qmp.command("query-status")["running"]
+
     def cont(self):
         self.qmp.command("cont")
 
