@@ -54,7 +54,7 @@ DISK_LIBS  := -lfdisk -lblkid -luuid -ljson-c -lz
 
 .DEFAULT_GOAL := all
 .PHONY: all help setup demo check check-unit check-host check-fuzz check-qemu check-matrix lint \
-        bench install uninstall clean format
+        bench bench-kdump install uninstall clean format
 
 all: $(BUILD)/afterimage.mbr $(BUILD)/afterimage.bzimage $(BUILD)/mkdumpdisk $(BUILD)/getdump ## the image and the tools
 
@@ -157,6 +157,9 @@ demo: setup ## hang a real kernel, capture it, look at the dump
 
 bench: all $(addprefix $(BUILD)/host/,$(BENCHES)) ## speed and size
 	@BUILD=$(BUILD) sh tests/bench/run.sh
+
+bench-kdump: all ## a dump after a panic and after a reset, against kdump's
+	@BUILD=$(BUILD) $(PYTHON) tests/qemu/bench_kdump.py
 
 format: ## clang-format on all sources
 	clang-format -i $$(git ls-files '*.c' '*.h')

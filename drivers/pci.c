@@ -7,8 +7,10 @@
 #include "pcivar.h"
 #include "ports.h"
 
-#define PCI_DEVICE_STEP 8  /* functions of one device */
-#define PCI_MAX_WAKES	32 /* a tenth of a second each */
+#define PCI_DEVICE_STEP	  8   /* functions of one device */
+#define PCI_BUS_FUNCTIONS 256 /* and of one bus */
+#define PCI_BUSES_MAX	  256
+#define PCI_MAX_WAKES	  32 /* a tenth of a second each */
 
 /* Where to look after @bdf: functions 1-7 only where function 0 says there may be some. */
 static u32 step_from(u32 bdf, u32 id)
@@ -66,14 +68,18 @@ static bool leads_to_a_bus(const struct pci_dev *dev)
 	       PCI_HEADER_TYPE(pci_read(dev->bdf, PCI_HEADER)) == PCI_HEADER_BRIDGE;
 }
 
-/* One look at every bus, waking up to @wakes bridges on the way; were there any that sleep? */
-static bool masters_off(u32 wakes)
+/*
+ * One look at every bus, waking up to @wakes bridges on the way; were there any that sleep?
+ * Marks in @seen the buses that have functions.
+ */
+static bool masters_off(u32 wakes, bool seen[PCI_BUSES_MAX])
 {
 	struct pci_dev dev;
 	u32 cursor = 0;
 	bool sleepers = false;
 
 	while (pci_next(&cursor, &dev)) {
+		seen[pci_bus(dev.bdf)] = true;
 		if (!is_bridge(&dev)) {
 			pci_command_change(dev.bdf, PCI_COMMAND_MASTER, 0);
 			continue;
@@ -91,11 +97,32 @@ static bool masters_off(u32 wakes)
 	return sleepers;
 }
 
+/*
+ * Virtual functions (SR-IOV 1.1 s3.4.1) do DMA on their own and answer, but show no vendor.
+ * They are on the bus of their physical function or the one after it.
+ */
+static void virtual_masters_off(u32 bus)
+{
+	for (u32 bdf = bus * PCI_BUS_FUNCTIONS; bdf < (bus + 1) * PCI_BUS_FUNCTIONS; bdf++) {
+		u32 command = pci_read(bdf, PCI_COMMAND);
+
+		if (command != PCI_NOBODY && command & PCI_COMMAND_MASTER &&
+			pci_read(bdf, PCI_ID) == PCI_NOBODY)
+			pci_command_change(bdf, PCI_COMMAND_MASTER, 0);
+	}
+}
+
 void pci_quiesce(void)
 {
+	bool seen[PCI_BUSES_MAX] = {false};
+
 	/* The devices that can do DMA now come first; waking takes its time. */
-	if (masters_off(0))
-		masters_off(PCI_MAX_WAKES);
+	if (masters_off(0, seen))
+		masters_off(PCI_MAX_WAKES, seen);
+	for (u32 bus = 0; bus < PCI_BUSES_MAX; bus++) {
+		if (seen[bus] || (bus > 0 && seen[bus - 1]))
+			virtual_masters_off(bus);
+	}
 }
 
 bool pci_bar(const struct pci_dev *dev, u32 index, u64 *pa)

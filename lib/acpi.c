@@ -295,7 +295,7 @@ static void fadt_load(struct acpi_root *r, struct acpi_power *p)
 		return;
 	if (!acpi_table_read(&t, 0, f, fadt_bytes(&t)))
 		return;
-	if (t.revision >= 2 && acpi_get32(f + FADT_FLAGS) & FADT_FLAG_RESET) {
+	if (acpi_get32(f + FADT_FLAGS) & FADT_FLAG_RESET) {
 		p->reset = register_at(f + FADT_RESET);
 		p->reset_value = p->reset.address ? f[FADT_RESET_VALUE] : 0;
 	}

@@ -54,7 +54,10 @@ static bool take_byte(struct cursor *c, u8 want)
 	return true;
 }
 
-/* PkgLength (s20.2.4): of the package with its own bytes. Ends the cursor where it ends. */
+/*
+ * PkgLength (s20.2.4): of the package with its own bytes. Ends the cursor where it ends, even
+ * before itself: then nothing more can be taken.
+ */
 static bool take_length(struct cursor *c, u32 in_table)
 {
 	u32 start = c->at;
@@ -68,7 +71,7 @@ static bool take_length(struct cursor *c, u32 in_table)
 			return false;
 		bytes = more << 4 | LENGTH_LOW(lead);
 	}
-	if (!range_fits(start, bytes, in_table) || start + bytes < c->at)
+	if (!range_fits(start, bytes, in_table))
 		return false;
 	c->end = (u32)min_u64(c->end, start + bytes);
 	return true;
@@ -148,7 +151,7 @@ void acpi_s5_find(const struct acpi_table *t, struct acpi_power *p)
 
 		if (!acpi_table_read(t, offset, piece, n))
 			return;
-		for (u32 i = 0; i < n && i < STEP; i++) {
+		for (u32 i = 0; i < n; i++) {
 			struct cursor c = {piece + i, 0, n - i};
 
 			if (s5_parse(&c, left - i, p))

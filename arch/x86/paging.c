@@ -27,7 +27,7 @@
 #define HIDDEN_PAGES 64
 
 #define MMIO_PAGES   511 /* the last page of theirs shows firmware's tables */
-#define MMIO_HANDLES 128 /* a server has dozens of NVMe disks, and each is looked at */
+#define MMIO_HANDLES 256 /* a server has dozens of remapping units and of NVMe disks */
 
 extern u64 page_pd[512];
 extern char va_base[], image_start[], image_writable[], stack_hole[];

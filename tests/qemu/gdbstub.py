@@ -1,5 +1,6 @@
-"""QEMU's debugger port: stops the machine at an address of the image, so that a test can
-act at one point of a capture and not at some moment. Start the machine with options()."""
+"""QEMU's debugger port: stops the machine at an address of the image or of the victim's
+kernel, so that a test can act at one point and not at some moment. Start the machine with
+options()."""
 
 import shutil
 import socket
@@ -14,15 +15,16 @@ import tools
 BREAKPOINT = "1"  # by hardware: nothing is written to the image
 READ_BYTES = 1024  # what a packet takes
 RSI, RDI, RSP, REGISTERS = 4, 5, 7, 16  # of the g packet: rax rbx rcx rdx rsi rdi rbp rsp r8 ...
+RIP_FLAGS_CS = "<QII"  # what follows them
 
 
 class StubError(Exception):
     """The machine did not stop where it was waited for, or the port answered oddly."""
 
 
-def symbol(name):
+def symbol(name, image="mbr"):
     """The address of a function of the image."""
-    lines = subprocess.run(["nm", tools.program("afterimage-mbr.elf")], capture_output=True,
+    lines = subprocess.run(["nm", tools.program(f"afterimage-{image}.elf")], capture_output=True,
                            text=True, check=True, timeout=60).stdout.splitlines()
     found = [int(line.split()[0], 16) for line in lines if line.split()[-1] == name]
     if len(found) != 1:
@@ -31,7 +33,7 @@ def symbol(name):
 
 
 class Stub:
-    """A context manager. The machine waits from its start until go()."""
+    """A context manager. The machine is stopped from connect() until go() or leave()."""
 
     def __init__(self):
         self.folder = Path(tempfile.mkdtemp(prefix="afterimage-gdb-"))
@@ -47,11 +49,13 @@ class Stub:
             self.socket.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def options(self):
-        """For the machine's command line."""
-        return "-S", "-gdb", f"unix:{self.folder}/port,server=on,wait=off"
+    def options(self, running=False):
+        """For the machine's command line. It waits from its start unless @running."""
+        port = "-gdb", f"unix:{self.folder}/port,server=on,wait=off"
+        return port if running else ("-S", *port)
 
     def connect(self):
+        """To a stopped machine: one that runs is stopped, but says so at some later time."""
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.connect(str(self.folder / "port"))
         self.command("?")
@@ -77,21 +81,26 @@ class Stub:
                 raise StubError("QEMU ended")
             self.pending += data
 
-    def command(self, text, timeout_s=60):
+    def _send(self, text):
         self.socket.sendall(f"${text}#{sum(text.encode()) & 0xff:02x}".encode())
+
+    def command(self, text, timeout_s=60):
+        self._send(text)
         return self._receive(time.monotonic() + timeout_s)
 
     def _breakpoint(self, kind, address):
         if self.command(f"{kind}{BREAKPOINT},{address:x},1") != "OK":
             raise StubError(f"no breakpoint at {address:#x}")
 
-    def go(self, address, timeout_s=60):
-        """Runs until the processor is about to execute @address. With the machine stopped
-        there already, until it comes back there."""
+    def go(self, address, timeout_s=60, meanwhile=lambda: None):
+        """Runs until a processor is about to execute @address; @meanwhile is called when the
+        machine runs. With the machine stopped there already, until it comes back there."""
         if self.stopped_at == address:
             self.command("s")
         self._breakpoint("Z", address)
-        answer = self.command("c", timeout_s)
+        self._send("c")
+        meanwhile()
+        answer = self._receive(time.monotonic() + timeout_s)
         self._breakpoint("z", address)
         if not answer.startswith("T05"):
             raise StubError(f"stopped with {answer[:20]}")
@@ -101,6 +110,20 @@ class Stub:
         """The 16 general ones."""
         data = bytes.fromhex(self.command("g"))
         return list(struct.unpack_from(f"<{REGISTERS}Q", data))
+
+    def choose(self, cpu):
+        """The processor that all about registers means from now on."""
+        if self.command(f"Hg{cpu + 1:x}") != "OK":
+            raise StubError(f"no processor {cpu}")
+
+    def place(self):
+        """Instruction pointer, flags, code segment."""
+        data = bytes.fromhex(self.command("g"))
+        return struct.unpack_from(RIP_FLAGS_CS, data, REGISTERS * 8)
+
+    def set_flags(self, flags):
+        if self.command(f"P{REGISTERS + 1:x}={struct.pack('<I', flags).hex()}") != "OK":
+            raise StubError("the flags can not be set")
 
     def argument(self):
         """Of the function at whose start the machine stands, the first one."""

@@ -1,16 +1,24 @@
-"""The kexec door: a victim that has loaded the image for a panic, and what happens when it
-panics."""
+"""The kexec door: a victim that has loaded the image for a panic, what it says of the memory
+it set aside, ways to make it panic, and what happens then."""
 
+import re
 import time
 from dataclasses import dataclass
 
 import capture
 import tools
 import victim
-from machine import Machine, MachineError, Setup
+from machine import Machine, MachineError, ram_offset
 
-LOAD_TIMEOUT_S = 30
+LOAD_TIMEOUT_S = 90
+ASK_TIMEOUT_S = 60
+NMI_REPEATS, NMI_WAIT_S = 10, 2
 CALLS = {"kexec_load": "-c", "kexec_file_load": "-s"}  # kexec's option for each system call
+SETUP_BYTES = 1024  # of the file, before what is loaded
+ENTRY64 = 0x200  # of what is loaded
+ALIGN_BYTES = 1 << 20
+OWN_BYTES = 1 << 20  # what the header asks for
+RUNS = re.compile(r"^afterimage \S+ via ", re.M)
 
 
 @dataclass(frozen=True)
@@ -48,11 +56,87 @@ def start(setup, call, words="", step=lambda text: None):
     return Loaded(machine, nonce, release)
 
 
-def crash_and_capture(machine, how="crash", timeout_s=capture.CAPTURE_TIMEOUT_S):
-    """Panics by the victim's command @how (None: somebody else did), and follows the image to
-    its end."""
+# --- what the victim knows ---------------------------------------------------------------
+
+
+def ask(machine, command):
+    """What a command of the victim prints."""
+    start = len(machine.console())
+    machine.type(f"{command}; say answered")
+    end = machine.wait_console(rf"^{capture.PROMPT}answered", ASK_TIMEOUT_S, start)
+    return machine.console()[start:end.start()]
+
+
+def ranges(machine, name):
+    """Of /proc/iomem, the ranges @name: first byte and end."""
+    found = re.findall(rf"^ *([0-9a-f]+)-([0-9a-f]+) : {name}$", ask(machine, "cat /proc/iomem"),
+                       re.M)
+    return [(int(first, 16), int(end, 16) + 1) for first, end in found]
+
+
+def address(machine, name):
+    """Of a symbol of the victim's kernel."""
+    found = re.search(rf"^([0-9a-f]+) \w {name}$", ask(machine, f"grep ' {name}$' /proc/kallsyms"),
+                      re.M)
+    if not found:
+        raise MachineError(f"the victim's kernel has no symbol {name}")
+    return int(found[1], 16)
+
+
+def reserved(machine):
+    """The memory that crashkernel= set aside; below 4 GiB and above it there can be both."""
+    found = ranges(machine, "Crash kernel")
+    if not found:
+        raise MachineError("the victim has reserved no memory")
+    return found
+
+
+def image_pa(ram_file, ram_bytes, regions):
+    """Where the loaded image lies: loaders put it where it will run."""
+    data = tools.program("afterimage.bzimage").read_bytes()
+    first_page = data[SETUP_BYTES:SETUP_BYTES + 4096]
+    places = []
+    with open(ram_file, "rb") as ram:
+        for start, end in regions:
+            for pa in range(-(-start // ALIGN_BYTES) * ALIGN_BYTES, end, ALIGN_BYTES):
+                ram.seek(ram_offset(pa, ram_bytes))
+                if ram.read(len(first_page)) == first_page:
+                    places.append(pa)
+    if len(places) != 1:
+        raise MachineError(f"the image is in {len(places)} places of the reserved memory")
+    return places[0]
+
+
+# --- panics ------------------------------------------------------------------------------
+
+
+def by_command(command):
+    """A panic that the victim brings on itself: a command of its init."""
+    return lambda machine: machine.type(command)
+
+
+def by_break(machine):
+    """Sysrq on the serial console: the panic is in the interrupt of the port."""
+    ask(machine, "echo 1 >/proc/sys/kernel/sysrq")
+    machine.qmp.command("chardev-send-break", id="console")
+    machine.send(b"c")
+
+
+def by_nmi(machine):
+    """The button of an administrator whose machine hangs, pressed until the victim panics."""
+    ask(machine, "echo 1 >/proc/sys/kernel/unknown_nmi_panic")
+    for _ in range(NMI_REPEATS):
+        machine.qmp.command("inject-nmi")
+        end = time.monotonic() + NMI_WAIT_S
+        while time.monotonic() < end:
+            if "Kernel panic" in machine.console() or RUNS.search(machine.console()):
+                return
+            time.sleep(0.05)
+
+
+def crash_and_capture(machine, how=by_command("crash"), timeout_s=capture.CAPTURE_TIMEOUT_S):
+    """Panics by @how and follows the image to its end."""
     start_at = len(machine.console())
     started = time.monotonic()
-    if how:
-        machine.type(how)
+    how(machine)
     return capture.watch_image(machine, started, start_at, timeout_s, door="linux")

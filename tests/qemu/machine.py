@@ -170,9 +170,13 @@ class Machine:
 
     def type(self, line):
         """Sends a line to the serial console."""
+        self.send(line.encode() + b"\n")
+
+    def send(self, data):
+        """Sends bytes to the serial console."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
             s.connect(str(self.folder / "console"))
-            for byte in line.encode() + b"\n":
+            for byte in data:
                 s.sendall(bytes([byte]))
                 time.sleep(0.001)  # the emulated port has a small queue
 

@@ -55,6 +55,20 @@ def crash(dump, vmlinux, folder, va, program=("crash",)):
     }
 
 
+def crash_traces(dump, vmlinux, folder, program=("crash",)):
+    """What crash shows of the panic and of every processor's active task."""
+    commands = Path(folder) / "crash-traces"
+    commands.write_text("sys\nbt -a\nexit\n")
+    return run(*program, "-s", "--no_scroll", "-i", commands, vmlinux, dump)
+
+
+def gdb_rip(elf):
+    """The instruction pointers of all processors, as gdb takes them from the notes."""
+    text = run("gdb", "-batch", "-nx", "-ex", f"core-file {elf}", "-ex",
+               "thread apply all -q p/x $rip")
+    return [int(value, 16) for value in re.findall(r"^\$\d+ = (0x[0-9a-f]+)$", text, re.M)]
+
+
 def crash_release(dump):
     """Whose dump crash takes the file for, by its headers alone."""
     return run("crash", "--osrelease", dump).strip()

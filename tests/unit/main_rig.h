@@ -16,6 +16,7 @@
 #include "main.h"
 #include "oldkernel.h"
 #include "ports.h"
+#include "writer.h"
 #include "tests/host/fake_pagemap.h"
 #include "tests/host/ports_mem.h"
 #include "tests/model/machine_model.h"

@@ -65,6 +65,9 @@ static void test_search_goes_on(void **state)
 		assert_true(acpi_load(0, &a));
 		assert_true(a.power.has_s5);
 	}
+	rig_put(&rig, 0xe3009, 0x55, 1); /* now none is good */
+	assert_false(acpi_load(0, &a));
+	assert_nothing(&a);
 	rig_init(&rig);
 	assert_false(acpi_load(0, &a));
 	assert_nothing(&a);
@@ -187,7 +190,7 @@ static void test_lengths(void **state)
 {
 	static const u32 lengths[] = {0, 1, 35, 0x1000001, 0x80000000, 0xffffffff};
 	struct acpi a;
-	u64 fadt;
+	u64 fadt, root;
 
 	(void)state;
 	for (u32 i = 0; i < ARRAY_SIZE(lengths); i++) {
@@ -197,6 +200,14 @@ static void test_lengths(void **state)
 		assert_true(rig_load(&rig, &a));
 		assert_nothing(&a);
 	}
+	/* No byte adds up to 0, and a root table that short would list no end of tables. */
+	rig_init(&rig);
+	rig_fadt(&rig, aml_s5, sizeof(aml_s5));
+	root = rig_root(&rig, 8);
+	rig_rsdp(&rig, RIG_RSDP, 2, 0, root);
+	rig_put(&rig, root + 4, 0, 4);
+	assert_false(acpi_load(RIG_RSDP, &a));
+	assert_nothing(&a);
 	rig_init(&rig);
 	fadt = rig_fadt(&rig, aml_s5, sizeof(aml_s5));
 	rig_put(&rig, fadt + 4, 115, 4);
@@ -209,22 +220,22 @@ static void test_lengths(void **state)
 static void test_budget(void **state)
 {
 	struct acpi a;
-	u64 ssdt;
+	u64 large, last;
 
 	(void)state;
-	rig_init(&rig);
-	rig_fadt(&rig, "", 0);
-	ssdt = rig_table(&rig, "SSDT", 2, 512 * KIB);
-	for (u32 i = 0; i < 100; i++)
-		rig.entry[rig.entries++] = ssdt;
-	rig_filled(&rig, "SSDT", aml_s5, sizeof(aml_s5));
-	assert_true(rig_load(&rig, &a));
-	assert_int_equal(a.power.pm1a.address, RIG_FADT_PM1);
-	assert_true(a.power.has_s5); /* it fits in what is left */
-	rig.entry[rig.entries - 1] = ssdt;
-	rig_table(&rig, "SSDT", 2, 512 * KIB - 0x40000);
-	assert_true(rig_load(&rig, &a));
-	assert_false(a.power.has_s5);
+	for (u32 copies = 50; copies <= 80; copies += 30) {
+		rig_init(&rig);
+		rig_fadt(&rig, "", 0);
+		large = rig_table(&rig, "SSDT", 2, 256 * KIB);
+		for (u32 i = 1; i < copies; i++)
+			rig.entry[rig.entries++] = large;
+		last = rig_table(&rig, "SSDT", 2, 256 * KIB);
+		memcpy(rig.mem + last + RIG_HEADER, aml_s5, sizeof(aml_s5));
+		rig_seal(&rig, last);
+		assert_true(rig_load(&rig, &a));
+		assert_int_equal(a.power.pm1a.address, RIG_FADT_PM1);
+		assert_int_equal(a.power.has_s5, copies == 50);
+	}
 }
 
 static void test_many_tables(void **state)

@@ -124,6 +124,12 @@ static void test_reduced(void **state)
 	assert_true(is_none(&a.power.sleep_control));
 	assert_register(&a.power.pm1a, ACPI_SPACE_IO, RIG_FADT_PM1, 2);
 
+	/* Before revision 2 no address is that long, whatever the table's length. */
+	rig_put(&rig, fadt + 8, 1, 1);
+	rig_seal(&rig, fadt);
+	assert_true(rig_load(&rig, &a));
+	assert_true(is_none(&a.power.reset));
+
 	/* Only the reset register may be in configuration space. */
 	rig_put(&rig, fadt + 8, 5, 1);
 	rig_gas(&rig, fadt + 244, ACPI_SPACE_PCI, 8, 0x10);
@@ -201,6 +207,23 @@ static void test_registers(void **state)
 		else
 			assert_true(is_none(&a.power.reset) && a.power.reset_value == 0);
 	}
+}
+
+static void test_reset_flag(void **state)
+{
+	struct acpi a;
+	u64 fadt;
+
+	(void)state;
+	rig_init(&rig);
+	fadt = rig_fadt(&rig, aml_s5, sizeof(aml_s5));
+	rig_gas(&rig, fadt + 116, ACPI_SPACE_IO, 8, 0xcf9);
+	rig_put(&rig, fadt + 112, 0xffffffff & ~0x00100400u, 4);
+	rig_put(&rig, fadt + 128, 6, 1);
+	rig_seal(&rig, fadt);
+	assert_true(rig_load(&rig, &a));
+	assert_true(is_none(&a.power.reset));
+	assert_int_equal(a.power.reset_value, 0);
 }
 
 /* The long address counts, unless it can not be one. */
@@ -281,6 +304,7 @@ int main(void)
 		cmocka_unit_test(test_reduced),
 		cmocka_unit_test(test_two_dsdts),
 		cmocka_unit_test(test_registers),
+		cmocka_unit_test(test_reset_flag),
 		cmocka_unit_test(test_pm1),
 		cmocka_unit_test(test_smi),
 	};

@@ -197,6 +197,22 @@ static void test_lengths(void **state)
 	}
 }
 
+/* A length shorter than the length's own place: no structure starts inside another's head. */
+static void test_inside(void **state)
+{
+	struct acpi a;
+	u64 t, at;
+
+	(void)state;
+	t = make("IVRS", 10, IVHD_BYTES);
+	at = t + HEAD_BYTES;
+	rig_put(&rig, at, 0x00011077, 4); /* one byte long; the next would be type 10h */
+	rig_put(&rig, at + 4, 1, 1);	  /* and 256 bytes long */
+	rig_put(&rig, at + 1 + 8, 0xfeb80000, 8);
+	load(t, &a);
+	assert_int_equal(a.iommus, 0);
+}
+
 /* Cut anywhere, with a good checksum: a unit counts only if all of it is in the table. */
 static void test_cut(void **state)
 {
@@ -252,6 +268,7 @@ int main(void)
 		cmocka_unit_test(test_too_many),
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_lengths),
+		cmocka_unit_test(test_inside),
 		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_damage),
 	};

@@ -32,6 +32,7 @@ struct unit {
 	u32 accesses;
 	u32 writes;
 	u32 orders[4];
+	u32 running; /* AMD-Vi: what was, at the last order */
 	u64 mapped_bytes;
 	bool bad_access;
 	bool status_stuck;
@@ -109,6 +110,7 @@ static void unit_write(void *model, u32 offset, u32 value)
 
 	if (is_gone(u))
 		return;
+	u->running = u->status;
 	u->orders[u->writes++ % ARRAY_SIZE(u->orders)] = value;
 	u->pending = u->delay;
 	if (u->kind == IOMMU_AMD && offset == 0x18)
@@ -275,6 +277,7 @@ static void test_amd(void **state)
 		assert_int_equal(u->orders[0], 0x00000df3); /* its own writing first */
 		assert_int_equal(u->orders[1], 0x00000df2);
 		assert_int_equal(u->control, 0x00000df2);
+		assert_int_equal(u->running, 0);
 	}
 }
 
@@ -327,6 +330,7 @@ static void test_gone(void **state)
 				assert_true(
 					switched == 0 || ((u->gsts & TE) == 0 || u->control == 0));
 			assert_false(u->bad_access);
+			assert_true(clock_us() < 1000); /* and nobody waits for it */
 		}
 		assert_true(failed > 0);
 	}

@@ -49,6 +49,13 @@ static void test_reads_outside_the_arena(void **state)
 		r = good, r.seg[1].pa = UINT64_MAX - 2 * PAGE_BYTES + 1;
 		expect_dma(&b, r);
 	}
+	for (u32 i = 0; i < 2; i++) { /* the list of pages is ours too */
+		u64 list_pa = b.n->slot[0].list_pa;
+
+		b.n->slot[0].list_pa = i ? end - NVME_LIST_BYTES + 8 : first - 8;
+		expect_dma(&b, good);
+		b.n->slot[0].list_pa = list_pa;
+	}
 	assert_int_equal(bench_run(&b.n->blk, &good), OK);
 	r = bench_request(BLK_READ, 0, 1, end - 512, 512);
 	assert_int_equal(bench_run(&b.n->blk, &r), OK);

@@ -48,10 +48,12 @@ enum status facts_load(struct core_facts *f, const struct reader_map *m) MUST_CH
 void facts_free(struct core_facts *f);
 
 /*
- * Gives each idle processor's note a task number of its own, 2^22 + n for the n-th note: gdb
- * takes notes of one number for one thread, and idle tasks all have 0. Real ones end below.
+ * Puts an NT_PRPSINFO note with a task number of its own, 2^22 + n for the n-th processor,
+ * before each idle processor's registers: idle tasks all have number 0, and gdb, which takes
+ * notes of one number for one thread, numbers those by the last NT_PRPSINFO. The registers' notes
+ * stay as they are: drgn wants to find the idle task's number there. E_NO_MEMORY.
  */
-void facts_number_idle(struct core_facts *f);
+enum status facts_number_idle(struct core_facts *f) MUST_CHECK;
 
 /*
  * Contents of a page that is in the dump, in @buf. E_ABSENT if they are damaged, which is

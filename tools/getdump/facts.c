@@ -5,10 +5,12 @@
 #include <elf.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/procfs.h>
 #include "extract.h"
 #include "oldkernel.h"
 
 #define VMCOREINFO_NAME "VMCOREINFO"
+#define CORE_NAME	"CORE"
 
 #define PRSTATUS_PID_AT 32	 /* pr_pid of struct elf_prstatus, s32 */
 #define PID_LIMIT	4194304u /* Linux's PID_MAX_LIMIT */
@@ -61,23 +63,55 @@ static enum status add_cpus(struct core_facts *f, const struct reader_map *m)
 	return OK;
 }
 
-void facts_number_idle(struct core_facts *f)
+/* Task 0's, which every idle processor runs? */
+static bool is_idle(const u8 *desc, u32 bytes)
 {
-	u64 at = 0;
+	return bytes >= PRSTATUS_PID_AT + sizeof(u32) &&
+	       memcmp(desc + PRSTATUS_PID_AT, "\0\0\0", sizeof(u32)) == 0;
+}
 
-	for (u32 i = 0; i < f->cpus; i++) {
-		u32 pid = PID_LIMIT + i;
+static enum status add_psinfo(struct core_facts *f, u32 pid)
+{
+	const struct elf_prpsinfo info = {.pr_pid = (pid_t)pid, .pr_psargs = "Linux"};
+	const Elf64_Nhdr h = {
+		.n_namesz = sizeof(CORE_NAME), .n_descsz = sizeof(info), .n_type = NT_PRPSINFO};
+	enum status st = notes_append(f, &h, sizeof(h));
+
+	if (st == OK)
+		st = notes_append(f, CORE_NAME, sizeof(CORE_NAME));
+	return st == OK ? notes_append(f, &info, sizeof(info)) : st;
+}
+
+enum status facts_number_idle(struct core_facts *f)
+{
+	u8 *old = f->notes;
+	u64 old_bytes = f->notes_bytes;
+	u64 at = 0;
+	enum status st = OK;
+
+	if (f->cpus == 0)
+		return OK;
+	f->notes = NULL;
+	f->notes_bytes = 0;
+	for (u32 i = 0; i < f->cpus && st == OK; i++) {
 		Elf64_Nhdr h;
 		u64 desc_at;
+		u64 bytes;
 
-		memcpy(&h, f->notes + at, sizeof(h));
-		desc_at = at + sizeof(h) + align4(h.n_namesz);
-		at = desc_at + align4(h.n_descsz);
-		if (h.n_descsz < PRSTATUS_PID_AT + sizeof(pid))
-			continue;
-		if (memcmp(f->notes + desc_at + PRSTATUS_PID_AT, "\0\0\0", sizeof(pid)) == 0)
-			memcpy(f->notes + desc_at + PRSTATUS_PID_AT, &pid, sizeof(pid));
+		memcpy(&h, old + at, sizeof(h));
+		desc_at = sizeof(h) + align4(h.n_namesz);
+		bytes = desc_at + align4(h.n_descsz);
+		if (is_idle(old + at + desc_at, h.n_descsz))
+			st = add_psinfo(f, PID_LIMIT + i);
+		if (st == OK)
+			st = notes_append(f, old + at, bytes);
+		at += bytes;
 	}
+	if (st == OK)
+		st = notes_append(f, old + at, old_bytes - at);
+	f->vmcoreinfo_at += f->notes_bytes - old_bytes;
+	free(old);
+	return st;
 }
 
 static enum status add_vmcoreinfo(struct core_facts *f, const struct reader_note *n)

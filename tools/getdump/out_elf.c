@@ -221,11 +221,10 @@ enum status elf_write(struct extract *x)
 	u64 ranges = count_ranges(&x->map);
 	Elf64_Phdr *load = calloc(ranges + 1, sizeof(*load));
 	struct elf e = {.x = x, .ranges = ranges, .load = load};
-	enum status st;
+	enum status st = load ? facts_number_idle(&x->facts) : E_NO_MEMORY;
 
-	facts_number_idle(&x->facts);
-	st = load ? write_all(&e) : E_NO_MEMORY;
-
+	if (st == OK)
+		st = write_all(&e);
 	free(load);
 	return st;
 }

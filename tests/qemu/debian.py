@@ -1,0 +1,185 @@
+"""A Debian 12 with systemd that boots from a disk of its own: its packages are unpacked into
+the cache folder, not installed, and made into an ext4 file system without root's rights. It
+takes commands on the serial port and is the same after a reboot."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import kernels
+import newest
+from machine import Machine, Setup
+
+SUITE = "bookworm"
+PACKAGES = ("systemd-sysv", "udev", "kexec-tools", "kmod", "util-linux", "coreutils", "dash",
+            "procps", "base-passwd", "libfdisk1", "libblkid1", "libjson-c5", "libuuid1", "zlib1g")
+NEEDLESS = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info",
+            "usr/share/zoneinfo", "usr/lib/udev/hwdb.d", "lib/udev/hwdb.d", "var/cache", "var/lib/apt")
+MASKED = ("serial-getty@ttyS0.service", "getty@tty1.service", "systemd-logind.service",
+          "systemd-timesyncd.service", "systemd-hwdb-update.service")
+ROOT_START = 1 << 20
+ROOT_BYTES = 512 << 20
+ROOT_UUID = "5d1b7c1e-6a0f-4b52-9a44-0c1d3f6a7e10"
+TIMEOUT_S = 300
+BOOT_TIMEOUT_S = 120
+PROMPT = "afterimage-test: "
+
+SHELL = f"""\
+#!/bin/sh
+# Runs what comes in by the serial port, a line at a time.
+stty -echo
+echo "{PROMPT}ready $(cat /proc/sys/kernel/random/boot_id)"
+while read -r line; do
+	sh -c "$line" </dev/null 2>&1
+	echo "{PROMPT}done $?"
+done
+"""
+SHELL_UNIT = """\
+[Unit]
+After=basic.target afterimage-kexec.service
+[Service]
+ExecStart=/usr/local/bin/test-shell
+StandardInput=tty
+StandardOutput=tty
+StandardError=tty
+TTYPath=/dev/ttyS0
+"""
+
+
+class DebianError(Exception):
+    """The system can not be made, or a command in it did not end well."""
+
+
+def unpack(target):
+    print(f"debian: fetching a small {SUITE}", file=sys.stderr, flush=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as temp:
+        root = Path(temp) / "root"
+        done = subprocess.run(
+            ["mmdebstrap", "--quiet", "--variant=extract", "--mode=chrootless",
+             "--include=" + ",".join(PACKAGES), SUITE, root, newest.mirror()],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=900)
+        if done.returncode:
+            raise DebianError("mmdebstrap failed:\n" + done.stderr[-2000:])
+        for name in NEEDLESS:
+            shutil.rmtree(root / name, ignore_errors=True)
+        os.rename(root, target)
+
+
+def base():
+    """The unpacked packages, as many as PACKAGES names."""
+    root = kernels.cache_dir() / f"debian-{SUITE}"
+    stamp = kernels.cache_dir() / f"debian-{SUITE}.packages"
+    wanted = " ".join(PACKAGES)
+    with kernels.cache_lock():
+        if not root.exists() or not stamp.exists() or stamp.read_text() != wanted:
+            shutil.rmtree(root, ignore_errors=True)
+            unpack(root)
+            stamp.write_text(wanted)
+    return root
+
+
+def write(root, path, text, mode=0o644):
+    target = root / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    target.write_text(text)
+    target.chmod(mode)
+
+
+def set_up(root):
+    """What the packages' scripts would have done, as far as it is needed."""
+    for name in ("passwd", "group"):
+        write(root, f"etc/{name}", (root / f"usr/share/base-passwd/{name}.master").read_text())
+    write(root, "etc/machine-id", "0123456789abcdef0123456789abcdef\n")
+    write(root, "etc/hostname", "test-debian\n")
+    write(root, "etc/fstab", "")
+    write(root, "usr/local/bin/test-shell", SHELL, 0o755)
+    write(root, "etc/systemd/system/test-shell.service", SHELL_UNIT)
+    units = root / "etc/systemd/system"
+    (units / "multi-user.target.wants").mkdir(parents=True, exist_ok=True)
+    links = {"default.target": "/lib/systemd/system/multi-user.target",
+             "multi-user.target.wants/test-shell.service":
+                 "/etc/systemd/system/test-shell.service"}
+    links |= {name: "/dev/null" for name in MASKED}
+    for name, to in links.items():
+        (units / name).unlink(missing_ok=True)
+        os.symlink(to, units / name)
+
+
+def make_root(disk, files):
+    """A disk with one partition, in it the system and @files, each a path in it and what to
+    copy there."""
+    with tempfile.TemporaryDirectory(dir=Path(disk).parent) as temp:
+        root = Path(temp) / "root"
+        subprocess.run(["cp", "-a", "--reflink=auto", base(), root], check=True,
+                       timeout=TIMEOUT_S)
+        set_up(root)
+        for path, source in files.items():
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, root / path)
+        with open(disk, "wb") as f:
+            f.truncate(ROOT_BYTES + 2 * ROOT_START)
+        table = f"label: gpt\nstart={ROOT_START // 512}, size={ROOT_BYTES // 512}, " \
+                f"uuid={ROOT_UUID}\n"
+        for line, given in (
+                (["/usr/sbin/sfdisk", "-q", disk], table),
+                (["/usr/sbin/mke2fs", "-q", "-t", "ext4", "-O", "^metadata_csum,^64bit", "-d",
+                  root, "-E", f"offset={ROOT_START},root_owner=0:0", disk,
+                  f"{ROOT_BYTES >> 10}k"], None)):
+            done = subprocess.run(line, input=given, capture_output=True, text=True,
+                                  timeout=TIMEOUT_S, check=False)
+            if done.returncode:
+                raise DebianError(f"{line[0]}: {done.stderr}")
+    return Path(disk)
+
+
+class Debian(Machine):
+    """The running system. Its kernel comes from outside, so a reset boots it again."""
+
+    def __init__(self, folder, kernel, root_disk, dump_disk, words="", **options):
+        node = f"driver=raw,node-name=root,cache.no-flush=on,file.driver=file,file.filename={root_disk}"
+        cmdline = f"root=PARTUUID={ROOT_UUID} rw console=ttyS0 loglevel=1 " \
+                  f"systemd.show_status=0 panic=0 net.ifnames=0 {words}"
+        super().__init__(Setup(
+            ram_file=Path(folder) / "ram", disk=dump_disk, extra=(
+                "-kernel", str(kernel.vmlinuz), "-append", cmdline, "-blockdev", node,
+                "-device", "nvme,serial=root,drive=root"), **options))
+        self.seen = 0
+
+    def wait_ready(self, timeout_s=BOOT_TIMEOUT_S):
+        """Until it takes commands; the boot's id. What it printed before is not looked at
+        again."""
+        found = self.wait_console(rf"^{PROMPT}ready (\S+)(?=\n)", timeout_s, self.seen)
+        self.seen = found.end()
+        return found[1]
+
+    def send(self, command):
+        """Starts @command; does not wait."""
+        self.seen = len(self.console())
+        self.type(command)
+
+    def ask(self, command, timeout_s=60):
+        """Exit code and output of @command."""
+        self.send(command)
+        found = self.wait_console(rf"^{PROMPT}done (\d+)(?=\n)", timeout_s, self.seen)
+        text = self.console()[self.seen:found.start()]
+        self.seen = found.end()
+        return int(found[1]), text.strip("\n")
+
+    def do(self, command, timeout_s=60):
+        """Output of @command, which must end well."""
+        code, text = self.ask(command, timeout_s)
+        if code:
+            raise DebianError(f"{command} ended with {code}:\n{text}")
+        return text
+
+    def wait_for(self, command, tries=20):
+        """Until @command, tried again and again, ends well; its output."""
+        for _ in range(tries - 1):
+            code, text = self.ask(command)
+            if not code:
+                return text
+        return self.do(command)
