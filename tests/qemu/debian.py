@@ -20,7 +20,8 @@ SUITE = "bookworm"
 PACKAGES = ("systemd-sysv", "udev", "kexec-tools", "kmod", "util-linux", "coreutils", "dash",
             "procps", "base-passwd", "libfdisk1", "libblkid1", "libjson-c5", "libuuid1", "zlib1g")
 NEEDLESS = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info",
-            "usr/share/zoneinfo", "usr/lib/udev/hwdb.d", "lib/udev/hwdb.d", "var/cache", "var/lib/apt")
+            "usr/share/zoneinfo", "usr/lib/udev/hwdb.d", "lib/udev/hwdb.d", "var/cache",
+            "var/lib/apt")
 MASKED = ("serial-getty@ttyS0.service", "getty@tty1.service", "getty-static.service",
           "systemd-logind.service", "systemd-timesyncd.service", "systemd-hwdb-update.service",
           "systemd-user-sessions.service", "systemd-random-seed.service", "dev-hugepages.mount",
@@ -30,6 +31,7 @@ ROOT_BYTES = 512 << 20
 ROOT_UUID = "5d1b7c1e-6a0f-4b52-9a44-0c1d3f6a7e10"
 TIMEOUT_S = 300
 BOOT_TIMEOUT_S = 120
+LIMIT_S = 600
 PROMPT = "afterimage-test: "
 
 SHELL = f"""\
@@ -153,13 +155,15 @@ class Debian(Machine):
     processor can be plugged."""
 
     def __init__(self, folder, kernel, root_disk, dump_disk, words="", **options):
-        node = f"driver=raw,node-name=root,cache.no-flush=on,file.driver=file,file.filename={root_disk}"
+        node = "driver=raw,node-name=root,cache.no-flush=on,file.driver=file," \
+               f"file.filename={root_disk}"
         cmdline = f"root=PARTUUID={ROOT_UUID} rw console=ttyS0 loglevel=1 " \
                   f"systemd.show_status=0 panic=0 net.ifnames=0 {words}"
         super().__init__(Setup(
             ram_file=Path(folder) / "ram", disk=dump_disk, extra=(
                 "-kernel", str(kernel.vmlinuz), "-append", cmdline, "-blockdev", node,
-                "-device", "nvme,serial=root,drive=root", "-smp", "1,maxcpus=2"), **options))
+                "-device", "nvme,serial=root,drive=root", "-smp", "1,maxcpus=2"),
+            **({"limit_s": LIMIT_S} | options)))
         self.seen = 0
         self.connect()
 

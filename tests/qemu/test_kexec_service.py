@@ -1,6 +1,6 @@
 """mkdumpdisk --kexec on a real Debian with systemd: installed, there after a reboot, reloaded
-when memory or processors change, it captures a crash, the machine comes up again, and it goes without a
-trace. Then the refusals that only a real kernel can make."""
+when memory or processors change, it captures a crash, the machine comes up again, and it goes
+without a trace. Then the refusals that only a real kernel can make."""
 
 import re
 
