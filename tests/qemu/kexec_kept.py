@@ -140,7 +140,7 @@ def watch(machine, start=0, timeout_s=capture.CAPTURE_TIMEOUT_S):
     """Follows the image to its end. Unlike capture.watch_image it takes an image that ends
     before it could say what it is."""
     began = time.monotonic()
-    machine.wait_console(r"^afterimage", 30, start)
+    machine.wait_console(r"^afterimage[ :]", 30, start)
     machine.freeze_at_reboot()
     hello_s = time.monotonic() - began
     found = machine.wait_console(capture.RESULT, timeout_s, start)
@@ -148,7 +148,7 @@ def watch(machine, start=0, timeout_s=capture.CAPTURE_TIMEOUT_S):
     action = machine.wait_console(capture.ACTION, 20, start)[1]
     ended = "halted" if action == "halted" else machine.wait_end(20)
     lines = tuple(line for line in machine.console()[start:].splitlines()
-                  if line.startswith("afterimage"))
+                  if line.startswith(("afterimage ", "afterimage:")))
     state, number, code, reason, counts = capture.parse_result(found)
     return capture.Capture(state, number, code, reason, *counts, action, ended, hello_s, seconds,
                            lines)
