@@ -16,6 +16,7 @@
 #include "str.h"
 
 #define LOW_MEMORY_END ((u64)MIB)
+#define PHYS_MAX       (1ull << 52) /* of any processor */
 #define CORE_MAX_BYTES ((u64)ELFCORE_MAX_HEADERS * ELFCORE_HEADER_BYTES + PAGE_BYTES)
 
 extern char image_start[], arena_first[], arena_limit[];
@@ -32,7 +33,7 @@ static struct {
 	char text[LINUXBOOT_CMDLINE_MAX + 1];
 } door;
 
-/* Of what the loader left: ordinary memory, wherever it is. */
+/* Of what the loader left: ordinary memory, wherever it is. @buf stays as it is where none is. */
 static void loader_read(u64 pa, void *buf, u32 bytes)
 {
 	u8 *to = buf;
@@ -42,6 +43,8 @@ static void loader_read(u64 pa, void *buf, u32 bytes)
 		u32 n = (u32)min_u64(bytes, PAGE_BYTES - at);
 		const u8 *page = phys_window(0, pa - at, 1);
 
+		if (!page)
+			return;
 		memcpy(to, page + at, n);
 		to += n;
 		pa += n;
@@ -104,9 +107,10 @@ static bool core_open(const struct mem_range *own)
 	return elfcore_open(&door.core, &door.loader, pa) == OK;
 }
 
-/* What the loader says is no RAM, whoever else may think so. */
+/* What is no RAM, whoever else may think so: the loader says so, or the processor can't reach it. */
 static void add_reserved(struct memmap *map)
 {
+	memmap_add(map, phys_end(), PHYS_MAX - phys_end(), MEM_RESERVED);
 	for (u32 i = 0; i < door.zero_page.map.count; i++) {
 		const struct mem_range *r = &door.zero_page.map.range[i];
 

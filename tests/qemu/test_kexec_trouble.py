@@ -137,6 +137,8 @@ DAMAGE = {  # what is done to the program headers, and what e_phnum says
     "2-to-the-46": (lambda h: first_loads_bytes(h, 1 << 46), None),
     "8-gib": (lambda h: first_loads_bytes(h, 1 << 33), None),
     "low-memory-only": (lambda h: h[:3], None),
+    "beyond-the-processor": (lambda h: [*h, [kexec_kept.PT_LOAD, 7, 1 << 50, 0, 1 << 50, MIB, MIB,
+                                             0]], None),
 }
 
 
@@ -146,8 +148,8 @@ def test_elfcorehdr_damaged(damage, kept, disk, run):
     change, phnum = DAMAGE[damage]
     result = run(kept.with_headers(change(kept.headers()), phnum))
     found = check_guessed(result, disk, kept)
-    assert found["cpus_with_registers"] == (1 if damage in ("2-to-the-60", "2-to-the-46", "8-gib",
-                                                            "low-memory-only") else 0)
+    kept_notes = ("2-to-the-60", "2-to-the-46", "8-gib", "low-memory-only", "beyond-the-processor")
+    assert found["cpus_with_registers"] == (1 if damage in kept_notes else 0)
 
 
 def test_elfcorehdr_wiped(kept, disk, run):
@@ -296,6 +298,15 @@ def test_two_processors_panic_at_once(cd, disk, tmp_path, step):
         assert machine.console()[start:].count("Kernel panic") == 1
     assert result.state == "complete"
     assert tools.info(disk)["dump"]["cpus_with_registers"] == 2
+
+
+# --- ACPI --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("address", ["0x8000000000000", "0x10000000"])
+def test_rsdp_nowhere(address, kept, disk, run):
+    """An address that the processor has not, and one of the old kernel's memory."""
+    check_complete(run(kept.with_words(f"acpi_rsdp={address}")), disk, kept)
 
 
 # --- the target --------------------------------------------------------------------------
