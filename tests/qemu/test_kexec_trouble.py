@@ -195,6 +195,27 @@ def test_panic_with_elfcorehdr_wiped(cd, loader, disk, tmp_path, kept, step):
 
 # --- reserved memory ---------------------------------------------------------------------
 
+def all_memory(kept):
+    """What `kexec --pass-memmap-cmdline` has in the zero page: not just what was reserved."""
+    end = min(first for first, _, kind in kept.e820() if kind != 1 and first > MIB)
+    return kept.with_e820([(0, 0x9f000, 1), (MIB, end - MIB, 1)])
+
+
+def test_loader_names_all_memory(kept, disk, run):
+    """The image takes no more than itself for its own; the rest is the old kernel's."""
+    found = check_complete(run(all_memory(kept)), disk, kept)
+    assert found["degraded"] == [] and found["cpus_with_registers"] == 1
+    ram = sum(h[6] for h in kept.headers() if h[0] == kexec_kept.PT_LOAD and h[4] >= MIB)
+    assert found["pages"]["in_dump"] + found["pages"]["zero"] + found["pages"]["excluded"] > (
+        0.98 * ram / 4096)
+    assert found["pages"]["in_dump"] > 4096
+
+
+def test_loader_names_all_memory_and_elfcorehdr_is_wiped(kept, disk, run):
+    found = check_guessed(run(all_memory(kept) | {kept.layout.core: bytes(4096)}), disk, kept)
+    assert found["pages"]["in_dump"] > 4096
+
+
 TOO_SMALL = {
     "cut": lambda l: [(0, 0x9f000, 1), (l.first, MIB // 2, 1)],
     "no-map": lambda l: [],
