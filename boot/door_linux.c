@@ -249,9 +249,9 @@ void door_linux(u64 zero_page_pa)
 {
 	struct handoff *h = &door.handoff;
 
+	trap_init(); /* first: whoever waits for the machine may press the NMI button */
 	crc32c_init();
 	clock_init();
-	trap_init();
 	parameters_read(zero_page_pa);
 	machine_init();
 
