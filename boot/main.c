@@ -73,7 +73,7 @@ static enum status remapping_off(struct session *s)
 
 	if (!acpi_load(s->handoff->rsdp_pa, &s->acpi))
 		con_printf("afterimage: no ACPI tables found\n");
-	st = iommu_disable(&s->acpi, &units);
+	st = iommu_disable(&s->acpi, &s->handoff->map, &units);
 	if (units)
 		con_printf("afterimage: DMA remapping was on in %u units\n", units);
 	return st;
