@@ -47,6 +47,7 @@ struct session {
 	bool target_open;
 	bool dump_open;
 	bool reported;
+	bool leaving;
 };
 
 static struct session session;
@@ -117,6 +118,10 @@ static u64 core_open(struct session *s)
 	if (!h->elfcorehdr_pa)
 		return h->vmcoreinfo_pa;
 	s->has_core = elfcore_open(&s->core, &s->pm, h->elfcorehdr_pa) == OK;
+	if (!s->has_core) {
+		s->degraded |= DL_DEGRADED_REGISTERS;
+		say_failure(E_ELFCOREHDR);
+	}
 	return s->has_core ? elfcore_vmcoreinfo(&s->core, &s->pm) : h->vmcoreinfo_pa;
 }
 
@@ -359,7 +364,8 @@ static enum machine_action action_choose(const struct session *s)
 	return ACTION_HALT;
 }
 
-static void leave(const struct session *s, enum status st)
+/* Called again from its own exceptions: then without what they may have come from. */
+static void leave(struct session *s, enum status st)
 {
 	static const char *const words[] = {
 		[ACTION_REBOOT] = "rebooting",
@@ -369,6 +375,11 @@ static void leave(const struct session *s, enum status st)
 	enum machine_action action = action_choose(s);
 	u64 end = clock_us() + READING_TIME_US;
 
+	if (s->leaving) {
+		machine_reset(action);
+		return;
+	}
+	s->leaving = true;
 	con_printf("afterimage: %s\n", words[action]);
 	while (st != OK && clock_us() < end)
 		;

@@ -1,6 +1,7 @@
 """Compares memory images page by page: the victim's RAM when it hung, RAM as firmware and
 image left it, and the raw extraction of a dump (offset = physical address)."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,6 +93,33 @@ def truth_against_ram(crash, ram):
 def dump_against_ram(raw, ram, crash):
     """A raw extraction against a RAM file of the same machine."""
     return compare(raw, ram, crash.usable, right_offset=lambda pa: ram_offset(pa, crash.ram_bytes))
+
+
+def data_pages(raw):
+    """Physical address and bytes of every page of a raw extraction that is not all zero."""
+    with open(raw, "rb") as f:
+        end = os.fstat(f.fileno()).st_size
+        at = 0
+        while at < end:
+            try:
+                at = os.lseek(f.fileno(), at, os.SEEK_DATA) // PAGE * PAGE
+            except OSError:  # nothing but a hole
+                return
+            page = read_at(f, at, PAGE)
+            if page != ZERO:
+                yield at, page
+            at += PAGE
+
+
+def changed_bytes(left, right, size):
+    """Of two RAM files, the pages that differ, as ranges (offset of the first and behind the
+    last differing byte)."""
+    found = compare(left, right, [(0, size)])
+    with open(left, "rb") as a, open(right, "rb") as b:
+        for page in found.low + found.high:
+            old, new = (read_at(file, page * PAGE, PAGE) for file in (a, b))
+            at = [i for i in range(PAGE) if old[i] != new[i]]
+            yield page * PAGE + at[0], page * PAGE + at[-1] + 1
 
 
 def bytes_equal(left, right):

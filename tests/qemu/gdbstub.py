@@ -15,7 +15,8 @@ import tools
 BREAKPOINT = "1"  # by hardware: nothing is written to the image
 READ_BYTES = 1024  # what a packet takes
 RSI, RDI, RSP, REGISTERS = 4, 5, 7, 16  # of the g packet: rax rbx rcx rdx rsi rdi rbp rsp r8 ...
-RIP_FLAGS_CS = "<QII"  # what follows them
+RIP, FLAGS = 16, 17  # follow them, then the code segment
+RIP_FLAGS_CS = "<QII"
 
 
 class StubError(Exception):
@@ -121,9 +122,11 @@ class Stub:
         data = bytes.fromhex(self.command("g"))
         return struct.unpack_from(RIP_FLAGS_CS, data, REGISTERS * 8)
 
-    def set_flags(self, flags):
-        if self.command(f"P{REGISTERS + 1:x}={struct.pack('<I', flags).hex()}") != "OK":
-            raise StubError("the flags can not be set")
+    def set_register(self, number, value, count=8):
+        """One of the general ones, RIP or, of 4 bytes, FLAGS."""
+        self.command("qXfer:features:read:target.xml:0,400")  # QEMU wants it before the next
+        if self.command(f"P{number:x}={value.to_bytes(count, 'little').hex()}") != "OK":
+            raise StubError(f"register {number} can not be set")
 
     def argument(self):
         """Of the function at whose start the machine stands, the first one."""

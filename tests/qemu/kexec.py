@@ -2,10 +2,14 @@
 it set aside, ways to make it panic, and what happens then."""
 
 import re
+import shutil
+import tempfile
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import capture
+import compare
 import tools
 import victim
 from machine import Machine, MachineError, ram_offset
@@ -17,7 +21,14 @@ CALLS = {"kexec_load": "-c", "kexec_file_load": "-s"}  # kexec's option for each
 SETUP_BYTES = 1024  # of the file, before what is loaded
 ENTRY64 = 0x200  # of what is loaded
 ALIGN_BYTES = 1 << 20
+PAGE = compare.PAGE
 OWN_BYTES = 1 << 20  # what the header asks for
+CRASH_KEXEC_BYTES = 0x400  # of the kernel's function that leaves the panicking CPU's registers
+GRUB_CONFIG = """\
+set timeout=0
+linux /afterimage.bzimage {words}
+boot
+"""
 RUNS = re.compile(r"^afterimage \S+ via ", re.M)
 
 
@@ -33,6 +44,14 @@ def make_cd(kernel, folder, crashkernel="16M", cmdline="", **options):
     """The victim's CD with the image on it and memory reserved."""
     return victim.make_cd(kernel, folder, f"crashkernel={crashkernel} {cmdline}".strip(),
                           image=tools.program("afterimage.bzimage"), **options)
+
+
+def make_grub_cd(folder, words=""):
+    """A CD whose GRUB starts the image as it starts a kernel, with @words for it."""
+    with tempfile.TemporaryDirectory(dir=folder) as temp:
+        shutil.copy(tools.program("afterimage.bzimage"), temp)
+        return victim.make_grub_cd(Path(temp), GRUB_CONFIG.format(words=words),
+                                   Path(folder) / "grub.iso")
 
 
 def load(machine, call, words=""):
@@ -91,20 +110,25 @@ def reserved(machine):
     return found
 
 
-def image_pa(ram_file, ram_bytes, regions):
-    """Where the loaded image lies: loaders put it where it will run."""
+def image_pa(setup, regions):
+    """Where the loaded image lies in the stopped machine: loaders put it where it will run."""
     data = tools.program("afterimage.bzimage").read_bytes()
-    first_page = data[SETUP_BYTES:SETUP_BYTES + 4096]
+    first_page = data[SETUP_BYTES:SETUP_BYTES + PAGE]
     places = []
-    with open(ram_file, "rb") as ram:
+    with open(setup.ram_file, "rb") as ram:
         for start, end in regions:
             for pa in range(-(-start // ALIGN_BYTES) * ALIGN_BYTES, end, ALIGN_BYTES):
-                ram.seek(ram_offset(pa, ram_bytes))
-                if ram.read(len(first_page)) == first_page:
+                ram.seek(ram_offset(pa, setup.ram_bytes))
+                if ram.read(PAGE) == first_page:
                     places.append(pa)
     if len(places) != 1:
         raise MachineError(f"the image is in {len(places)} places of the reserved memory")
     return places[0]
+
+
+def registers_line(cpus):
+    """What the image says when all processors left their registers."""
+    return f"afterimage: registers of {cpus} processor{'s' if cpus > 1 else ''}"
 
 
 # --- panics ------------------------------------------------------------------------------
@@ -123,13 +147,14 @@ def by_break(machine):
 
 
 def by_nmi(machine):
-    """The button of an administrator whose machine hangs, pressed until the victim panics."""
+    """The button of an administrator whose machine hangs, pressed until the image runs or a
+    breakpoint before that stops the machine."""
     ask(machine, "echo 1 >/proc/sys/kernel/unknown_nmi_panic")
     for _ in range(NMI_REPEATS):
         machine.qmp.command("inject-nmi")
         end = time.monotonic() + NMI_WAIT_S
         while time.monotonic() < end:
-            if "Kernel panic" in machine.console() or RUNS.search(machine.console()):
+            if not machine.running() or RUNS.search(machine.console()):
                 return
             time.sleep(0.05)
 
@@ -139,4 +164,10 @@ def crash_and_capture(machine, how=by_command("crash"), timeout_s=capture.CAPTUR
     start_at = len(machine.console())
     started = time.monotonic()
     how(machine)
-    return capture.watch_image(machine, started, start_at, timeout_s, door="linux")
+    return follow_image(machine, start_at, started, timeout_s)
+
+
+def follow_image(machine, start_at, started=None, timeout_s=capture.CAPTURE_TIMEOUT_S):
+    """From its first line, somewhere in the console's text from @start_at on, to its end."""
+    return capture.watch_image(machine, started or time.monotonic(), start_at, timeout_s,
+                               door="linux")

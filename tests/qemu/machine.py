@@ -3,6 +3,7 @@ NVMe dump disk and, if wanted, the victim's CD. RAM survives the machine's reset
 there to be compared when it is stopped. It ends with its time limit, with the test that
 started it, or with the Python that runs it, whichever comes first."""
 
+import contextlib
 import ctypes
 import json
 import os
@@ -26,6 +27,7 @@ Q35_LOW_BYTES = 2 * GIB  # RAM below 4 GiB if there is more than Q35_ALL_LOW_BYT
 Q35_ALL_LOW_BYTES = 0xb0000000
 PR_SET_PDEATHSIG = 1
 POLL_S = 0.02
+SEND_TIMEOUT_S = 10
 
 
 class MachineError(Exception):
@@ -173,17 +175,25 @@ class Machine:
         self.send(line.encode() + b"\n")
 
     def send(self, data):
-        """Sends bytes to the serial console."""
+        """Sends bytes to the serial console, and waits until the port has taken them: QEMU
+        drops what a closed connection still holds. Nobody may read them: not an error."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
             s.connect(str(self.folder / "console"))
-            for byte in data:
-                s.sendall(bytes([byte]))
-                time.sleep(0.001)  # the emulated port has a small queue
+            s.settimeout(SEND_TIMEOUT_S)
+            s.sendall(data)
+            s.shutdown(socket.SHUT_WR)
+            deadline = time.monotonic() + SEND_TIMEOUT_S
+            with contextlib.suppress(TimeoutError, ConnectionError):
+                while time.monotonic() < deadline and s.recv(65536):
+                    pass  # what the console prints, until QEMU has read all
 
     # --- the machine ---------------------------------------------------------------------
 
     def stop(self):
         self.qmp.command("stop")
+
+    def running(self):
+        return self.qmp.command("query-status")["running"]
 
     def cont(self):
         self.qmp.command("cont")

@@ -62,11 +62,13 @@ def crash_traces(dump, vmlinux, folder, program=("crash",)):
     return run(*program, "-s", "--no_scroll", "-i", commands, vmlinux, dump)
 
 
-def gdb_rip(elf):
-    """The instruction pointers of all processors, as gdb takes them from the notes."""
-    text = run("gdb", "-batch", "-nx", "-ex", f"core-file {elf}", "-ex",
-               "thread apply all -q p/x $rip")
-    return [int(value, 16) for value in re.findall(r"^\$\d+ = (0x[0-9a-f]+)$", text, re.M)]
+def gdb_registers(elf):
+    """Instruction pointer and flags of every processor, as gdb takes them from the notes."""
+    values = [re.findall(r"^\$\d+ = (0x[0-9a-f]+)$",
+                         run("gdb", "-batch", "-nx", "-ex", f"core-file {elf}", "-ex",
+                             f"thread apply all -ascending -q p/x ${name}"), re.M)
+              for name in ("rip", "eflags")]
+    return [(int(rip, 16), int(flags, 16)) for rip, flags in zip(*values, strict=True)]
 
 
 def crash_release(dump):

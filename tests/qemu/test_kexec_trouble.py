@@ -135,6 +135,8 @@ DAMAGE = {  # what is done to the program headers, and what e_phnum says
     "2-to-the-60": (lambda h: first_loads_bytes(h, 1 << 60), None),
     "2-to-the-46": (lambda h: first_loads_bytes(h, 1 << 46), None),
     "low-memory-only": (lambda h: h[:3], None),
+    "beyond-the-processor": (lambda h: [*h, [kexec_kept.PT_LOAD, 7, 1 << 50, 0, 1 << 50, MIB, MIB,
+                                             0]], None),
 }
 
 
@@ -144,8 +146,8 @@ def test_elfcorehdr_damaged(damage, kept, disk, run):
     change, phnum = DAMAGE[damage]
     result = run(kept.with_headers(change(kept.headers()), phnum))
     found = check_guessed(result, disk, kept)
-    assert found["cpus_with_registers"] == (1 if damage in ("2-to-the-60", "2-to-the-46",
-                                                            "low-memory-only") else 0)
+    kept_notes = ("2-to-the-60", "2-to-the-46", "low-memory-only", "beyond-the-processor")
+    assert found["cpus_with_registers"] == (1 if damage in kept_notes else 0)
 
 
 def test_elfcorehdr_wiped(kept, disk, run):
@@ -190,6 +192,26 @@ def test_panic_with_elfcorehdr_wiped(cd, loader, disk, tmp_path, kept, step):
 
 
 # --- reserved memory ---------------------------------------------------------------------
+
+def all_memory(kept):
+    """What `kexec --pass-memmap-cmdline` has in the zero page: not just what was reserved."""
+    return kept.with_e820([(0, 0x9f000, 1), (MIB, kept.crash.ram_bytes - 2 * MIB, 1)])
+
+
+def test_loader_names_all_memory(kept, disk, run):
+    """The image takes no more than itself for its own; the rest is the old kernel's."""
+    found = check_complete(run(all_memory(kept)), disk, kept)
+    assert found["degraded"] == [] and found["cpus_with_registers"] == 1
+    ram = sum(h[6] for h in kept.headers() if h[0] == kexec_kept.PT_LOAD and h[4] >= MIB)
+    assert found["pages"]["in_dump"] + found["pages"]["zero"] + found["pages"]["excluded"] > (
+        0.98 * ram / 4096)
+    assert found["pages"]["in_dump"] > 4096
+
+
+def test_loader_names_all_memory_and_elfcorehdr_is_wiped(kept, disk, run):
+    found = check_guessed(run(all_memory(kept) | {kept.layout.core: bytes(4096)}), disk, kept)
+    assert found["pages"]["in_dump"] > 4096
+
 
 TOO_SMALL = {
     "cut": lambda l: [(0, 0x9f000, 1), (l.first, MIB // 2, 1)],
@@ -293,6 +315,15 @@ def test_two_processors_panic_at_once(cd, disk, tmp_path, step):
         assert machine.console()[start:].count("Kernel panic") == 1
     assert result.state == "complete"
     assert tools.info(disk)["dump"]["cpus_with_registers"] == 2
+
+
+# --- ACPI --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("address", ["0x8000000000000", "0x10000000"])
+def test_rsdp_nowhere(address, kept, disk, run):
+    """An address that the processor has not, and one of the old kernel's memory."""
+    check_complete(run(kept.with_words(f"acpi_rsdp={address}")), disk, kept)
 
 
 # --- the target --------------------------------------------------------------------------

@@ -119,16 +119,22 @@ def make_initramfs(target, kernel=None, modules=None, image=None):
         pack(root, target)
 
 
+def make_grub_cd(folder, config, target):
+    """Path of a boot CD with the files in @folder, which gets GRUB's configuration too."""
+    (folder / "boot" / "grub").mkdir(parents=True, exist_ok=True)
+    (folder / "boot" / "grub" / "grub.cfg").write_text(config)
+    subprocess.run(["grub-mkrescue", "-d", "/usr/lib/grub/i386-pc", "-o", target, folder],
+                   capture_output=True, check=True, timeout=TIMEOUT_S)
+    return target
+
+
 def make_cd(kernel, folder, extra_cmdline="", kdump=False, modules=None, image=None):
-    """Path of the boot CD, made in @folder."""
+    """Path of the victim's CD, made in @folder."""
     with tempfile.TemporaryDirectory(dir=folder) as temp:
         boot = Path(temp) / "boot"
-        (boot / "grub").mkdir(parents=True)
+        boot.mkdir()
         shutil.copy(kernel.vmlinuz, boot / "vmlinuz")
         make_initramfs(boot / "initramfs", kernel if kdump else None, modules, image)
         cmdline = f"console=ttyS0 panic=0 {extra_cmdline}".strip().replace("$", "\\$")
-        (boot / "grub" / "grub.cfg").write_text(GRUB_CONFIG.format(cmdline=cmdline))
-        target = Path(folder) / ("victim-kdump.iso" if kdump else "victim.iso")
-        subprocess.run(["grub-mkrescue", "-d", "/usr/lib/grub/i386-pc", "-o", target, temp],
-                       capture_output=True, check=True, timeout=TIMEOUT_S)
-    return target
+        return make_grub_cd(Path(temp), GRUB_CONFIG.format(cmdline=cmdline), Path(folder) /
+                            ("victim-kdump.iso" if kdump else "victim.iso"))
