@@ -69,6 +69,7 @@ static void machine_init(void)
 	if (!door.zero_page.text_mode)
 		console &= (u8)~BOOT_CONSOLE_SCREEN;
 	console_init(console, c->serial_port, c->serial_baud);
+	dump_hello(DOOR_LINUX);
 	mce_init();
 	paging_protect();
 }
