@@ -7,6 +7,7 @@
  *		1024	image_start, loaded to any multiple of 1 MiB:
  *			+0	32-bit entry, no paging (GRUB)
  *			+0x200	64-bit entry, somebody's page tables (kexec)
+ *		0x200	16-bit entry: only says that it is the wrong one
  *
  * Both have the address of the zero page in rsi. 4 and 5 levels of page tables.
  */
@@ -63,6 +64,25 @@ setup:
 	.long	0			/* handover_offset */
 	.long	0			/* kernel_info_offset */
 header_end:
+	.code16					/* who jumps here started it by the 16-bit protocol */
+	cld
+	movw	$message - setup, %si		/* ds: where this was loaded */
+1:	lodsb
+	testb	%al, %al
+	jz	2f
+	pushw	%ax
+	movb	$0x0e, %ah			/* screen */
+	movw	$0x0007, %bx
+	int	$0x10
+	popw	%ax
+	movb	$0x01, %ah			/* first serial port */
+	xorw	%dx, %dx
+	int	$0x14
+	jmp	1b
+2:	hlt
+	jmp	2b
+message:
+	.asciz	"afterimage: no dump: load it by kexec -p or GRUB's linux, not linux16\r\n"
 kernel_version:
 	.asciz	"afterimage"
 	.org	setup + 0x400

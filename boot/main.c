@@ -368,7 +368,6 @@ static void leave(struct session *s, enum status st)
 		[ACTION_HALT] = "halted",
 	};
 	enum machine_action action = action_choose(s);
-	u64 end = clock_us() + READING_TIME_US;
 
 	if (s->leaving) {
 		machine_reset(action);
@@ -376,8 +375,8 @@ static void leave(struct session *s, enum status st)
 	}
 	s->leaving = true;
 	con_printf("afterimage: %s\n", words[action]);
-	while (st != OK && clock_us() < end)
-		;
+	if (st != OK)
+		clock_wait_us(READING_TIME_US);
 	if (action == ACTION_POWEROFF && power_off(&s->acpi.power) != OK)
 		say_failure(E_POWEROFF);
 	power_leave(&s->acpi.power, action);

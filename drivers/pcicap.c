@@ -49,14 +49,6 @@ bool pci_asleep(u32 bdf)
 	return csr != PCI_NOBODY && csr & PCI_PM_CSR_STATE;
 }
 
-static void wait_us(u64 us)
-{
-	u64 end_us = clock_us() + us;
-
-	while (clock_us() < end_us)
-		;
-}
-
 /* Waits until the function shows @id again. */
 static bool answers(u32 bdf, u32 id)
 {
@@ -109,7 +101,8 @@ enum status pci_wake(const struct pci_dev *dev)
 	header_save(dev->bdf, header);
 	pci_command_change(dev->bdf, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER, 0);
 	pci_write(dev->bdf, at, csr & ~(PCI_PM_CSR_STATE | PCI_PM_CSR_PME));
-	wait_us(PCI_CLASS_BASE(dev->class) == PCI_CLASS_BRIDGE ? PCI_PM_BRIDGE_US : PCI_PM_WAKE_US);
+	clock_wait_us(
+		PCI_CLASS_BASE(dev->class) == PCI_CLASS_BRIDGE ? PCI_PM_BRIDGE_US : PCI_PM_WAKE_US);
 	if (!answers(dev->bdf, id))
 		return E_DEVICE_GONE;
 	header_restore(dev->bdf, header);

@@ -12,6 +12,14 @@
 /* Microseconds since some fixed moment, never going back. */
 u64 clock_us(void);
 
+static inline void clock_wait_us(u64 us)
+{
+	u64 end = clock_us() + us;
+
+	while (clock_us() < end)
+		;
+}
+
 /* Writes to every console there is; bounded in time; '\n' starts a new line. */
 void con_write(const char *text, u32 bytes);
 

@@ -99,7 +99,7 @@ bool acpi_table_open(struct acpi_root *r, u64 pa, const char *signature, struct 
 	if (memcmp(header, signature, 4) != 0)
 		return false;
 	t->pa = pa;
-	t->bytes = acpi_get32(header + HEADER_LENGTH);
+	t->bytes = get_u32(header + HEADER_LENGTH);
 	t->revision = header[HEADER_REVISION];
 	if (t->bytes < ACPI_HEADER_BYTES || t->bytes > r->budget_bytes)
 		return false;
@@ -112,7 +112,7 @@ static u64 entry_read(const struct acpi_root *r, u32 index)
 	u8 entry[8] = {0};
 	u64 pa = r->pa + ACPI_HEADER_BYTES + (u64)index * r->entry_bytes;
 
-	return firmware_read(pa, entry, r->entry_bytes) ? acpi_get64(entry) : 0;
+	return firmware_read(pa, entry, r->entry_bytes) ? get_u64(entry) : 0;
 }
 
 bool acpi_table_next(struct acpi_root *r, u32 *index, const char *signature, struct acpi_table *t)
@@ -147,12 +147,12 @@ static u64 rsdp_xsdt(u64 pa)
 
 	if (!firmware_read(pa, b, RSDP_BYTES_2))
 		return 0;
-	bytes = acpi_get32(b + RSDP_LENGTH);
+	bytes = get_u32(b + RSDP_LENGTH);
 	if (b[RSDP_REVISION] < 2 || bytes < RSDP_BYTES_2 || bytes > RSDP_BYTES_MAX)
 		return 0;
 	if (!firmware_read(pa, b, bytes) || sum_of(b, bytes) != 0)
 		return 0;
-	return acpi_get64(b + RSDP_XSDT);
+	return get_u64(b + RSDP_XSDT);
 }
 
 static bool rsdp_good(u64 pa, u8 b[RSDP_BYTES_1])
@@ -167,7 +167,7 @@ static bool rsdp_open(u64 pa, struct acpi_root *r)
 
 	if (pa >= ACPI_PHYSICAL_END || !rsdp_good(pa, b))
 		return false;
-	return root_open(r, rsdp_xsdt(pa), 8) || root_open(r, acpi_get32(b + RSDP_RSDT), 4);
+	return root_open(r, rsdp_xsdt(pa), 8) || root_open(r, get_u32(b + RSDP_RSDT), 4);
 }
 
 static bool rsdp_search(u64 pa, u32 bytes, struct acpi_root *r)
@@ -191,7 +191,7 @@ static bool bios_search(struct acpi_root *r)
 	u32 ebda_pa = 0;
 
 	if (firmware_read(EBDA_SEGMENT, segment, sizeof(segment)))
-		ebda_pa = (u32)acpi_get16(segment) << 4;
+		ebda_pa = (u32)get_u16(segment) << 4;
 	if (ebda_pa >= EBDA_LOWEST && range_fits(ebda_pa, EBDA_BYTES, EBDA_END) &&
 		rsdp_search(ebda_pa, EBDA_BYTES, r))
 		return true;
@@ -216,8 +216,7 @@ static bool address_possible(u8 space, u64 address)
 static struct acpi_register register_at(const u8 *gas)
 {
 	struct acpi_register none = {0};
-	struct acpi_register reg = {
-		.address = acpi_get64(gas + GAS_ADDRESS), .space = gas[GAS_SPACE]};
+	struct acpi_register reg = {.address = get_u64(gas + GAS_ADDRESS), .space = gas[GAS_SPACE]};
 	u8 bits = gas[GAS_BIT_WIDTH];
 
 	if (reg.address == 0 || gas[GAS_BIT_OFFSET] != 0)
@@ -247,16 +246,16 @@ static struct acpi_register pm1_control(const u8 *gas, u32 port)
 
 static void fadt_sleep(const u8 *f, struct acpi_power *p)
 {
-	u32 smi_command = acpi_get32(f + FADT_SMI_CMD);
+	u32 smi_command = get_u32(f + FADT_SMI_CMD);
 
-	if (f[HEADER_REVISION] >= 5 && acpi_get32(f + FADT_FLAGS) & FADT_FLAG_REDUCED) {
+	if (f[HEADER_REVISION] >= 5 && get_u32(f + FADT_FLAGS) & FADT_FLAG_REDUCED) {
 		p->sleep_control = register_at(f + FADT_SLEEP_CONTROL);
 		if (p->sleep_control.space == ACPI_SPACE_PCI)
 			memset(&p->sleep_control, 0, sizeof(p->sleep_control));
 		return;
 	}
-	p->pm1a = pm1_control(f + FADT_X_PM1A_CNT, acpi_get32(f + FADT_PM1A_CNT));
-	p->pm1b = pm1_control(f + FADT_X_PM1B_CNT, acpi_get32(f + FADT_PM1B_CNT));
+	p->pm1a = pm1_control(f + FADT_X_PM1A_CNT, get_u32(f + FADT_PM1A_CNT));
+	p->pm1b = pm1_control(f + FADT_X_PM1B_CNT, get_u32(f + FADT_PM1B_CNT));
 	if (smi_command < IO_END && f[FADT_ACPI_ENABLE] != 0) {
 		p->smi_command = (u16)smi_command;
 		p->acpi_enable = f[FADT_ACPI_ENABLE];
@@ -268,8 +267,8 @@ static void s5_load(struct acpi_root *r, const u8 *f, struct acpi_power *p)
 	struct acpi_table t;
 	u32 index = 0;
 
-	if (acpi_table_open(r, acpi_get64(f + FADT_X_DSDT), "DSDT", &t) ||
-		acpi_table_open(r, acpi_get32(f + FADT_DSDT), "DSDT", &t))
+	if (acpi_table_open(r, get_u64(f + FADT_X_DSDT), "DSDT", &t) ||
+		acpi_table_open(r, get_u32(f + FADT_DSDT), "DSDT", &t))
 		acpi_s5_find(&t, p);
 	while (!p->has_s5 && acpi_table_next(r, &index, "SSDT", &t))
 		acpi_s5_find(&t, p);
@@ -295,7 +294,7 @@ static void fadt_load(struct acpi_root *r, struct acpi_power *p)
 		return;
 	if (!acpi_table_read(&t, 0, f, fadt_bytes(&t)))
 		return;
-	if (acpi_get32(f + FADT_FLAGS) & FADT_FLAG_RESET) {
+	if (get_u32(f + FADT_FLAGS) & FADT_FLAG_RESET) {
 		p->reset = register_at(f + FADT_RESET);
 		p->reset_value = p->reset.address ? f[FADT_RESET_VALUE] : 0;
 	}

@@ -45,7 +45,7 @@ static bool is_unit(enum acpi_iommu_kind kind, const u8 *head)
 	u8 type = head[0];
 
 	if (kind == IOMMU_INTEL)
-		return acpi_get16(head) == DMAR_TYPE_DRHD;
+		return get_u16(head) == DMAR_TYPE_DRHD;
 	return type == IVRS_TYPE_IVHD_10 || type == IVRS_TYPE_IVHD_11 || type == IVRS_TYPE_IVHD_40;
 }
 
@@ -75,8 +75,8 @@ static void unit_read(
 	if (!acpi_table_read(t, offset + BASE_OFFSET, base, sizeof(base)) ||
 		!acpi_table_read(t, offset + rule->segment, segment, sizeof(segment)))
 		return;
-	if (acpi_get16(segment) == 0)
-		unit_add(a, rule, acpi_get64(base));
+	if (get_u16(segment) == 0)
+		unit_add(a, rule, get_u64(base));
 }
 
 static void table_walk(const struct acpi_table *t, const struct rule *rule, struct acpi *a)
@@ -89,7 +89,7 @@ static void table_walk(const struct acpi_table *t, const struct rule *rule, stru
 
 		if (!acpi_table_read(t, offset, head, sizeof(head)))
 			return;
-		bytes = acpi_get16(head + HEAD_LENGTH);
+		bytes = get_u16(head + HEAD_LENGTH);
 		if (bytes < HEAD_BYTES || !range_fits(offset, bytes, t->bytes))
 			return;
 		if (is_unit(rule->kind, head) && bytes >= rule->least_bytes)

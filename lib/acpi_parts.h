@@ -5,6 +5,7 @@
 #define AFTERIMAGE_ACPI_PARTS_H
 
 #include "acpi.h"
+#include "bytes.h"
 
 #define ACPI_HEADER_BYTES 36u
 #define ACPI_PHYSICAL_END (1ull << 52)
@@ -41,21 +42,5 @@ void acpi_s5_find(const struct acpi_table *t, struct acpi_power *p);
 
 /* Fills @a->iommu* from DMAR and IVRS. */
 void acpi_iommu_find(struct acpi_root *r, struct acpi *a);
-
-/* Little endian, from any address. */
-static inline u16 acpi_get16(const u8 *p)
-{
-	return (u16)(p[0] | p[1] << 8);
-}
-
-static inline u32 acpi_get32(const u8 *p)
-{
-	return (u32)acpi_get16(p) | (u32)acpi_get16(p + 2) << 16;
-}
-
-static inline u64 acpi_get64(const u8 *p)
-{
-	return (u64)acpi_get32(p) | (u64)acpi_get32(p + 4) << 32;
-}
 
 #endif

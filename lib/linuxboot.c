@@ -5,6 +5,7 @@
  * not read.
  */
 #include <string.h>
+#include "bytes.h"
 #include "linuxboot.h"
 
 #define SCREEN_IS_VGA 0x00f
@@ -30,22 +31,6 @@ _Static_assert(E820_TABLE + E820_MAX * E820_ENTRY_BYTES <= LINUXBOOT_ZERO_PAGE_B
 #define VIDEO_UNKNOWN	0x00
 #define VIDEO_VGA	0x01
 #define VIDEO_VGA_COLOR 0x22
-
-static u32 get_u32(const u8 *at)
-{
-	u32 v;
-
-	memcpy(&v, at, sizeof(v));
-	return v;
-}
-
-static u64 get_u64(const u8 *at)
-{
-	u64 v;
-
-	memcpy(&v, at, sizeof(v));
-	return v;
-}
 
 /* Fields of the header that grew: 32 bits there, the upper half elsewhere. */
 static u64 get_split(const u8 *page, u32 low, u32 high)

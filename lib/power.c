@@ -64,14 +64,6 @@ static void access_write(const struct access *x, u32 value)
 		io_write(x->port, x->bytes, value);
 }
 
-static void wait_us(u64 us)
-{
-	u64 end = clock_us() + us;
-
-	while (clock_us() < end)
-		;
-}
-
 /* Whether it worked is not asked: if the machine is not in ACPI mode, S5 will show it. */
 static void acpi_mode_enter(const struct acpi_power *p, const struct access *pm1a)
 {
@@ -124,7 +116,7 @@ enum status power_off(const struct acpi_power *p)
 	if (!p->has_s5)
 		return E_POWEROFF;
 	if (off_by_sleep_control(p) || off_by_pm1(p))
-		wait_us(SLEEP_WAIT_US);
+		clock_wait_us(SLEEP_WAIT_US);
 	return E_POWEROFF;
 }
 
@@ -151,7 +143,7 @@ static void reset_by_register(const struct acpi_power *p)
 		access_write(&x, p->reset_value);
 	else
 		return;
-	wait_us(RESET_WAIT_US);
+	clock_wait_us(RESET_WAIT_US);
 }
 
 void power_leave(const struct acpi_power *p, enum machine_action action)

@@ -64,14 +64,14 @@ static struct mcebank bank_read(u32 n)
 	return b;
 }
 
-/* Whatever brought the old kernel down may be in the banks: a warm reset leaves them alone. */
+/* Whatever brought the old kernel down may be in the banks: neither a warm reset nor kexec touches them. */
 static void banks_clear(void)
 {
 	for (u32 n = 0; n < mce.banks; n++) {
 		struct mcebank b = bank_read(n);
 
 		if (b.status & MCEBANK_VALID && b.status & MCEBANK_UC)
-			con_printf("afterimage: hardware error before the reset: bank %u status "
+			con_printf("afterimage: earlier hardware error: bank %u status "
 				   "%lx address %lx\n",
 				n, b.status, b.addr);
 		wrmsr(MSR_MC_STATUS(n), 0);

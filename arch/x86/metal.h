@@ -27,7 +27,7 @@ void trap_init(void);
 
 /*
  * Machine checks are told from here on instead of resetting the machine; does nothing on a
- * processor without them. Errors logged before the reset are printed and cleared.
+ * processor without them. Errors logged before are printed and cleared.
  */
 void mce_init(void);
 

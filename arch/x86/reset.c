@@ -16,14 +16,6 @@
 #define SETTLE_US	   200000u
 #define KBC_POLLS	   20000u
 
-static void wait_us(u64 us)
-{
-	u64 end = clock_us() + us;
-
-	while (clock_us() < end)
-		__asm__ volatile("pause");
-}
-
 static void kbc_reset(void)
 {
 	for (u32 i = 0; i < KBC_POLLS && (inb(KBC_STATUS) & KBC_STATUS_BUSY); i++)
@@ -46,9 +38,9 @@ void machine_reset(enum machine_action action)
 	if (action == ACTION_REBOOT) {
 		outb(RESET_CONTROL, RESET_CONTROL_SYS);
 		outb(RESET_CONTROL, RESET_CONTROL_FULL);
-		wait_us(SETTLE_US);
+		clock_wait_us(SETTLE_US);
 		kbc_reset();
-		wait_us(SETTLE_US);
+		clock_wait_us(SETTLE_US);
 		triple_fault();
 	}
 	cpu_halt_forever();

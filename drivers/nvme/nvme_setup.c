@@ -4,6 +4,7 @@
  * whatever the old kernel or firmware had asked of it never reaches memory.
  */
 #include <string.h>
+#include "bytes.h"
 #include "nvmevar.h"
 #include "ports.h"
 #include "str.h"
@@ -12,22 +13,6 @@
 #define NVME_MAP_BYTES	   0x2000u /* registers and, at the usual strides, our doorbells */
 #define NVME_NSZE_MAX	   (1ull << 51)
 #define NVME_DOORBELLS_OUR 4 /* two queue pairs */
-
-static u32 get_u32(const u8 *p)
-{
-	u32 v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
-static u64 get_u64(const u8 *p)
-{
-	u64 v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
 
 void nvme_name(const struct pci_dev *dev, u32 nsid, char *buf, u32 size)
 {

@@ -289,7 +289,7 @@ def test_error_from_before_the_reset(first, disk, debugged):
     machine_check(machine, stub, pa, status)
     stub.go(gdbstub.symbol("capture_run"))
     start = machine.wait_console(r"^afterimage: rebooting\n", 20).end()
-    machine.wait_console(rf"^afterimage: hardware error before the reset: bank {BANK} "
+    machine.wait_console(rf"^afterimage: earlier hardware error: bank {BANK} "
                          rf"status {status:x} address {pa:x}\n", 20, start)
     machine_check(machine, stub, pa, AMD)
     stub.leave()

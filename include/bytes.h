@@ -1,0 +1,24 @@
+/*
+ * Little-endian numbers at any address.
+ */
+#ifndef AFTERIMAGE_BYTES_H
+#define AFTERIMAGE_BYTES_H
+
+#include "types.h"
+
+static inline u16 get_u16(const u8 *p)
+{
+	return (u16)(p[0] | p[1] << 8);
+}
+
+static inline u32 get_u32(const u8 *p)
+{
+	return (u32)get_u16(p) | (u32)get_u16(p + 2) << 16;
+}
+
+static inline u64 get_u64(const u8 *p)
+{
+	return (u64)get_u32(p) | (u64)get_u32(p + 4) << 32;
+}
+
+#endif
