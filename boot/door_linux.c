@@ -16,6 +16,7 @@
 #include "str.h"
 
 #define LOW_MEMORY_END ((u64)MIB)
+#define PHYS_MAX       (1ull << 52) /* of any processor */
 #define CORE_MAX_BYTES ((u64)ELFCORE_MAX_HEADERS * ELFCORE_HEADER_BYTES + PAGE_BYTES)
 
 extern char image_start[], arena_first[], arena_limit[];
@@ -32,7 +33,7 @@ static struct {
 	char text[LINUXBOOT_CMDLINE_MAX + 1];
 } door;
 
-/* Of what the loader left: ordinary memory, wherever it is. */
+/* Of what the loader left: ordinary memory, wherever it is. @buf stays as it is where none is. */
 static void loader_read(u64 pa, void *buf, u32 bytes)
 {
 	u8 *to = buf;
@@ -42,6 +43,8 @@ static void loader_read(u64 pa, void *buf, u32 bytes)
 		u32 n = (u32)min_u64(bytes, PAGE_BYTES - at);
 		const u8 *page = phys_window(0, pa - at, 1);
 
+		if (!page)
+			return;
 		memcpy(to, page + at, n);
 		to += n;
 		pa += n;
@@ -66,6 +69,7 @@ static void machine_init(void)
 	if (!door.zero_page.text_mode)
 		console &= (u8)~BOOT_CONSOLE_SCREEN;
 	console_init(console, c->serial_port, c->serial_baud);
+	dump_hello(DOOR_LINUX);
 	mce_init();
 	paging_protect();
 }
@@ -104,9 +108,10 @@ static bool core_open(const struct mem_range *own)
 	return elfcore_open(&door.core, &door.loader, pa) == OK;
 }
 
-/* What the loader says is no RAM, whoever else may think so. */
+/* What is no RAM, whoever else may think so: the loader says so, or the processor can't reach it. */
 static void add_reserved(struct memmap *map)
 {
+	memmap_add(map, phys_end(), PHYS_MAX - phys_end(), MEM_RESERVED);
 	for (u32 i = 0; i < door.zero_page.map.count; i++) {
 		const struct mem_range *r = &door.zero_page.map.range[i];
 
@@ -115,9 +120,20 @@ static void add_reserved(struct memmap *map)
 	}
 }
 
+/* What we write to, and nothing else of what the loader set aside. */
+static const struct mem_range *image_range(void)
+{
+	static struct mem_range image;
+
+	image.pa = own_pa(image_start);
+	image.bytes = (u64)(arena_limit - image_start);
+	return &image;
+}
+
 /*
- * kexec -p: the old kernel's memory by its own list, and what it had reserved for us. False if
- * some of the list is damaged.
+ * kexec -p: the old kernel's memory by its own list, and what it had reserved for us. That
+ * list has nothing of the latter; if it has, then the loader named all memory, not just what it
+ * set aside (kexec --pass-memmap-cmdline). False if some of the list is damaged.
  */
 static bool map_crash(struct memmap *map, const struct mem_range *own)
 {
@@ -127,6 +143,8 @@ static bool map_crash(struct memmap *map, const struct mem_range *own)
 
 	add_reserved(map);
 	refused = elfcore_memmap(&door.core, &door.loader, map);
+	if (memmap_has(map, own->pa, own->bytes, MEM_RAM))
+		own = image_range();
 	memmap_add(map, own->pa, own->bytes, MEM_RAM);
 	memmap_add(map, core_pa, round_up_u64(core_end - core_pa, PAGE_BYTES), MEM_RAM);
 	memmap_touch(map, own->pa, own->bytes, TOUCHED_OURS);
@@ -140,13 +158,7 @@ static bool has_old_memory(const struct memmap *map, const struct mem_range *own
 {
 	if (own->pa <= LOW_MEMORY_END)
 		return true;
-	for (u32 i = 0; i < map->count; i++) {
-		const struct mem_range *r = &map->range[i];
-
-		if (r->type == MEM_RAM && r->pa < own->pa && r->pa + r->bytes > LOW_MEMORY_END)
-			return true;
-	}
-	return false;
+	return memmap_has(map, LOW_MEMORY_END, own->pa - LOW_MEMORY_END, MEM_RAM);
 }
 
 /* The end of the RAM that our piece lies in: where the loader says that something else begins. */
@@ -178,7 +190,7 @@ static void map_guess(struct memmap *map, const struct mem_range *own)
 
 		memmap_add(map, r->pa, r->bytes, r->type);
 	}
-	memmap_touch(map, own->pa, own->bytes, TOUCHED_OURS);
+	memmap_touch(map, image_range()->pa, image_range()->bytes, TOUCHED_OURS);
 	door.handoff.degraded |= DL_DEGRADED_ELFCOREHDR;
 	con_printf("afterimage: E%u %s; searching memory below %lu MiB\n", E_ELFCOREHDR,
 		status_text(E_ELFCOREHDR), end / MIB);
@@ -221,9 +233,9 @@ void door_linux(u64 zero_page_pa)
 {
 	struct handoff *h = &door.handoff;
 
+	trap_init(); /* first: whoever waits for the machine may press the NMI button */
 	crc32c_init();
 	clock_init();
-	trap_init();
 	parameters_read(zero_page_pa);
 	machine_init();
 

@@ -47,6 +47,7 @@ struct session {
 	bool target_open;
 	bool dump_open;
 	bool reported;
+	bool leaving;
 };
 
 static struct session session;
@@ -54,11 +55,6 @@ static struct session session;
 static void say_failure(enum status st)
 {
 	con_printf("afterimage: E%u %s; %s\n", st, status_text(st), status_advice(st));
-}
-
-static void say_hello(const struct session *s)
-{
-	con_printf("afterimage %s via %s\n", AFTERIMAGE_VERSION, door_name(s->handoff->door));
 }
 
 /*
@@ -72,7 +68,7 @@ static enum status remapping_off(struct session *s)
 
 	if (!acpi_load(s->handoff->rsdp_pa, &s->acpi))
 		con_printf("afterimage: no ACPI tables found\n");
-	st = iommu_disable(&s->acpi, &units);
+	st = iommu_disable(&s->acpi, &s->handoff->map, &units);
 	if (units)
 		con_printf("afterimage: DMA remapping was on in %u units\n", units);
 	return st;
@@ -117,6 +113,10 @@ static u64 core_open(struct session *s)
 	if (!h->elfcorehdr_pa)
 		return h->vmcoreinfo_pa;
 	s->has_core = elfcore_open(&s->core, &s->pm, h->elfcorehdr_pa) == OK;
+	if (!s->has_core) {
+		s->degraded |= DL_DEGRADED_REGISTERS;
+		say_failure(E_ELFCOREHDR);
+	}
 	return s->has_core ? elfcore_vmcoreinfo(&s->core, &s->pm) : h->vmcoreinfo_pa;
 }
 
@@ -359,7 +359,8 @@ static enum machine_action action_choose(const struct session *s)
 	return ACTION_HALT;
 }
 
-static void leave(const struct session *s, enum status st)
+/* Called again from its own exceptions: then without what they may have come from. */
+static void leave(struct session *s, enum status st)
 {
 	static const char *const words[] = {
 		[ACTION_REBOOT] = "rebooting",
@@ -369,12 +370,22 @@ static void leave(const struct session *s, enum status st)
 	enum machine_action action = action_choose(s);
 	u64 end = clock_us() + READING_TIME_US;
 
+	if (s->leaving) {
+		machine_reset(action);
+		return;
+	}
+	s->leaving = true;
 	con_printf("afterimage: %s\n", words[action]);
 	while (st != OK && clock_us() < end)
 		;
 	if (action == ACTION_POWEROFF && power_off(&s->acpi.power) != OK)
 		say_failure(E_POWEROFF);
 	power_leave(&s->acpi.power, action);
+}
+
+void dump_hello(u32 door)
+{
+	con_printf("afterimage %s via %s\n", AFTERIMAGE_VERSION, door_name(door));
 }
 
 void dump_main(const struct handoff *handoff)
@@ -386,7 +397,6 @@ void dump_main(const struct handoff *handoff)
 	s->handoff = handoff;
 	s->degraded = handoff->degraded;
 	s->start_us = clock_us();
-	say_hello(s);
 	pci_quiesce();
 	st = dump(s);
 	if (s->target_open && s->target.blk->ops->stop(s->target.blk) != OK)

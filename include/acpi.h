@@ -43,6 +43,7 @@ enum acpi_iommu_kind {
 
 #define ACPI_IOMMUS 128 /* a server with eight sockets has some eighty */
 
+/* Of PCI segment 0, which is all that pci_read reaches. */
 struct acpi_iommu {
 	u64 pa; /* of its registers */
 	u32 kind;
@@ -57,8 +58,8 @@ struct acpi {
 };
 
 /*
- * Fills *@a from the tables that the RSDP at @rsdp_pa leads to; with 0 it is searched for
- * where a BIOS has it (s5.2.5.1). What is missing or damaged is left out, all zero; false if
+ * Fills *@a from the tables that the RSDP at @rsdp_pa leads to; if there is none, or with 0, it
+ * is searched for where a BIOS has it (s5.2.5.1). What is missing or damaged is left out, all zero; false if
  * there are no tables at all.
  */
 bool acpi_load(u64 rsdp_pa, struct acpi *a);

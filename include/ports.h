@@ -18,7 +18,7 @@ void con_write(const char *text, u32 bytes);
 /*
  * Maps @pages pages of old memory from @pa read-only and returns where. The range
  * lies inside one aligned 2 MiB and inside RAM. @slot < PHYS_WINDOW_SLOTS names the
- * window to reuse; what it showed before is gone.
+ * window to reuse; what it showed before is gone. NULL if the processor has no such address.
  */
 #define PHYS_WINDOW_SLOTS 4
 const void *phys_window(u32 slot, u64 pa, u32 pages);
@@ -48,7 +48,8 @@ void io_write(u16 port, u32 bytes, u32 value);
  */
 bool firmware_read(u64 pa, void *buf, u32 bytes) MUST_CHECK;
 
-/* Maps @bytes of device registers at @pa uncached; NULL if there is no room. Never unmapped. */
+/* Maps @bytes of device registers at @pa uncached; NULL if there is no room, or no such
+ * address. Never unmapped. */
 struct mmio;
 const struct mmio *mmio_map(u64 pa, u64 bytes);
 

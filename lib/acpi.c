@@ -306,9 +306,14 @@ static void fadt_load(struct acpi_root *r, struct acpi_power *p)
 bool acpi_load(u64 rsdp_pa, struct acpi *a)
 {
 	struct acpi_root root = {.budget_bytes = BUDGET_BYTES};
+	bool found = rsdp_pa != 0 && rsdp_open(rsdp_pa, &root);
 
 	memset(a, 0, sizeof(*a));
-	if (!(rsdp_pa ? rsdp_open(rsdp_pa, &root) : bios_search(&root)))
+	if (!found) {
+		root.budget_bytes = BUDGET_BYTES;
+		found = bios_search(&root);
+	}
+	if (!found)
 		return false;
 	acpi_iommu_find(&root, a);
 	fadt_load(&root, &a->power);

@@ -1,6 +1,8 @@
 /*
  * Where the DMA remapping units are: DMAR (Intel VT-d 4.0 s8) and IVRS (AMD I/O
- * Virtualization 3.07 s5.2). Looks at nothing but the addresses of their registers.
+ * Virtualization 3.07 s5.2). Looks at nothing but the addresses of their registers and their
+ * PCI segment: nobody takes DMA from the functions of other segments than 0, so what
+ * keeps it away from old memory must stay on.
  */
 #include <string.h>
 #include "acpi_parts.h"
@@ -11,15 +13,18 @@
 #define HEAD_LENGTH    2
 #define BASE_OFFSET    8u
 #define BASE_BYTES     8u
+#define SEGMENT_BYTES  2u
 #define STRUCTURES_MAX 4096u
 
 #define DMAR_TYPE_DRHD	  0x0000
 #define DRHD_BYTES	  16u
+#define DRHD_SEGMENT	  6u
 #define DRHD_ALIGN	  0x1000u
 #define IVRS_TYPE_IVHD_10 0x10
 #define IVRS_TYPE_IVHD_11 0x11
 #define IVRS_TYPE_IVHD_40 0x40
 #define IVHD_BYTES	  24u
+#define IVHD_SEGMENT	  16u
 #define IVHD_ALIGN	  0x4000u
 
 struct rule {
@@ -27,11 +32,12 @@ struct rule {
 	enum acpi_iommu_kind kind;
 	u32 least_bytes;
 	u32 align;
+	u32 segment; /* offset of the unit's PCI segment, 2 bytes */
 };
 
 static const struct rule rules[] = {
-	{"DMAR", IOMMU_INTEL, DRHD_BYTES, DRHD_ALIGN},
-	{"IVRS", IOMMU_AMD, IVHD_BYTES, IVHD_ALIGN},
+	{"DMAR", IOMMU_INTEL, DRHD_BYTES, DRHD_ALIGN, DRHD_SEGMENT},
+	{"IVRS", IOMMU_AMD, IVHD_BYTES, IVHD_ALIGN, IVHD_SEGMENT},
 };
 
 static bool is_unit(enum acpi_iommu_kind kind, const u8 *head)
@@ -60,12 +66,25 @@ static void unit_add(struct acpi *a, const struct rule *rule, u64 pa)
 	a->iommus++;
 }
 
+/* The unit's structure is at @offset. */
+static void unit_read(
+	const struct acpi_table *t, u32 offset, const struct rule *rule, struct acpi *a)
+{
+	u8 base[BASE_BYTES], segment[SEGMENT_BYTES];
+
+	if (!acpi_table_read(t, offset + BASE_OFFSET, base, sizeof(base)) ||
+		!acpi_table_read(t, offset + rule->segment, segment, sizeof(segment)))
+		return;
+	if (acpi_get16(segment) == 0)
+		unit_add(a, rule, acpi_get64(base));
+}
+
 static void table_walk(const struct acpi_table *t, const struct rule *rule, struct acpi *a)
 {
 	u32 offset = FIRST_OFFSET;
 
 	for (u32 i = 0; i < STRUCTURES_MAX; i++) {
-		u8 head[HEAD_BYTES], base[BASE_BYTES];
+		u8 head[HEAD_BYTES];
 		u32 bytes;
 
 		if (!acpi_table_read(t, offset, head, sizeof(head)))
@@ -73,9 +92,8 @@ static void table_walk(const struct acpi_table *t, const struct rule *rule, stru
 		bytes = acpi_get16(head + HEAD_LENGTH);
 		if (bytes < HEAD_BYTES || !range_fits(offset, bytes, t->bytes))
 			return;
-		if (is_unit(rule->kind, head) && bytes >= rule->least_bytes &&
-			acpi_table_read(t, offset + BASE_OFFSET, base, sizeof(base)))
-			unit_add(a, rule, acpi_get64(base));
+		if (is_unit(rule->kind, head) && bytes >= rule->least_bytes)
+			unit_read(t, offset, rule, a);
 		offset += bytes;
 	}
 }

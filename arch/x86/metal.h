@@ -19,6 +19,9 @@ static inline u64 own_pa(const void *p)
 	return (u64)p + image_offset;
 }
 
+/* One more than the highest physical address the processor has; a page table may name no other. */
+u64 phys_end(void);
+
 /* Loads the table of exception handlers; every exception ends in dump_panic(). */
 void trap_init(void);
 

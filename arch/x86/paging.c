@@ -5,6 +5,7 @@
  * page of old memory that met a memory error is shown as zeros.
  */
 #include <string.h>
+#include "acpi.h"
 #include "metal.h"
 #include "mmio.h"
 #include "ports.h"
@@ -26,8 +27,12 @@
 
 #define HIDDEN_PAGES 64
 
-#define MMIO_PAGES   511 /* the last page of theirs shows firmware's tables */
-#define MMIO_HANDLES 256 /* a server has dozens of remapping units and of NVMe disks */
+#define CPUID_EXTENDED	0x80000000u
+#define CPUID_ADDRESSES 0x80000008u /* EAX: bits of a physical address */
+#define ADDRESS_BITS	36u	    /* of a processor that does not tell */
+
+#define MMIO_PAGES   511		 /* the last page of theirs shows firmware's tables */
+#define MMIO_HANDLES (ACPI_IOMMUS + 128) /* a server has dozens of NVMe disks; each is tried */
 
 extern u64 page_pd[512];
 extern char va_base[], image_start[], image_writable[], stack_hole[];
@@ -42,6 +47,22 @@ static u32 mmio_used;
 /* The pages that met a memory error. The machine check's handler adds to them at any moment. */
 static volatile u64 hidden_pa[HIDDEN_PAGES];
 static volatile u32 hidden_count;
+
+u64 phys_end(void)
+{
+	static u64 end;
+	u32 leaf[4];
+
+	if (end)
+		return end;
+	cpuid(CPUID_EXTENDED, leaf);
+	end = 1ull << ADDRESS_BITS;
+	if (leaf[0] >= CPUID_ADDRESSES) {
+		cpuid(CPUID_ADDRESSES, leaf);
+		end = 1ull << min_u64(leaf[0] & 0xff, 52);
+	}
+	return end;
+}
 
 static u64 window_va(u32 slot)
 {
@@ -109,6 +130,8 @@ const void *phys_window(u32 slot, u64 pa, u32 pages)
 
 	page_pd[PD_WINDOW + slot] = 0;
 	flush_tlb();
+	if (!range_fits(pa, (u64)pages << PAGE_SHIFT, phys_end()))
+		return NULL;
 	window_map(slot, base, (u32)((pa - base) >> PAGE_SHIFT), pages);
 	barrier();
 	for (u32 i = 0; i < hidden_count; i++)
@@ -172,7 +195,7 @@ bool firmware_read(u64 pa, void *buf, u32 bytes)
 {
 	u8 *to = buf;
 
-	if (!range_fits(pa, bytes, PTE_ADDRESS))
+	if (!range_fits(pa, bytes, phys_end()))
 		return false;
 	while (bytes > 0) {
 		u32 at = (u32)(pa & (PAGE_BYTES - 1));
@@ -198,7 +221,7 @@ const struct mmio *mmio_map(u64 pa, u64 bytes)
 
 	if (handles_used == ARRAY_SIZE(handles) || bytes == 0 || bytes > LARGE_BYTES)
 		return NULL;
-	if (pages > MMIO_PAGES - mmio_used)
+	if (pages > MMIO_PAGES - mmio_used || !range_fits(pa, bytes, phys_end()))
 		return NULL;
 	m = &handles[handles_used++];
 	m->va = (u64)va_base + (u64)PD_MMIO * LARGE_BYTES + (u64)mmio_used * PAGE_BYTES +

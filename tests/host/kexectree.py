@@ -108,7 +108,9 @@ class Tree:
         return [json.loads(line) for line in self.read("kexec.log").splitlines()]
 
     def tool(self, *args, **kw):
-        return run(TOOL, "--root", self.root, *args, **kw)
+        """Runs mkdumpdisk on the tree, not as a service."""
+        env = {k: v for k, v in os.environ.items() if k != "INVOCATION_ID"}
+        return run(TOOL, "--root", self.root, *args, env=env, **kw)
 
     def files(self):
         """Every file and link below etc, usr and run, with its contents or where it leads."""

@@ -854,7 +854,7 @@ def test_mounted_partition(tmp_path, mbr, loop, mounted):
         r = mk("--yes", "--force", "--image", mbr, target)
         refused(r, target, f"mounted on {point}", "unmount")
     out = made("--yes", "--image", mbr, f"{dev}p2")
-    assert "boot menu or by kexec" in out and "partition 1" not in out
+    assert "mkdumpdisk --kexec" in out and "partition 1" not in out
     assert f"give the partition the type {DUMP_TYPE.lower()} with sfdisk --part-type" in out
     check("sfdisk", "--no-reread", "--no-tell-kernel", "--part-type", dev, "2", DUMP_TYPE)
     assert run(GETDUMP, "list", dev).returncode == 0

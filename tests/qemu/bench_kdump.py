@@ -1,9 +1,12 @@
-"""How long a dump takes, ours and kdump's, in the same guest on the same machine in one
-run: 4 GiB, two CPUs, about 750 MiB in use, NVMe disk, dump levels 1 and 31. Ours counts from
-the reset to the completed header, kdump's from the panic to makedumpfile's end. All RAM has
-its memory on the host from the start, as on a real machine: else who touches a page first pays
-for it. Prints a table; judges nothing."""
+"""How long a dump takes, ours and kdump's, in the same guest on the same machine in one run:
+4 GiB, two CPUs, about 750 MiB in use, NVMe disk, dump levels 1 and 31. The victim's initramfs
+holds both; only crashkernel= and what is loaded differ. Both count from the kernel's panic
+message, ours to the line that the dump is complete, printed after the device's flush, kdump's to
+makedumpfile's end and sync; and ours without kexec: a hang, counted from the reset.
+All RAM has its memory on the host from the start, as on a real machine: else who touches a page
+first pays for it. Prints a table; judges nothing."""
 
+import argparse
 import shutil
 import sys
 import tempfile
@@ -12,6 +15,7 @@ from pathlib import Path
 
 import capture
 import kernels
+import kexec
 import tools
 import victim
 from machine import GIB, MachineError, Setup
@@ -19,105 +23,166 @@ from machine import GIB, MachineError, Setup
 RAM_BYTES = 4 * GIB
 CPUS = 2
 FILL_MIB = 600
-CRASHKERNEL = "crashkernel=256M"
-KDUMP_TIMEOUT_S = 240
+RESERVED = {"kexec": "16M", "reset": "0", "kdump": "256M"}  # crashkernel=
+CAPTURE_TIMEOUT_S = 240
 LEVELS = (1, 31)
-KDUMP_METHODS = ("-l", "-c")
-OUR_METHODS = ("lzf", "zlib")
-DISK_SIZE = "6G"
+METHODS = {"kexec": ("lzf", "zlib"), "reset": ("lzf", "zlib"), "kdump": ("-l", "-c")}
+DISK_BYTES = 6 * GIB
 SPACE_BYTES = 16 * GIB
+LIMIT_S = 500
+PANIC = r"Kernel panic - not syncing"
 
 
 def say(text):
     print(f"bench: {text}", file=sys.stderr, flush=True)
 
 
-def ready_victim(folder, cd, disk, limit_s):
-    """A machine with the memory filled, and how many MiB are in use."""
+def make_cds(kernel, folder):
+    """The victim's CD for each kind of dump."""
+    cds = {}
+    for kind, size in RESERVED.items():
+        (folder / kind).mkdir()
+        cds[kind] = victim.make_cd(kernel, folder / kind, f"crashkernel={size}", kdump=True,
+                                   image=tools.program("afterimage.bzimage"))
+    return cds
+
+
+def ask(machine, command, pattern, timeout_s=90):
+    """The match of @pattern in what a command of the victim prints."""
+    start = len(machine.console())
+    machine.type(command)
+    return machine.wait_console(pattern, timeout_s, start)
+
+
+def ready_victim(folder, cd, disk):
+    """A machine with the memory filled, how many MiB of it are in use, and how many bytes are
+    reserved."""
     setup = Setup(ram_file=folder / "ram", ram_bytes=RAM_BYTES, disk=disk, cd=cd, cpus=CPUS,
-                  prealloc=True, limit_s=limit_s)
+                  prealloc=True, limit_s=LIMIT_S)
     machine, _, _ = capture.start_victim(setup, say)
     try:
-        machine.type(f"fill {FILL_MIB}")
-        machine.wait_console(f"^{capture.PROMPT}filled", 90)
-        machine.type("free -m")
-        used = machine.wait_console(r"^Mem: +(\d+) +\d+ +(\d+)", 20)
+        ask(machine, f"fill {FILL_MIB}", f"^{capture.PROMPT}filled")
+        used = ask(machine, "free -m", r"^Mem: +(\d+) +\d+ +(\d+)")
+        reserved = ask(machine, "cat /sys/kernel/kexec_crash_size", r"^(\d+)\n")
     except BaseException:
         machine.close()
         raise
-    return machine, int(used[1]) - int(used[2])
+    return machine, int(used[1]) - int(used[2]), int(reserved[1])
 
 
-def ours(folder, cd, level, method):
-    disk = tools.make_disk(folder / "ours.img", DISK_SIZE, "--level", level, "--compress", method)
-    machine, used = ready_victim(folder, cd, disk, 400)
+def panic(machine):
+    """Crashes the victim. Where its words begin, and when they came."""
+    start = len(machine.console())
+    machine.type("crash")
+    machine.wait_console(PANIC, 30, start)
+    return start, time.monotonic()
+
+
+def by_kexec(machine):
+    if said := kexec.load(machine, "kexec_load"):
+        raise MachineError("the image was not loaded:\n" + said)
+    start, started = panic(machine)
+    return capture.watch_image(machine, started, start, CAPTURE_TIMEOUT_S, door="linux")
+
+
+def by_reset(machine):
+    capture.hang(machine)
+    return capture.reset_and_capture(machine, CAPTURE_TIMEOUT_S)
+
+
+def ours(folder, cd, kind, level, method):
+    disk = tools.make_disk(folder / "ours.img", f"{DISK_BYTES // GIB}G", "--level", level,
+                           "--compress", method)
+    machine, used, reserved = ready_victim(folder, cd, disk)
     with machine:
-        capture.hang(machine)
-        result = capture.reset_and_capture(machine, KDUMP_TIMEOUT_S)
+        result = by_kexec(machine) if kind == "kexec" else by_reset(machine)
     if result.state != "complete":
         raise MachineError("our dump is not complete:\n" + "\n".join(result.lines))
     disk.unlink()
-    return {"how": f"afterimage --level {level} --compress {method}", "level": level,
-            "used": used, "before": result.hello_s, "dump": result.seconds - result.hello_s,
-            "total": result.seconds, "bytes": result.written_bytes}
+    return {"used": used, "reserved": reserved, "before": result.hello_s,
+            "dump": result.seconds - result.hello_s, "bytes": result.written_bytes}
 
 
-def kdump(folder, cd, level, method):
-    options = f"{method} -d {level}"
+def kdump(folder, cd, _, level, method):
     disk = folder / "kdump.img"
     with open(disk, "wb") as f:
-        f.truncate(int(DISK_SIZE[:-1]) * GIB)
-    machine, used = ready_victim(folder, cd, disk, 400)
+        f.truncate(DISK_BYTES)
+    machine, used, reserved = ready_victim(folder, cd, disk)
     with machine:
-        machine.type(f"kdump {options}")
-        machine.wait_console(f"^{capture.PROMPT}kdump loaded", 60)
-        machine.type("crash")
-        machine.wait_console(r"Kernel panic", 30)
-        started = time.monotonic()
-        machine.wait_console(f"{capture.PROMPT}capture kernel up", KDUMP_TIMEOUT_S)
+        ask(machine, f"kdump {method} -d {level}", f"^{capture.PROMPT}kdump loaded")
+        _, started = panic(machine)
+        machine.wait_console(f"{capture.PROMPT}capture kernel up", CAPTURE_TIMEOUT_S)
         up = time.monotonic()
-        end = machine.wait_console(f"{capture.PROMPT}kdump (done|failed)", KDUMP_TIMEOUT_S)
+        end = machine.wait_console(f"{capture.PROMPT}kdump (done|failed)", CAPTURE_TIMEOUT_S)
         ended = time.monotonic()
         if end[1] != "done":
             raise MachineError("kdump failed:\n" + machine.console()[-1500:])
     written = disk.stat().st_blocks * 512
     disk.unlink()
-    return {"how": f"kdump, makedumpfile {options}", "level": level, "used": used, "before": up - started,
-            "dump": ended - up, "total": ended - started, "bytes": written}
+    return {"used": used, "reserved": reserved, "before": up - started, "dump": ended - up,
+            "bytes": written}
 
 
-def table(rows, kernel):
-    print(f"Dump of a {RAM_BYTES // GIB} GiB guest, {CPUS} CPUs, kernel {kernel.release}, QEMU "
-          "software emulation")
-    print(f"{'':40} {'in use':>8} {'to start':>9} {'dump':>7} {'total':>7} {'on disk':>9}")
-    for row in rows:
-        print(f"{row['how']:40} {row['used']:4} MiB {row['before']:7.1f} s {row['dump']:5.1f} s "
-              f"{row['total']:5.1f} s {row['bytes'] >> 20:5} MiB")
-    for level in LEVELS:
-        best = {name: min(r["total"] for r in rows
-                          if r["level"] == level and r["how"].startswith(name))
-                for name in ("afterimage", "kdump")}
-        print(f"level {level}: afterimage takes {best['afterimage'] / best['kdump']:.2f} of kdump's "
-              "time, best against best")
+NAMES = {"kexec": "afterimage by kexec, {}", "reset": "afterimage after a reset, {}",
+         "kdump": "kdump, makedumpfile {}"}
+
+
+def measure(folder, cds, kind, level, method):
+    run = kdump if kind == "kdump" else ours
+    say(f"{kind}, level {level}, {method}")
+    row = run(folder, cds[kind], kind, level, method)
+    return row | {"kind": kind, "how": NAMES[kind].format(method), "level": level,
+                  "total": row["before"] + row["dump"]}
+
+
+def print_level(rows, level):
+    print(f"\n{f'level {level}':34} {'reserved':>9} {'in use':>9} {'to start':>9} {'dump':>8} "
+          f"{'total':>8} {'on disk':>9}")
+    best = {}
+    for row in (row for row in rows if row["level"] == level):
+        print(f"{row['how']:34} {row['reserved'] >> 20:5} MiB {row['used']:5} MiB "
+              f"{row['before']:7.1f} s {row['dump']:6.1f} s {row['total']:6.1f} s "
+              f"{row['bytes'] >> 20:5} MiB")
+        best[row["kind"]] = min(row["total"], best.get(row["kind"], row["total"]))
+    for kind in best.keys() - {"kdump"} if "kdump" in best else ():
+        print(f"best against best, {NAMES[kind].split(',')[0]} takes "
+              f"{best[kind] / best['kdump']:.2f} of kdump's time")
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--no-reset", action="store_true", help="ours by kexec only")
+    parser.add_argument("--quick", action="store_true", help="of each the faster compressor only")
+    parser.add_argument("--only", choices=RESERVED, help="one kind of dump")
+    parser.add_argument("--level", type=int, choices=LEVELS, help="one level")
+    return parser.parse_args()
+
+
+def chosen(options):
+    """(kind, level, method) of every run."""
+    kinds = [options.only] if options.only else list(RESERVED)
+    if options.no_reset and not options.only:
+        kinds.remove("reset")
+    return [(kind, level, method) for level in LEVELS if options.level in (None, level)
+            for kind in kinds for method in METHODS[kind][:1 if options.quick else None]]
 
 
 def main():
+    options = arguments()
     kernel = kernels.get()
     folder = Path(tempfile.mkdtemp(prefix="afterimage-bench-"))
-    rows = []
     try:
         if shutil.disk_usage(folder).free < SPACE_BYTES:
             sys.exit(f"bench: {folder} has less than {SPACE_BYTES // GIB} GiB free; "
                      "set TMPDIR to a folder with more")
-        cd = victim.make_cd(kernel, folder, CRASHKERNEL, kdump=True)
-        for level in LEVELS:
-            for what, methods in ((ours, OUR_METHODS), (kdump, KDUMP_METHODS)):
-                for method in methods:
-                    say(f"{what.__name__}, level {level}, {method}")
-                    rows.append(what(folder, cd, level, method))
+        cds = make_cds(kernel, folder)
+        rows = [measure(folder, cds, *run) for run in chosen(options)]
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    table(rows, kernel)
+    print(f"Dump of a {RAM_BYTES // GIB} GiB guest, {CPUS} CPUs, kernel {kernel.release}, QEMU "
+          "software emulation")
+    for level in dict.fromkeys(row["level"] for row in rows):
+        print_level(rows, level)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import tools
 from machine import Machine, MachineError, Setup
 
 GUEST = Path(__file__).parent / "guest"
-TOOL = "/dev/nvme1n1"  # the disk by which the loader gets into the victim
+SERIAL = "loader"  # of the disk by which the loader gets into the victim
 TIMEOUT_S = 60
 MARK_STUB = bytes.fromhex("baf8030000b021eefaf4ebfd")  # prints '!', then stands still
 ENTRY, STUB_FROM_ZERO_PAGE = 0x200, 4096
@@ -89,14 +89,15 @@ def build_loader(folder):
 def loader_options(loader):
     """QEMU's words for the disk that brings the program into the victim."""
     return ("-drive", f"if=none,id=tool,format=raw,file={loader}",
-            "-device", "nvme,serial=tool,drive=tool")
+            "-device", f"nvme,serial={SERIAL},drive=tool")
 
 
 def run_loader(machine, loader):
     """Loads the image with the program; where everything lies."""
     start = len(machine.console())
-    machine.type(f"head -c {loader.stat().st_size} {TOOL} >/bin/loader; chmod +x /bin/loader; "
-                 "loader /boot/afterimage.bzimage")
+    machine.type(f"d=$(dirname $(grep -l {SERIAL} /sys/class/nvme/*/serial)); "
+                 f"head -c {loader.stat().st_size} /dev/${{d##*/}}n1 >/bin/loader; "
+                 "chmod +x /bin/loader; loader /boot/afterimage.bzimage")
     found = machine.wait_console(LOADED + rf"|^{capture.PROMPT}loader: .*", 30, start)
     if not found[1]:
         raise MachineError(found[0])
@@ -140,7 +141,7 @@ def watch(machine, start=0, timeout_s=capture.CAPTURE_TIMEOUT_S):
     """Follows the image to its end. Unlike capture.watch_image it takes an image that ends
     before it could say what it is."""
     began = time.monotonic()
-    machine.wait_console(r"^afterimage", 30, start)
+    machine.wait_console(r"^afterimage[ :]", 30, start)
     machine.freeze_at_reboot()
     hello_s = time.monotonic() - began
     found = machine.wait_console(capture.RESULT, timeout_s, start)
@@ -148,7 +149,7 @@ def watch(machine, start=0, timeout_s=capture.CAPTURE_TIMEOUT_S):
     action = machine.wait_console(capture.ACTION, 20, start)[1]
     ended = "halted" if action == "halted" else machine.wait_end(20)
     lines = tuple(line for line in machine.console()[start:].splitlines()
-                  if line.startswith("afterimage"))
+                  if line.startswith(("afterimage ", "afterimage:")))
     state, number, code, reason, counts = capture.parse_result(found)
     return capture.Capture(state, number, code, reason, *counts, action, ended, hello_s, seconds,
                            lines)

@@ -3,7 +3,6 @@ run with their own loader and libraries; nothing of them is installed on the mac
 12's own crash lists only a few tasks of the kernels it ships."""
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -12,7 +11,7 @@ from pathlib import Path
 import kernels
 
 SUITE = "sid"
-PACKAGES = ("crash", "makedumpfile")
+PACKAGES = ("crash", "makedumpfile", "python3-drgn", "python3-libkdumpfile")
 LIBRARIES = "usr/lib/x86_64-linux-gnu"
 LOADER = f"{LIBRARIES}/ld-linux-x86-64.so.2"
 TIMEOUT_S = 900
@@ -45,12 +44,22 @@ def unpack(target):
         os.rename(root, target)
 
 
+def root():
+    """The folder with the newest suite's programs, filled if it is not there."""
+    path = kernels.cache_dir() / "-".join(("readers", SUITE, *PACKAGES))
+    with kernels.cache_lock():
+        if not path.exists():
+            unpack(path)
+    return path
+
+
 def command(program):
     """The words that start @program of the newest suite."""
-    root = kernels.cache_dir() / f"readers-{SUITE}"
-    with kernels.cache_lock():
-        if not (root / "usr/bin" / program).exists():
-            shutil.rmtree(root, ignore_errors=True)
-            unpack(root)
-    return [str(root / LOADER), "--library-path", str(root / LIBRARIES),
-            str(root / "usr/bin" / program)]
+    path = root()
+    return [str(path / LOADER), "--library-path", str(path / LIBRARIES),
+            str(path / "usr/bin" / program)]
+
+
+def python():
+    """The words that start its Python, whose modules include drgn and kdumpfile."""
+    return ["env", f"PYTHONHOME={root()}/usr", "PYTHONDONTWRITEBYTECODE=1", *command("python3")]

@@ -72,7 +72,8 @@ def data_extents(file):
 
 
 def find_info(ram, release):
-    """The VMCOREINFO text: a page that begins with the kernel's release and ends with zeros."""
+    """The VMCOREINFO text: a page that begins with the kernel's release and ends with zeros.
+    A panic with kexec makes a copy that tells the time as well."""
     start = f"OSRELEASE={release}\n".encode()
     texts = set()
     for first, end in ram.extents:
@@ -80,7 +81,7 @@ def find_info(ram, release):
         while at >= 0:
             text = ram.bytes[at:at + PAGE].rstrip(b"\0")
             if at % PAGE == 0 and b"\nSYMBOL(swapper_pg_dir)=" in text:
-                texts.add(text)
+                texts.add(re.sub(rb"CRASHTIME=\d+\n\Z", b"", text))
             at = ram.bytes.find(start, at + 1, end)
     if len(texts) != 1:
         raise VmcoreError(f"{len(texts)} different VMCOREINFO texts of {release}")

@@ -76,6 +76,25 @@ static void test_search_goes_on(void **state)
 	assert_nothing(&a);
 }
 
+/* Where the loader's address leads nowhere, or to tables that use up what may be read. */
+static void test_search_after_a_wrong_address(void **state)
+{
+	static const u64 wrong[] = {0xe8000, 0xd0000, RIG_BYTES, 1ull << 51, UINT64_MAX};
+	struct acpi a;
+
+	(void)state;
+	for (u32 i = 0; i < ARRAY_SIZE(wrong); i++) {
+		rig_init(&rig);
+		rig_fadt(&rig, aml_s5, sizeof(aml_s5));
+		rig_rsdp(&rig, RIG_RSDP, 0, rig_root(&rig, 4), 0);
+		rig_rsdp(&rig, 0xd0000, 0, 0x100, 0);
+		memcpy(rig.mem + 0x100, "RSDT", 4);
+		rig_put(&rig, 0x104, 16u * MIB, 4);
+		assert_true(acpi_load(wrong[i], &a));
+		assert_true(a.power.has_s5);
+	}
+}
+
 /* XSDT if it and its part of the RSDP are good, else RSDT; each leads to a FADT of its own. */
 static void test_root(void **state)
 {
@@ -270,6 +289,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_search),
 		cmocka_unit_test(test_search_goes_on),
+		cmocka_unit_test(test_search_after_a_wrong_address),
 		cmocka_unit_test(test_root),
 		cmocka_unit_test(test_high),
 		cmocka_unit_test(test_damage),

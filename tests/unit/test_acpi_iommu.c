@@ -113,6 +113,31 @@ static void test_several(void **state)
 	assert_int_equal(a.iommus_dropped, 0);
 }
 
+/* Nobody stops the DMA of other segments' functions: their units are left alone. */
+static void test_other_segments(void **state)
+{
+	static const u32 segments[] = {1, 0x80, 0x100, 0xffff};
+	struct acpi a;
+	u64 t, at;
+
+	(void)state;
+	for (u32 i = 0; i < ARRAY_SIZE(segments); i++) {
+		t = make("DMAR", 2, DRHD_BYTES);
+		at = put_drhd(t + HEAD_BYTES, 0xfed90000);
+		put_drhd(at, 0xfed91000);
+		rig_put(&rig, t + HEAD_BYTES + 6, segments[i], 2);
+		rig_seal(&rig, t);
+		t = rig_table(&rig, "IVRS", 2, HEAD_BYTES + 2 * IVHD_BYTES);
+		at = put_ivhd(t + HEAD_BYTES, 0x10, 0xfeb80000);
+		put_ivhd(at, 0x11, 0xfea80000);
+		rig_put(&rig, t + HEAD_BYTES + 16, segments[i], 2);
+		load(t, &a);
+		assert_int_equal(a.iommus, 2);
+		assert_unit(&a, 0, IOMMU_INTEL, 0xfed91000);
+		assert_unit(&a, 1, IOMMU_AMD, 0xfea80000);
+	}
+}
+
 static void test_each_ivhd_type(void **state)
 {
 	static const u8 types[] = {0x10, 0x11, 0x40};
@@ -264,6 +289,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_qemu),
 		cmocka_unit_test(test_several),
+		cmocka_unit_test(test_other_segments),
 		cmocka_unit_test(test_each_ivhd_type),
 		cmocka_unit_test(test_too_many),
 		cmocka_unit_test(test_addresses),

@@ -87,7 +87,9 @@ static void test_registers(void **state)
 	(void)state;
 	core_build();
 	run();
-	expect("afterimage 0.1.0 via linux\n");
+	host_console_clear();
+	dump_hello(DOOR_LINUX);
+	expect("afterimage " AFTERIMAGE_VERSION " via linux\n");
 	expect("afterimage: registers of 3 processors\n");
 	for (u32 i = 0; i < CPUS; i++)
 		assert_int_equal(notes_on_disk(i), 1);
@@ -105,6 +107,19 @@ static void test_broken_registers(void **state)
 	       "read\n");
 	assert_int_equal(header(0).degraded, NO_MAP | DL_DEGRADED_REGISTERS);
 	assert_int_equal(notes_on_disk(0) + notes_on_disk(2), 2);
+}
+
+/* The door found the header; if the core does not, the dump has no registers and says so. */
+static void test_header_out_of_reach(void **state)
+{
+	(void)state;
+	core_build();
+	handoff.elfcorehdr_pa = RAM_BYTES;
+	run();
+	expect("afterimage: E16 ");
+	expect(" complete: ");
+	assert_null(strstr(host_console(), "afterimage: registers of"));
+	assert_int_equal(header(0).degraded, NO_MAP | DL_DEGRADED_REGISTERS);
 }
 
 /* What kexec says is taken without a search, so that an earlier kernel's remains do not count. */
@@ -186,6 +201,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_registers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_broken_registers, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_header_out_of_reach, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_vmcoreinfo_by_kexec, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_third_within_an_hour, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_three_in_more_than_an_hour, setup, teardown),

@@ -3,6 +3,7 @@
  * is stored, and that nothing is written where nothing may be.
  */
 #include "tests/unit/main_rig.h"
+#include "tests/unit/acpi_rig.h"
 
 static void test_no_kernel(void **state)
 {
@@ -219,15 +220,51 @@ static void test_panic_early(void **state)
 	expect("afterimage: rebooting\n");
 }
 
-static void test_panic(void **state)
+/* After the result line, so while the machine was about to restart. */
+static void test_panic_late(void **state)
 {
 	(void)state;
 	pci_model_reset();
 	dump_main(&handoff);
 	host_console_clear();
 	dump_panic(E_TRAP, "exception 14");
-	assert_int_equal(count_of("afterimage: no dump: E"), 0);
-	expect("afterimage: rebooting\n");
+	assert_string_equal(host_console(), "");
+	assert_int_equal(host_reset_action(), ACTION_REBOOT);
+}
+
+static u32 faults;
+
+static void faulting_write(void *ctx, u16 port, u32 bytes, u32 value)
+{
+	(void)ctx;
+	assert_true(port == 0xcf9 && bytes == 1 && value == 6);
+	assert_int_equal(faults++, 0);
+	dump_panic(E_TRAP, "exception 14");
+}
+
+/* A reset register that can not be written: not again and again. */
+static void test_panic_in_restart(void **state)
+{
+	static const struct host_io io = {NULL, faulting_write, NULL};
+	static struct acpi_rig rig;
+	u64 fadt;
+
+	rig_init(&rig);
+	fadt = rig_fadt(&rig, "", 0);
+	rig_put(&rig, fadt + 112, 1 << 10, 4);
+	rig_gas(&rig, fadt + 116, ACPI_SPACE_IO, 8, 0xcf9);
+	rig_put(&rig, fadt + 128, 6, 1);
+	rig_seal(&rig, fadt);
+	rig_rsdp(&rig, RIG_RSDP, 0, rig_root(&rig, 4), 0);
+	teardown(state);
+	setup(state);
+	host_firmware_set(0, rig.mem, RIG_BYTES);
+	host_io_set(&io);
+	run();
+	assert_int_equal(faults, 1);
+	assert_int_equal(host_reset_action(), ACTION_REBOOT);
+	assert_int_equal(count_of("afterimage: rebooting\n"), 1);
+	free(rig.mem);
 }
 
 int main(void)
@@ -252,7 +289,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_memory, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_map_too_long, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_directory_damaged, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_panic, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_panic_late, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_panic_in_restart, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

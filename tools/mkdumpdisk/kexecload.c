@@ -128,22 +128,21 @@ static const char *load_either(const struct load *l)
 /* The record comes first: what is loaded and not known to be ours would stay for ever. */
 static const char *load_recorded(const struct options *o, const struct load *l)
 {
-	char uuid[GUID_TEXT_BYTES + 1];
+	char uuid[GUID_TEXT_BYTES], line[GUID_TEXT_BYTES + 1];
 	const char *how;
+	bool loaded;
 
-	guid_text(l->settings.target_uuid, uuid);
-	strcat(uuid, "\n");
-	if (!kexec_file_write(o, KEXEC_RECORD, uuid, strlen(uuid)))
+	snprintf(line, sizeof(line), "%s\n", guid_text(l->settings.target_uuid, uuid));
+	if (!kexec_file_write(o, KEXEC_RECORD, line, strlen(line)))
 		return NULL;
 	how = load_either(l);
-	if (how && is_loaded(o))
-		return how;
-	if (how)
+	loaded = is_loaded(o);
+	if (how && !loaded)
 		tool_error(l->image, "see what the kernel's log says of it",
 			"kexec reported success, but nothing is loaded");
-	if (!is_loaded(o) && !kexec_file_remove(o, KEXEC_RECORD, false))
+	if (!loaded && !kexec_file_remove(o, KEXEC_RECORD, false))
 		return NULL;
-	return NULL;
+	return loaded ? how : NULL;
 }
 
 bool kexec_load(const struct options *o)

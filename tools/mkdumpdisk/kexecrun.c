@@ -15,8 +15,6 @@
 #define RUN_MS	  60000
 #define READS_MAX 65536
 
-extern char **environ;
-
 static int64_t now_ms(void)
 {
 	struct timespec t;

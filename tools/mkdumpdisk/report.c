@@ -23,10 +23,11 @@ static const char *const kind_names[] = {
 
 #define NEXT_DISK                                                                                  \
 	"choose it in the firmware's boot menu (BIOS or legacy boot) after a reset, or put it "    \
-	"first in the boot order while a dump is wanted"
+	"first in the boot order while a dump is wanted; mkdumpdisk --kexec has it take panics "   \
+	"too"
 #define NEXT_PARTITION                                                                             \
 	"give the partition the type " DUMP_TYPE_TEXT " with sfdisk --part-type, the image and "   \
-	"getdump find it by that; then boot the image from a boot menu or by kexec"
+	"getdump find it by that; then mkdumpdisk --kexec has it take panics"
 
 static void print_partitions(const struct layout *l)
 {
