@@ -25,7 +25,6 @@ LIMIT_S = 900
 
 INTEL = ("-device", "intel-iommu,intremap=off")
 INTEL_FULL = ("-device", "intel-iommu,intremap=on,caching-mode=on")
-AMD = ("-device", "amd-iommu")
 PANICS = {
     "sysrq": (kexec.by_command("crash"), "sysrq triggered crash"),
     "break": (kexec.by_break, "sysrq triggered crash"),
@@ -74,8 +73,6 @@ ALL = (*FEW,
        *(intel(suite, "kexec_file_load", INTEL) for suite in matrix_kernels.SUITES),
        intel("bookworm", "kexec_load", INTEL_FULL),
        intel("trixie", "kexec_load", INTEL_FULL, cpu_model="max", cpus=4),
-       Scene("bookworm", "kexec_load", iommu=AMD),
-       Scene("sid", "kexec_load", iommu=AMD),
        *(Scene(suite, "kexec_file_load", panic, cpus=4)
          for suite in ("bookworm", "sid") for panic in PANICS if panic != "sysrq"),
        Scene("bookworm", cpus=4, cmdline="crash_kexec_post_notifiers"),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import amdvi
 import capture
 import compare
 import gdbstub
@@ -172,3 +173,27 @@ def test_gdb_shows_the_registers(files, story):
     """gdb without symbols: the processor was in __crash_kexec when it left its registers."""
     ((rip, _),) = readers.gdb_registers(files["elf"])
     assert 0 <= rip - story.functions["__crash_kexec"] < kexec.CRASH_KEXEC_BYTES
+
+
+def test_amd_iommu_that_is_on_is_switched_off(kernel, tmp_path, step):
+    """At the image's first instruction the IOMMU keeps every device from all memory."""
+    disk = tools.make_disk(tmp_path / "dump.img", "2G", "--level", "31")
+    with gdbstub.Stub() as stub, amdvi.Amdvi() as iommu:
+        setup = Setup(ram_file=tmp_path / "ram", disk=disk, cd=kexec.make_cd(kernel, tmp_path),
+                      limit_s=LIMIT_S, extra=(*iommu.options(), *stub.options(running=True)))
+        with kexec.start(setup, "kexec_file_load", step=step).machine as machine:
+            (reserved,) = kexec.reserved(machine)
+            at = len(machine.console())
+            machine.stop()
+            stub.connect()
+            image_pa = kexec.image_pa(setup, [reserved])
+            stub.go(image_pa + kexec.ENTRY64, meanwhile=lambda: machine.type("crash"))
+            table_pa = sum(reserved) // 2
+            assert not any(tools.read_bytes(setup.ram_file, table_pa, amdvi.TABLE_BYTES))
+            iommu.switch_on(table_pa)
+            stub.leave()
+            machine.cont()
+            result = kexec.follow_image(machine, at)
+    step(result.lines[-2])
+    assert result.state == "complete", result.lines
+    assert "afterimage: DMA remapping was on in 1 units" in result.lines
