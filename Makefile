@@ -63,12 +63,13 @@ help: ## this list
 
 # --- artifacts -----------------------------------------------------------------------------
 
-# The image for one front door: its linker script, its metal objects, what both share.
+# The image for one front door: its linker script, its metal objects, what both share. Its
+# addresses may not fit the immediate words that ld would turn loads from the GOT into.
 define image # name, linker script, sources
 $(BUILD)/afterimage-$(1).elf: $(2) $(call metal_o,$(3)) $(BUILD)/metal/libpure.a
 	@echo '  link   $$@'
 	@$(LD) -nostdlib -static --gc-sections --build-id=none -z noexecstack \
-	  --no-warn-rwx-segments -T $(2) -o $$@ $(call metal_o,$(3)) \
+	  --no-relax --no-warn-rwx-segments -T $(2) -o $$@ $(call metal_o,$(3)) \
 	  --start-group $(BUILD)/metal/libpure.a $(LIBZ_A) --end-group
 endef
 $(eval $(call image,mbr,boot/image.ld,$(BIOS)))

@@ -98,6 +98,7 @@ void door_bios(const struct e820_entry *table, u32 count, u32 cut, u32 base_kib)
 	intact = settings.image_crc32c == image_checksum();
 	clock_init();
 	console_init(settings.console, settings.serial_port, settings.serial_baud);
+	dump_hello(DOOR_BIOS);
 	trap_init();
 	mce_init();
 	paging_protect();

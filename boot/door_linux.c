@@ -69,6 +69,7 @@ static void machine_init(void)
 	if (!door.zero_page.text_mode)
 		console &= (u8)~BOOT_CONSOLE_SCREEN;
 	console_init(console, c->serial_port, c->serial_baud);
+	dump_hello(DOOR_LINUX);
 	mce_init();
 	paging_protect();
 }
@@ -129,17 +130,6 @@ static const struct mem_range *image_range(void)
 	return &image;
 }
 
-static bool has_ram(const struct memmap *map, const struct mem_range *in)
-{
-	for (u32 i = 0; i < map->count; i++) {
-		const struct mem_range *r = &map->range[i];
-
-		if (r->type == MEM_RAM && r->pa < in->pa + in->bytes && r->pa + r->bytes > in->pa)
-			return true;
-	}
-	return false;
-}
-
 /*
  * kexec -p: the old kernel's memory by its own list, and what it had reserved for us. That
  * list has nothing of the latter; if it has, then the loader named all memory, not just what it
@@ -153,7 +143,7 @@ static bool map_crash(struct memmap *map, const struct mem_range *own)
 
 	add_reserved(map);
 	refused = elfcore_memmap(&door.core, &door.loader, map);
-	if (has_ram(map, own))
+	if (memmap_has(map, own->pa, own->bytes, MEM_RAM))
 		own = image_range();
 	memmap_add(map, own->pa, own->bytes, MEM_RAM);
 	memmap_add(map, core_pa, round_up_u64(core_end - core_pa, PAGE_BYTES), MEM_RAM);
@@ -168,13 +158,7 @@ static bool has_old_memory(const struct memmap *map, const struct mem_range *own
 {
 	if (own->pa <= LOW_MEMORY_END)
 		return true;
-	for (u32 i = 0; i < map->count; i++) {
-		const struct mem_range *r = &map->range[i];
-
-		if (r->type == MEM_RAM && r->pa < own->pa && r->pa + r->bytes > LOW_MEMORY_END)
-			return true;
-	}
-	return false;
+	return memmap_has(map, LOW_MEMORY_END, own->pa - LOW_MEMORY_END, MEM_RAM);
 }
 
 /* The end of the RAM that our piece lies in: where the loader says that something else begins. */
@@ -249,9 +233,9 @@ void door_linux(u64 zero_page_pa)
 {
 	struct handoff *h = &door.handoff;
 
+	trap_init(); /* first: whoever waits for the machine may press the NMI button */
 	crc32c_init();
 	clock_init();
-	trap_init();
 	parameters_read(zero_page_pa);
 	machine_init();
 

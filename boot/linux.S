@@ -4,7 +4,7 @@
  * page tables show it at the address it was linked for, so nothing in it is relocated.
  *
  *	file	0	zero page's template: the header at 0x1f1
- *		512	image_start, loaded to any multiple of 1 MiB:
+ *		1024	image_start, loaded to any multiple of 1 MiB:
  *			+0	32-bit entry, no paging (GRUB)
  *			+0x200	64-bit entry, somebody's page tables (kexec)
  *

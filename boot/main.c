@@ -57,11 +57,6 @@ static void say_failure(enum status st)
 	con_printf("afterimage: E%u %s; %s\n", st, status_text(st), status_advice(st));
 }
 
-static void say_hello(const struct session *s)
-{
-	con_printf("afterimage %s via %s\n", AFTERIMAGE_VERSION, door_name(s->handoff->door));
-}
-
 /*
  * Nothing else masters the bus by now. Where a unit stays on nobody knows which memory our
  * disk would reach.
@@ -73,7 +68,7 @@ static enum status remapping_off(struct session *s)
 
 	if (!acpi_load(s->handoff->rsdp_pa, &s->acpi))
 		con_printf("afterimage: no ACPI tables found\n");
-	st = iommu_disable(&s->acpi, &units);
+	st = iommu_disable(&s->acpi, &s->handoff->map, &units);
 	if (units)
 		con_printf("afterimage: DMA remapping was on in %u units\n", units);
 	return st;
@@ -388,6 +383,11 @@ static void leave(struct session *s, enum status st)
 	power_leave(&s->acpi.power, action);
 }
 
+void dump_hello(u32 door)
+{
+	con_printf("afterimage %s via %s\n", AFTERIMAGE_VERSION, door_name(door));
+}
+
 void dump_main(const struct handoff *handoff)
 {
 	struct session *s = &session;
@@ -397,7 +397,6 @@ void dump_main(const struct handoff *handoff)
 	s->handoff = handoff;
 	s->degraded = handoff->degraded;
 	s->start_us = clock_us();
-	say_hello(s);
 	pci_quiesce();
 	st = dump(s);
 	if (s->target_open && s->target.blk->ops->stop(s->target.blk) != OK)

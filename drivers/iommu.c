@@ -91,17 +91,22 @@ static bool amdvi_disable(const struct mmio *m, bool *was_on)
 	return wait_clear(m, AMDVI_CONTROL, AMDVI_CONTROL_ENABLE);
 }
 
-static bool unit_disable(const struct acpi_iommu *unit, bool *was_on)
+/* Where memory is there is no unit, and nothing may be written, whatever the tables say. */
+static bool unit_disable(const struct acpi_iommu *unit, const struct memmap *map, bool *was_on)
 {
 	bool intel = unit->kind == IOMMU_INTEL;
-	const struct mmio *m = mmio_map(unit->pa, intel ? VTD_BYTES : AMDVI_BYTES);
+	u32 bytes = intel ? VTD_BYTES : AMDVI_BYTES;
+	const struct mmio *m;
 
+	if (memmap_has(map, unit->pa, bytes, MEM_RAM))
+		return true;
+	m = mmio_map(unit->pa, bytes);
 	if (!m)
 		return false;
 	return intel ? vtd_disable(m, was_on) : amdvi_disable(m, was_on);
 }
 
-enum status iommu_disable(const struct acpi *a, u32 *switched)
+enum status iommu_disable(const struct acpi *a, const struct memmap *map, u32 *switched)
 {
 	enum status st = a->iommus_dropped ? E_IOMMU : OK;
 
@@ -109,7 +114,7 @@ enum status iommu_disable(const struct acpi *a, u32 *switched)
 	for (u32 i = 0; i < a->iommus && i < ACPI_IOMMUS; i++) {
 		bool was_on = false;
 
-		if (!unit_disable(&a->iommu[i], &was_on))
+		if (!unit_disable(&a->iommu[i], map, &was_on))
 			st = E_IOMMU;
 		*switched += was_on;
 	}

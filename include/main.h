@@ -7,6 +7,9 @@
 #include "handoff.h"
 #include "status.h"
 
+/* The first line; a front door prints it once there is a console. @door: enum door. */
+void dump_hello(u32 door);
+
 /*
  * Captures: prints exactly one result line and the action line, then calls
  * machine_reset. Returns only in the hosted build.

@@ -48,6 +48,9 @@ void memmap_touch(struct memmap *map, u64 pa, u64 bytes, enum mem_touched who);
 /* The range that holds @pa, or NULL. */
 const struct mem_range *memmap_find(const struct memmap *map, u64 pa);
 
+/* Is any of [pa, pa+bytes), which does not wrap, of @type? */
+bool memmap_has(const struct memmap *map, u64 pa, u64 bytes, enum mem_type type);
+
 /* Pages of RAM, and one more than the highest PFN of RAM (0 if there is none). */
 u64 memmap_ram_pages(const struct memmap *map);
 u64 memmap_end_pfn(const struct memmap *map);

@@ -223,6 +223,19 @@ const struct mem_range *memmap_find(const struct memmap *map, u64 pa)
 	return &map->range[i];
 }
 
+bool memmap_has(const struct memmap *map, u64 pa, u64 bytes, enum mem_type type)
+{
+	for (u32 i = first_after(map, pa); i < map->count; i++) {
+		const struct mem_range *r = &map->range[i];
+
+		if (r->pa >= pa + bytes)
+			return false;
+		if (r->type == type)
+			return true;
+	}
+	return false;
+}
+
 u64 memmap_ram_pages(const struct memmap *map)
 {
 	u64 pages = 0;

@@ -132,14 +132,9 @@ enum status elfcore_open(struct elfcore *e, struct physmem *pm, u64 pa)
 
 static bool touches_reserved(const struct memmap *map, u64 pa, u64 end)
 {
-	for (u32 i = 0; i < map->count; i++) {
-		const struct mem_range *r = &map->range[i];
+	u64 from = max_u64(pa, LOW_MEMORY_END);
 
-		if (r->type == MEM_RESERVED && r->pa >= LOW_MEMORY_END && r->pa < end &&
-			r->pa + r->bytes > pa)
-			return true;
-	}
-	return false;
+	return from < end && memmap_has(map, from, end - from, MEM_RESERVED);
 }
 
 /*

@@ -5,6 +5,7 @@
  * page of old memory that met a memory error is shown as zeros.
  */
 #include <string.h>
+#include "acpi.h"
 #include "metal.h"
 #include "mmio.h"
 #include "ports.h"
@@ -30,8 +31,8 @@
 #define CPUID_ADDRESSES 0x80000008u /* EAX: bits of a physical address */
 #define ADDRESS_BITS	36u	    /* of a processor that does not tell */
 
-#define MMIO_PAGES   511 /* the last page of theirs shows firmware's tables */
-#define MMIO_HANDLES 256 /* a server has dozens of remapping units and of NVMe disks */
+#define MMIO_PAGES   511		 /* the last page of theirs shows firmware's tables */
+#define MMIO_HANDLES (ACPI_IOMMUS + 128) /* a server has dozens of NVMe disks; each is tried */
 
 extern u64 page_pd[512];
 extern char va_base[], image_start[], image_writable[], stack_hole[];

@@ -24,7 +24,7 @@ static bool ready;
 static void cell_write(u32 at, u16 cell)
 {
 	shadow[at] = cell;
-	((volatile u16 *)(va_base + VGA_PA))[at] = cell;
+	((volatile u16 *)((u64)va_base + VGA_PA))[at] = cell;
 }
 
 static void scroll(void)

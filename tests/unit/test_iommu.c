@@ -41,6 +41,7 @@ struct unit {
 
 static struct unit unit[UNITS];
 static struct acpi acpi;
+static struct memmap map;
 
 static bool is_gone(struct unit *u)
 {
@@ -152,6 +153,9 @@ static struct unit *start(enum acpi_iommu_kind kind)
 	host_reset_all();
 	memset(unit, 0, sizeof(unit));
 	memset(&acpi, 0, sizeof(acpi));
+	memset(&map, 0, sizeof(map));
+	memmap_add(&map, MIB, BASE - MIB, MEM_RAM);
+	memmap_add(&map, BASE, UNITS * DISTANCE, MEM_RESERVED);
 	return add(kind);
 }
 
@@ -160,7 +164,7 @@ static void disable(enum status want, u32 want_switched)
 	u32 switched = 99;
 	u64 begin = clock_us();
 
-	assert_int_equal(iommu_disable(&acpi, &switched), want);
+	assert_int_equal(iommu_disable(&acpi, &map, &switched), want);
 	assert_int_equal(switched, want_switched);
 	assert_true(clock_us() - begin < 2100000ull * acpi.iommus + 100);
 	for (u32 i = 0; i < acpi.iommus; i++)
@@ -192,6 +196,27 @@ static void test_vtd_off(void **state)
 	u->gsts = QIE | IRE;
 	disable(OK, 0);
 	assert_int_equal(u->writes, 0);
+}
+
+/* Damaged tables: what looks like a unit in memory is none. */
+static void test_unit_in_memory(void **state)
+{
+	static const u64 last[] = {0, 0xfff, 0x2fff};
+
+	(void)state;
+	for (u32 kind = IOMMU_INTEL; kind <= IOMMU_AMD; kind++) {
+		for (u32 i = 0; i < ARRAY_SIZE(last); i++) {
+			struct unit *u = start(kind);
+			bool is_inside = last[i] <= (kind == IOMMU_INTEL ? 0xfff : 0x2fff);
+
+			u->gsts = TE;
+			u->control = 1;
+			memset(&map, 0, sizeof(map));
+			memmap_add(&map, (BASE + last[i]) & ~0xfffull, PAGE_BYTES, MEM_RAM);
+			disable(OK, !is_inside);
+			assert_int_equal(u->accesses == 0, is_inside);
+		}
+	}
 }
 
 /* No unit: all ones, zeros, memory's contents. Not one write. */
@@ -324,7 +349,7 @@ static void test_gone(void **state)
 			u->gsts = TE;
 			u->control = 1;
 			u->gone_after = after;
-			if (iommu_disable(&acpi, &switched) == E_IOMMU)
+			if (iommu_disable(&acpi, &map, &switched) == E_IOMMU)
 				failed++;
 			else
 				assert_true(
@@ -371,6 +396,7 @@ int main(void)
 		cmocka_unit_test(test_vtd),
 		cmocka_unit_test(test_vtd_off),
 		cmocka_unit_test(test_no_unit),
+		cmocka_unit_test(test_unit_in_memory),
 		cmocka_unit_test(test_vtd_stuck),
 		cmocka_unit_test(test_protected_memory),
 		cmocka_unit_test(test_amd),

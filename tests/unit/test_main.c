@@ -9,7 +9,6 @@ static void test_complete(void **state)
 
 	(void)state;
 	run();
-	expect("afterimage " AFTERIMAGE_VERSION " via bios\n");
 	expect("afterimage: kernel " FAKE_RELEASE " of host host\n");
 	expect("afterimage: dump 1 complete: ");
 	expect("afterimage: rebooting\n");

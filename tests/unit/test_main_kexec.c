@@ -87,7 +87,9 @@ static void test_registers(void **state)
 	(void)state;
 	core_build();
 	run();
-	expect("afterimage 0.1.0 via linux\n");
+	host_console_clear();
+	dump_hello(DOOR_LINUX);
+	expect("afterimage " AFTERIMAGE_VERSION " via linux\n");
 	expect("afterimage: registers of 3 processors\n");
 	for (u32 i = 0; i < CPUS; i++)
 		assert_int_equal(notes_on_disk(i), 1);

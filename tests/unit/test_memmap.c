@@ -268,6 +268,24 @@ static void test_overfull_of_reserved(void **state)
 	}
 }
 
+static void test_has(void **state)
+{
+	(void)state;
+	assert_false(memmap_has(&map, 0, UINT64_MAX, MEM_RAM));
+	memmap_add(&map, 0x2000, 0x1000, MEM_RAM);
+	memmap_add(&map, 0x3000, 0x1000, MEM_RESERVED);
+	memmap_add(&map, 0x8000, 0x1000, MEM_RAM);
+	assert_false(memmap_has(&map, 0, 0x2000, MEM_RAM));
+	assert_true(memmap_has(&map, 0, 0x2001, MEM_RAM));
+	assert_true(memmap_has(&map, 0x2fff, 1, MEM_RAM));
+	assert_false(memmap_has(&map, 0x2000, 0x1000, MEM_RESERVED));
+	assert_true(memmap_has(&map, 0x2000, 0x1001, MEM_RESERVED));
+	assert_false(memmap_has(&map, 0x3000, 0x5000, MEM_RAM));
+	assert_true(memmap_has(&map, 0x3000, 0x5001, MEM_RAM));
+	assert_false(memmap_has(&map, 0x2000, 0, MEM_RAM));
+	assert_false(memmap_has(&map, 0x9000, UINT64_MAX - 0x9000, MEM_RAM));
+}
+
 /* The two ranges that are joined to make room are those around the new one. */
 static void test_overfull_between_the_closest(void **state)
 {
@@ -295,6 +313,7 @@ int main(void)
 		cmocka_unit_test_setup(test_touch, setup),
 		cmocka_unit_test_setup(test_nonsense_is_ignored, setup),
 		cmocka_unit_test_setup(test_find, setup),
+		cmocka_unit_test_setup(test_has, setup),
 		cmocka_unit_test_setup(test_against_model, setup),
 		cmocka_unit_test_setup(test_overfull_never_invents_ram, setup),
 		cmocka_unit_test_setup(test_overfull_keeps_the_largest, setup),
