@@ -4,8 +4,8 @@
 set -eu
 build=${BUILD:-build}
 
-echo "== size of the image (limit 163840 bytes)"
-stat -c '%s bytes  %n' "$build/afterimage.mbr"
+echo "== size of the images (limit of the first 163840 bytes)"
+stat -c '%s bytes  %n' "$build/afterimage.mbr" "$build/afterimage.bzimage"
 echo "== text by part, bytes"
 for part in arch boot lib linux drivers dumpfmt liblzf; do
 	find "$build/metal/$part" -name '*.o' 2>/dev/null | xargs -r size |
