@@ -141,7 +141,8 @@ check-qemu: all $(RAM_TOOLS) ## the whole product in virtual machines
 
 check-matrix: all $(RAM_TOOLS) ## page classes and kexec on every kernel, paging and memory layout
 	@BUILD=$(BUILD) AFTERIMAGE_MATRIX=all $(PYTHON) -m pytest -q -p no:cacheprovider \
-	  tests/qemu/test_classes.py tests/qemu/test_kexec_matrix.py
+	  tests/qemu/test_classes.py tests/qemu/test_kexec_matrix.py \
+	  tests/qemu/test_kexec_memory.py
 
 lint: $(BUILD)/metal/libpure.a ## format, clang-tidy, headers, purity gate
 	@sh tests/lint.sh $(BUILD)

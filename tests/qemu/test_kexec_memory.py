@@ -7,11 +7,13 @@ import pytest
 
 import imagemem
 import kexec
+import matrix
 import tools
 from machine import GIB, Setup
 
 CRASHKERNEL = "4M"
-SIZES = {"small": (GIB, 1), "big": (24 * GIB, 4)}  # RAM and processors; the big one's is sparse
+BIG_BYTES = (24 if matrix.everything() else 8) * GIB
+SIZES = {"small": (GIB, 1), "big": (BIG_BYTES, 4)}  # RAM, which is sparse, and processors
 STACK_MARGIN = 2  # the stack is this many times what was used
 COMPRESS = "zlib"  # which takes most
 
