@@ -3,7 +3,6 @@ stopped before the image's first instruction. Captures start from copies of it, 
 changed, by a boot sector that enters the image as a purgatory does; a second or two each. Made
 with guest/loader.c, which puts no checksum over what it loads."""
 
-import re
 import struct
 import subprocess
 import time

@@ -3,7 +3,6 @@ dump disk is not there, the machine crashes again and again. Most run on memory 
 panic; see kexec_kept.py. What depends on a machine in full swing has a victim of its own."""
 
 import re
-import struct
 import subprocess
 import time
 import uuid
