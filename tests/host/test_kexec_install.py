@@ -412,6 +412,14 @@ def test_load_both_fail(tree):
     assert not tree.has(RECORD)
 
 
+def test_load_fails_without_a_word(tree):
+    tree.settings()
+    tree.write("usr/sbin/kexec", "#!/bin/sh\nexit 7\n")
+    refused(tree.tool("--kexec=load"), "", "load: exit code 7, by kexec_load: exit code 7", "log")
+    tree.write("usr/sbin/kexec", "no program")
+    refused(tree.tool("--kexec=load"), "", "load: it could not be run", "log")
+
+
 def test_load_claims_success(tree):
     tree.settings()
     tree.write("kexec.fail", "quiet")
@@ -585,19 +593,29 @@ def test_status_nothing(tree):
     code, lines = status(tree)
     assert code == 1 and len(lines) == 3
     assert lines[0].startswith("memory: none is reserved; add crashkernel=16M")
-    assert lines[1].startswith("image: not loaded; run systemctl restart")
+    assert lines[1] == "image: not loaded: nothing is installed; run mkdumpdisk --kexec TARGET"
     assert lines[2].startswith("target: none: nothing is installed")
 
 
 @pytest.mark.parametrize("harm,line,words", [
     (lambda t: t.write("sys/kernel/kexec_crash_size", "2097152\n"), 0, "too small.*16M"),
     (break_kernel, 0, "built without kexec"),
-    (lambda t: t.write("sys/kernel/kexec_crash_loaded", "0\n"), 1, "not loaded"),
+    (lambda t: t.write("sys/kernel/kexec_crash_loaded", "0\n"), 1,
+     "not loaded; run systemctl restart"),
+    (lambda t: (t.write("sys/kernel/kexec_crash_loaded", "0\n"),
+                t.write("sys/kernel/kexec_crash_size", "0\n")), 1, "not loaded: it has no memory"),
+    (lambda t: (t.write("sys/kernel/kexec_crash_loaded", "0\n"), break_lockdown(t)), 1,
+     "not loaded: the kernel is locked down; "),
+    (lambda t: (t.write("sys/kernel/kexec_crash_loaded", "0\n"), break_kdump(t)), 1,
+     "not loaded: kdump-tools.service is enabled instead; "),
+    (break_kdump, 1, "may have replaced it; run systemctl disable --now kdump-tools"),
+    (lambda t: (t.root / SETTINGS).unlink(), 1, "loaded, but nothing is installed; run"),
     (lambda t: (t.root / RECORD).unlink(), 1, "another crash kernel is loaded; unload"),
     (lambda t: (break_kdump(t), (t.root / RECORD).unlink()), 1, "perhaps by kdump-tools"),
     (lambda t: t.detach(), 2, "no disk has the dump partition"),
-    (lambda t: (t.detach(), t.attach("sda", "scsi")), 2, "/dev/sda3 is not on an NVMe"),
-    (lambda t: t.write(SETTINGS, "x"), 2, "damaged"),
+    (lambda t: (t.detach(), t.attach("sda", "scsi")), 2,
+     "/dev/sda3 is not on an NVMe.*; attach it"),
+    (lambda t: t.write(SETTINGS, "x"), 2, "damaged; install it again"),
 ])
 def test_status_ill(tree, harm, line, words):
     tree.settings()
@@ -634,5 +652,8 @@ def test_remove_keeps_what_is_not_ours(tree, device):
 
 def test_remove_after_half_an_installation(tree):
     tree.write(RULE, "x")
+    for name in (SETTINGS, RULE, f"{COPY}/mkdumpdisk"):
+        tree.write(name + ".new", "left by a crash")
     assert "removed" in done(tree.tool("--kexec=remove"))
-    assert not tree.has(RULE)
+    assert not [name for name in tree.files() if "afterimage" in name]
+    assert not tree.has("etc/afterimage") and not tree.has(COPY)

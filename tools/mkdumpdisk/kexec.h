@@ -54,7 +54,8 @@ bool kexec_memory_text(const struct kexec_system *s, char text[KEXEC_TEXT_BYTES]
 
 /*
  * Runs the program @argv[0], for at most a minute, and keeps what it prints in @out, a single
- * line. Its exit code; -1 if it could not be run or did not end.
+ * line. Its exit code; -1 if it could not be run or did not end. After a failure @out is never
+ * empty.
  */
 int kexec_run(char *const argv[], char *out, u32 size) MUST_CHECK;
 

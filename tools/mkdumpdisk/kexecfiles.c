@@ -165,9 +165,11 @@ bool kexec_file_link(const struct options *o, const char *path, const char *to)
 
 bool kexec_file_remove(const struct options *o, const char *path, bool folder)
 {
-	char full[KEXEC_PATH_BYTES];
+	char full[KEXEC_PATH_BYTES], temp[KEXEC_PATH_BYTES + 8];
 
 	kexec_path(o, path, full);
+	snprintf(temp, sizeof(temp), "%s.new", full);
+	unlink(temp); /* left by an installation that was cut off; if it stays, so does its folder */
 	if (unlink(full) != 0 && errno != ENOENT && errno != ENOTDIR) {
 		tool_error_errno(full, "be removed", errno,
 			errno == EACCES || errno == EPERM ? "run this as root" : "correct that");

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -78,6 +79,16 @@ static bool start(char *const argv[], int out_fd, pid_t *pid)
 	return r == 0;
 }
 
+/* A message that ends in nothing helps nobody. */
+static int result(int code, char *out, u32 size)
+{
+	if (code != 0 && *out == '\0' && code < 0)
+		snprintf(out, size, "it could not be run, or did not end in time");
+	else if (code != 0 && *out == '\0')
+		snprintf(out, size, "exit code %d", code);
+	return code;
+}
+
 int kexec_run(char *const argv[], char *out, u32 size)
 {
 	int pipe_fds[2];
@@ -87,17 +98,17 @@ int kexec_run(char *const argv[], char *out, u32 size)
 
 	out[0] = '\0';
 	if (pipe2(pipe_fds, O_CLOEXEC) != 0)
-		return -1;
+		return result(-1, out, size);
 	started = start(argv, pipe_fds[1], &pid);
 	close(pipe_fds[1]);
 	ended = started && read_all(pipe_fds[0], out, size);
 	close(pipe_fds[0]);
 	if (!started)
-		return -1;
+		return result(-1, out, size);
 	if (!ended)
 		kill(pid, SIGKILL);
 	join_lines(out);
 	if (waitpid(pid, &state, 0) != pid || !ended || !WIFEXITED(state))
-		return -1;
-	return WEXITSTATUS(state);
+		return result(-1, out, size);
+	return result(WEXITSTATUS(state), out, size);
 }

@@ -23,21 +23,54 @@ static void find_memory(const struct kexec_system *s, struct finding *f)
 			"this kernel is built without kexec; boot one with CONFIG_KEXEC_FILE");
 }
 
+#define RESTART "systemctl restart " KEXEC_SERVICE
+
+/* Why no image is loaded, as far as can be told from outside. */
+static void find_obstacle(const struct options *o, const struct kexec_system *s, char *text)
+{
+	char memory[KEXEC_TEXT_BYTES];
+
+	if (!kexec_settings_exist(o))
+		snprintf(text, KEXEC_TEXT_BYTES,
+			"not loaded: nothing is installed; run mkdumpdisk --kexec TARGET");
+	else if (!s->has_kexec || !kexec_memory_text(s, memory))
+		snprintf(text, KEXEC_TEXT_BYTES,
+			"not loaded: it has no memory; see to that first, as said above");
+	else if (s->load_disabled || *s->lockdown || *s->rival)
+		snprintf(text, KEXEC_TEXT_BYTES, "not loaded: %s%s; " RESTART " tells what to do",
+			s->load_disabled ? "loading is switched off until the next boot"
+			: *s->lockdown	 ? "the kernel is locked down"
+					 : s->rival,
+			s->load_disabled || *s->lockdown ? "" : " is enabled instead");
+	else
+		snprintf(text, KEXEC_TEXT_BYTES,
+			"not loaded; run " RESTART
+			", and journalctl -u afterimage-kexec tells why if it fails");
+}
+
 static void find_image(const struct options *o, const struct kexec_system *s, struct finding *f)
 {
+	bool ours = s->loaded && s->ours;
+
 	f->name = "image";
-	f->ok = s->loaded && s->ours && kexec_settings_exist(o);
-	snprintf(f->text, sizeof(f->text), "%s%s%s%s",
-		f->ok	    ? "loaded"
-		: s->loaded ? "another crash kernel is loaded"
-			    : "not loaded",
-		s->loaded && !s->ours && *s->rival ? ", perhaps by " : "",
-		s->loaded && !s->ours ? s->rival : "",
-		f->ok	    ? ""
-		: s->loaded ? "; unload it with its service or kexec -p -u, then run systemctl "
-			      "restart " KEXEC_SERVICE
-			    : "; run systemctl restart " KEXEC_SERVICE
-			      ", and journalctl -u afterimage-kexec tells why if it fails");
+	f->ok = ours && !*s->rival && kexec_settings_exist(o);
+	if (f->ok)
+		snprintf(f->text, sizeof(f->text), "loaded");
+	else if (ours && *s->rival)
+		snprintf(f->text, sizeof(f->text),
+			"loaded, but %s is enabled and may have replaced it; run systemctl disable "
+			"--now %s, then " RESTART,
+			s->rival, s->rival);
+	else if (ours)
+		snprintf(f->text, sizeof(f->text),
+			"loaded, but nothing is installed; run mkdumpdisk --kexec TARGET");
+	else if (s->loaded)
+		snprintf(f->text, sizeof(f->text),
+			"another crash kernel is loaded%s%s; unload it with its service or kexec "
+			"-p -u, then run " RESTART,
+			*s->rival ? ", perhaps by " : "", s->rival);
+	else
+		find_obstacle(o, s, f->text);
 }
 
 static void find_target(const struct options *o, struct finding *f)
@@ -45,6 +78,7 @@ static void find_target(const struct options *o, struct finding *f)
 	char uuid[GUID_TEXT_BYTES];
 	struct kexec_settings s;
 	struct kexec_target t;
+	bool found;
 
 	f->name = "target";
 	if (!kexec_settings_exist(o)) {
@@ -53,15 +87,21 @@ static void find_target(const struct options *o, struct finding *f)
 		return;
 	}
 	if (!kexec_settings_load(o, &s)) {
-		snprintf(f->text, sizeof(f->text), "not known: " KEXEC_SETTINGS " is damaged");
+		snprintf(f->text, sizeof(f->text),
+			"not known: " KEXEC_SETTINGS
+			" is damaged; install it again with mkdumpdisk --kexec TARGET");
 		return;
 	}
 	guid_text(s.target_uuid, uuid);
-	f->ok = kexec_target_find(o, s.target_uuid, &t) && !*t.fault;
+	found = kexec_target_find(o, s.target_uuid, &t);
+	f->ok = found && !*t.fault;
 	if (f->ok)
 		snprintf(f->text, sizeof(f->text), "%s, UUID %s, on NVMe", t.node, uuid);
-	else if (kexec_target_find(o, s.target_uuid, &t))
-		snprintf(f->text, sizeof(f->text), "%s %.128s", t.node, t.fault);
+	else if (found)
+		snprintf(f->text, sizeof(f->text),
+			"%.70s %.80s; attach it to an NVMe slot, or run mkdumpdisk --kexec TARGET "
+			"for another",
+			t.node, t.fault);
 	else
 		snprintf(f->text, sizeof(f->text),
 			"no disk has the dump partition with the UUID %s; attach it, or run "
