@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 import kernels
@@ -205,10 +206,12 @@ class Debian(Machine):
             raise DebianError(f"{command} ended with {code}:\n{text}")
         return text
 
-    def wait_for(self, command, tries=20):
+    def wait_for(self, command, timeout_s=120):
         """Until @command, tried again and again, ends well; its output."""
-        for _ in range(tries - 1):
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
             code, text = self.ask(command)
             if not code:
                 return text
+            time.sleep(0.5)
         return self.do(command)

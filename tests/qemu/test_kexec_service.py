@@ -85,8 +85,8 @@ def check_gone(machine, disk_name):
 def crash(machine):
     """Panics, and follows the image until the machine has booted again."""
     machine.send("echo c >/proc/sysrq-trigger")
-    machine.wait_console(r"^afterimage \S+ via linux(?=\n)", 30, machine.seen)
-    found = machine.wait_console(capture.RESULT, 60, machine.seen)
+    machine.wait_console(r"^afterimage \S+ via linux(?=\n)", 60, machine.seen)
+    found = machine.wait_console(capture.RESULT, capture.CAPTURE_TIMEOUT_S, machine.seen)
     assert found["state"] == "complete", found[0]
     machine.wait_ready()
 

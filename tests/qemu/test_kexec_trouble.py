@@ -386,7 +386,7 @@ def test_screen_alone(kept, disk, tmp_path):
     """Nothing on the serial port, and a dump all the same."""
     words = kept.with_words("console=screen")
     with kexec_kept.power_on(tmp_path, disk, kept, words) as machine:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + capture.CAPTURE_TIMEOUT_S
         while "complete" not in tools.getdump("list", disk, expect=None).stdout:
             assert time.monotonic() < deadline
             time.sleep(0.2)

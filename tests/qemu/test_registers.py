@@ -20,7 +20,7 @@ from machine import GIB, Setup
 CPUS = 4
 USER, BUSY, PANICS = 1, 2, 3  # processors; the others idle
 OFFLINE = 1
-CLOCK_TOLERANCE_S = 15
+CLOCK_TOLERANCE_S = 60  # a busy machine boots and panics late; a wrong zone is an hour off
 ORDER_TIMEOUT_S = 60
 PANIC = "sysrq triggered crash"
 # From the innermost: crash names functions without those that the compiler merged into others.
