@@ -318,15 +318,31 @@ def test_install_refuses_old_table(tree, loop, prepared, tmp_path):
     refused(tree.tool("--kexec", dev), dev, "not a dump disk", "prepare it first")
 
 
-def test_second_superblock_will_do(tree, loop, prepared, tmp_path):
+@pytest.mark.parametrize("last", [False, True])
+def test_one_superblock_will_do(tree, loop, prepared, tmp_path, last):
     hurt = tmp_path / "hurt"
     shutil.copy(prepared, hurt)
+    part = tree.partitions["partitions"][2]
     with open(hurt, "r+b") as f:
-        f.seek(66 * MIB)
+        f.seek(512 * (part["start"] + (part["size"] - 1 if last else 0)))
+        assert f.read(1) != b"\0"
+        f.seek(-1, os.SEEK_CUR)
         f.write(bytes(512))
     dev = loop(hurt)
     tree.attach("nvme1n1", number=number_of(dev), disk=hurt)
     assert tree.uuid in done(tree.tool("--kexec", dev))
+
+
+def test_install_refuses_a_partition_cut_short(tree, loop, prepared, tmp_path):
+    """The image does not take a superblock that tells of another size."""
+    cut = tmp_path / "cut"
+    shutil.copy(prepared, cut)
+    part = tree.partitions["partitions"][2]
+    check("sgdisk", "-d", "3", "-n", f"3:{part['start']}:{part['start'] + part['size'] - 9}",
+          "-t", f"3:{part['type']}", cut)
+    dev = loop(cut)
+    tree.attach("nvme1n1", number=number_of(dev), disk=cut)
+    refused(tree.tool("--kexec", dev), dev, "not a dump disk", "prepare it first")
 
 
 def image_cases():
@@ -337,6 +353,7 @@ def image_cases():
         return good[:at] + new + good[at + len(new):]
     return [
         (b"", "too short"), (good[:1023], "too short"), (good[:5000], "cut short"),
+        (patched(0x1F1, b"\xff")[:5000], "cut short"),
         (good[:-100], "cut short"), (good + bytes(17 * MIB), "Invalid argument"),
         (patched(0x1FE, b"\0\0"), "no afterimage.bzimage"),
         (patched(0x202, b"HdrT"), "no afterimage.bzimage"),
@@ -348,7 +365,7 @@ def image_cases():
     ]
 
 
-@pytest.mark.parametrize("case", range(13))
+@pytest.mark.parametrize("case", range(len(image_cases())))
 def test_install_refuses_image(tree, device, tmp_path, case):
     data, words = image_cases()[case]
     image = tmp_path / "image"
@@ -522,7 +539,8 @@ def test_load_copy_damaged(tree, device):
     (None, "nothing is installed"), ("", "incomplete"), ("TARGET=x\n", "line 1 is wrong"),
     ("CONSOLE=screen\nIMAGE=afterimage\n", "line 2 is wrong"),
     ("# x\n\nnonsense\n", "line 3 is wrong"), ("IMAGE=/" + "x" * 3000 + "\n", "line 1"),
-    ("IMAGE_CRC32C=xyz\n", "line 1"), ("TARGET=" + "9" * 5000, "line 1")])
+    ("IMAGE_CRC32C=xyz\n", "line 1"), ("IMAGE_CRC32C=123456789\n", "line 1"),
+    ("TARGET=" + "9" * 5000, "line 1")])
 def test_load_settings(tree, text, words):
     if text is not None:
         tree.write(SETTINGS, text)
