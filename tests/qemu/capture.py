@@ -131,7 +131,7 @@ def parse_result(found):
 def watch_image(machine, started, start=0, timeout_s=CAPTURE_TIMEOUT_S, door="bios"):
     """Follows the image from its first line to the machine's end; @started is when the reset
     or power button was pressed, @start where the console's text is the image's."""
-    machine.wait_console(rf"^afterimage \S+ via {door}(?=\n)", 20, start)
+    machine.wait_console(rf"^afterimage \S+ via {door}(?=\n)", 60, start)
     hello_s = time.monotonic() - started
     machine.freeze_at_reboot()
     found = machine.wait_console(RESULT, timeout_s, start)
