@@ -179,6 +179,7 @@ def test_refusals(boot, step):
     code, log = restart(machine)
     assert code == 1 and "switched off until the next boot" in log
     machine.do(f"{tool} --kexec=remove")
+    assert machine.ask(f"systemctl is-failed {SERVICE}")[1] != "failed"
     for path in FILES:
         assert machine.ask(f"test -e {path} -o -L {path}")[0] == 1, path
     step("lockdown, disabled: refused; removed")

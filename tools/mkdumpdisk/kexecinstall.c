@@ -270,6 +270,16 @@ static u32 count_files(const struct options *o)
 	return count;
 }
 
+/* Or systemd would list a service that failed even after its unit is gone. */
+static bool stop_service(char *program)
+{
+	char *argv[] = {program, "reset-failed", KEXEC_SERVICE, NULL};
+	bool ok = systemctl(program, "stop", KEXEC_SERVICE);
+	char out[512];
+
+	return kexec_run(argv, out, sizeof(out)) >= 0 && ok;
+}
+
 bool kexec_remove(const struct options *o)
 {
 	char program[KEXEC_PATH_BYTES];
@@ -278,7 +288,7 @@ bool kexec_remove(const struct options *o)
 	bool ok = true;
 
 	if (systemd && file_exists(o, UNIT) && !o->dry_run)
-		ok = systemctl(program, "stop", KEXEC_SERVICE);
+		ok = stop_service(program);
 	if (!*o->root)
 		ok = kexec_unload(o) && ok;
 	for (u32 i = 0; !o->dry_run && i < ARRAY_SIZE(files); i++)
