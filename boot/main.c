@@ -70,7 +70,8 @@ static enum status remapping_off(struct session *s)
 		con_printf("afterimage: no ACPI tables found\n");
 	st = iommu_disable(&s->acpi, &s->handoff->map, &units);
 	if (units)
-		con_printf("afterimage: DMA remapping was on in %u units\n", units);
+		con_printf("afterimage: DMA remapping was on in %u unit%s\n", units,
+			units == 1 ? "" : "s");
 	return st;
 }
 

@@ -41,7 +41,7 @@
 		"format it with 512 or 4096 byte blocks and no metadata")                          \
 	X(E_BUSY, 29, "the device's queue is full", "nothing; the request is repeated")            \
 	X(E_NO_PARTITION, 30, "no dump partition found on any disk",                               \
-		"prepare the disk with mkdumpdisk; if that was done, load the kexec image again")  \
+		"prepare the disk with mkdumpdisk; after that repeat mkdumpdisk --kexec")          \
 	X(E_GPT, 31, "the partition table is damaged", "prepare the disk again with mkdumpdisk")   \
 	X(E_SUPERBLOCK, 32, "both superblocks of the dump partition are damaged",                  \
 		"prepare the disk again with mkdumpdisk")                                          \

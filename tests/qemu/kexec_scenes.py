@@ -185,6 +185,6 @@ def levels(scene, kernel):
 
 def iommu_units(result):
     """How many units of DMA remapping the image found switched on."""
-    found = [re.match(r"afterimage: DMA remapping was on in (\d+) units", line)
+    found = [re.match(r"afterimage: DMA remapping was on in (\d+) units?", line)
              for line in result.lines]
     return sum(int(match[1]) for match in found if match)

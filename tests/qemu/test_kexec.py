@@ -196,4 +196,4 @@ def test_amd_iommu_that_is_on_is_switched_off(kernel, tmp_path, step):
             result = kexec.follow_image(machine, at)
     step(result.lines[-2])
     assert result.state == "complete", result.lines
-    assert "afterimage: DMA remapping was on in 1 units" in result.lines
+    assert "afterimage: DMA remapping was on in 1 unit" in result.lines

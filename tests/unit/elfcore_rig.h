@@ -39,12 +39,12 @@ static inline void put(u64 at, const void *data, u64 bytes)
 
 static inline Elf64_Ehdr *ehdr(void)
 {
-	return (Elf64_Ehdr *)(image + LOADER);
+	return (Elf64_Ehdr *)(void *)(image + LOADER);
 }
 
 static inline Elf64_Phdr *phdr(u32 i)
 {
-	return (Elf64_Phdr *)(image + LOADER + sizeof(Elf64_Ehdr)) + i;
+	return (Elf64_Phdr *)(void *)(image + LOADER + sizeof(Elf64_Ehdr)) + i;
 }
 
 static inline void put_header(void)
