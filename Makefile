@@ -53,13 +53,13 @@ TOOL_LIBS  := -lz -lzstd -llzo2 -ljson-c -luuid
 DISK_LIBS  := -lfdisk -lblkid -luuid -ljson-c -lz
 
 .DEFAULT_GOAL := all
-.PHONY: all help setup demo check check-unit check-host check-fuzz check-qemu check-matrix lint \
-        bench bench-kdump install uninstall clean format
+.PHONY: all help setup demo check check-unit check-host check-fuzz check-qemu check-qemu-reset \
+        check-qemu-kexec check-matrix lint bench bench-kdump install uninstall clean format
 
 all: $(BUILD)/afterimage.mbr $(BUILD)/afterimage.bzimage $(BUILD)/mkdumpdisk $(BUILD)/getdump ## the image and the tools
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' Makefile
 
 # --- artifacts -----------------------------------------------------------------------------
 
@@ -136,8 +136,16 @@ check-host: all ## the tools against files and loop devices
 	@BUILD=$(BUILD) $(PYTHON) -m pytest -q -p no:cacheprovider tests/host
 
 RAM_TOOLS := $(addprefix $(BUILD)/host/,classes corrupt)
-check-qemu: all $(RAM_TOOLS) ## the whole product in virtual machines
-	@BUILD=$(BUILD) $(PYTHON) -m pytest -q -p no:cacheprovider tests/qemu
+KEXEC_TESTS := $(wildcard tests/qemu/test_kexec*.py) tests/qemu/test_registers.py
+check-qemu: check-qemu-reset check-qemu-kexec ## the whole product in virtual machines
+
+check-qemu-reset: all $(RAM_TOOLS) ## of these, dumps after a reset
+	@BUILD=$(BUILD) sh tests/qemu/run.sh reset $(PYTHON) -m pytest -q -p no:cacheprovider \
+	  $(addprefix --ignore=,$(KEXEC_TESTS)) tests/qemu
+
+check-qemu-kexec: all ## of these, dumps after a panic
+	@BUILD=$(BUILD) sh tests/qemu/run.sh kexec $(PYTHON) -m pytest -q -p no:cacheprovider \
+	  $(KEXEC_TESTS)
 
 check-matrix: all $(RAM_TOOLS) ## page classes and kexec on every kernel, paging and memory layout
 	@BUILD=$(BUILD) AFTERIMAGE_MATRIX=all $(PYTHON) -m pytest -q -p no:cacheprovider \
