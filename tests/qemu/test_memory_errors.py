@@ -76,6 +76,13 @@ def truth(first, pa, count=PAGE):
         return compare.read_at(f, pa, count)
 
 
+def is_like_no_other(first, pa):
+    """Not zeros, and not what the windows before it have in the same place."""
+    page = truth(first, pa)
+    others = (truth(first, pa - n * WINDOW_BYTES) for n in range(1, WINDOWS))
+    return any(page) and all(page != other for other in others)
+
+
 def go_to_page(stub, suits):
     """Until the capture has just read a page that suits; its address."""
     stub.go(gdbstub.symbol("capture_run"))
@@ -161,7 +168,7 @@ def test_before_the_kernel_is_searched(first, disk, debugged, tmp_path):
     RAM costs nothing."""
     end = max(end for _, end in compare.whole_pages(first.crash.usable))
     middle = next(pa for pa in range(64 * MIB + PAGE, GIB, WINDOW_BYTES)
-                  if any(truth(first, pa)) and any(truth(first, pa + PAGE)))
+                  if any(truth(first, pa)) and is_like_no_other(first, pa + PAGE))
     base = middle - PAGE
     lost = [MIB, base, middle, base + WINDOW_BYTES - PAGE, end - PAGE]
     machine, stub = debugged()

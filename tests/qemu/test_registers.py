@@ -28,6 +28,9 @@ PANIC_TRACE = ["__crash_kexec", "panic", "sysrq_handle_crash", "write_sysrq_trig
 KINDS = ("kdump", "elf")
 USER_CS, KERNEL_CS = 0x33, 0x10
 KERNEL_HALF = 1 << 63
+# The NMI can come while a processor serves its timer; not every reader sees what was interrupted.
+AT_WORK = {"read_zero", "asm_sysvec_apic_timer_interrupt", "sysvec_apic_timer_interrupt",
+           "clockevents_program_event", "hrtimer_interrupt"}
 DEBIANS_OWN, NEWEST = "debian-12", "newest"
 
 
@@ -153,8 +156,8 @@ def test_kernel_left_registers_of_the_processors_that_were_on(story):
     assert story.fields(0)["pid"] == 0
     assert story.fields(BUSY)["pid"] > 1
     for cpu in story.online():
-        kernel = cpu != USER
-        assert (story.fields(cpu)["rip"] >= KERNEL_HALF) == kernel
+        kernel = story.fields(cpu)["rip"] >= KERNEL_HALF
+        assert kernel or cpu == USER
         assert story.fields(cpu)["cs"] == (KERNEL_CS if kernel else USER_CS)
 
 
@@ -202,7 +205,7 @@ def check_crash(found, story):
         same(cpus[cpu]["registers"], story.fields(cpu))
         if cpu != PANICS:
             assert f"RIP: {story.fields(cpu)['rip']:016x}" in cpus[cpu]["text"]
-    assert "read_zero" in " ".join(cpus[BUSY]["frames"]), cpus[BUSY]["text"]
+    assert AT_WORK & set(cpus[BUSY]["frames"]), cpus[BUSY]["text"]
     assert "do_idle" in cpus[0]["frames"], cpus[0]["text"]
 
 
@@ -226,7 +229,7 @@ def check_drgn(found, story):
         assert seen["pid"] == story.fields(cpu)["pid"]
         same(seen["registers"], story.fields(cpu))
     assert in_order(PANIC_TRACE, found["cpus"][PANICS]["frames"])
-    assert "read_zero" in found["cpus"][BUSY]["frames"]
+    assert AT_WORK & set(found["cpus"][BUSY]["frames"])
     assert "do_idle" in found["cpus"][0]["frames"]
 
 
