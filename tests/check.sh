@@ -36,7 +36,7 @@ sum() {
 			if (tolower($2) == word) n += $4
 			next
 		}
-		/[0-9]+ (passed|failed|error|skipped)/ && !/^\[/ {
+		/^lint: [0-9]+ passed/ || /[0-9]+ (passed|failed|errors?|skipped).* in [0-9.]+s/ {
 			for (i = 2; i <= NF; i++) {
 				w = $i
 				gsub(/[^a-z]/, "", w)

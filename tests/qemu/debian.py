@@ -37,12 +37,15 @@ PROMPT = "afterimage-test: "
 
 SHELL = f"""\
 #!/bin/sh
-# Runs what comes in by the serial port, a line at a time.
+# Runs what comes in by the serial port, a line at a time, with a word in front by which the end
+# is told. The emulated port sometimes repeats a character, so it is told three times.
 stty -echo
-echo "{PROMPT}ready $(cat /proc/sys/kernel/random/boot_id)"
-while read -r line; do
+ready="{PROMPT}ready $(cat /proc/sys/kernel/random/boot_id)"
+printf '%s\\n' "$ready" "$ready" "$ready"
+while read -r word line; do
 	sh -c "$line" </dev/null 2>&1
-	echo "{PROMPT}done $?"
+	end="{PROMPT}done $word $?"
+	printf '%s\\n' "$end" "$end" "$end"
 done
 """
 SHELL_UNIT = """\
@@ -166,12 +169,13 @@ class Debian(Machine):
                 "-device", "nvme,serial=root,drive=root", "-smp", "1,maxcpus=2"),
             **({"limit_s": LIMIT_S} | options)))
         self.seen = 0
+        self.asked = 0
         self.connect()
 
     def wait_ready(self, timeout_s=BOOT_TIMEOUT_S):
         """Until it takes commands; the boot's id. What it printed before is not looked at
         again."""
-        found = self.wait_console(rf"^{PROMPT}ready (\S+)(?=\n)", timeout_s, self.seen)
+        found = self.wait_console(rf"{PROMPT}ready (\S+)(?=\n)", timeout_s, self.seen)
         self.seen = found.end()
         return found[1]
 
@@ -189,15 +193,17 @@ class Debian(Machine):
     def send(self, command):
         """Starts @command; does not wait."""
         self.seen = len(self.console())
-        self.line.sendall(command.encode() + b"\n")
+        self.asked += 1
+        self.line.sendall(f"{self.asked} {command}\n".encode())
 
     def ask(self, command, timeout_s=60):
         """Exit code and output of @command."""
         self.send(command)
-        found = self.wait_console(rf"^{PROMPT}done (\d+)(?=\n)", timeout_s, self.seen)
-        text = self.console()[self.seen:found.start()]
+        end = rf"{PROMPT}done {self.asked} (\d+)(?=\n)"
+        found = self.wait_console(end, timeout_s, self.seen)
+        lines = self.console()[self.seen:found.start()].split("\n")
         self.seen = found.end()
-        return int(found[1]), text.strip("\n")
+        return int(found[1]), "\n".join(line for line in lines if "-test: " not in line).strip("\n")
 
     def do(self, command, timeout_s=60):
         """Output of @command, which must end well."""

@@ -56,8 +56,8 @@ def dump_bytes(disk, number):
     return start, tools.read_bytes(disk, start, found["bytes"])
 
 
-def check_complete(disk, result, number=1, verify=tools.DONE):
-    assert (result.state, result.number, result.action) == ("complete", number, "rebooting")
+def check_complete(disk, result, number=1, verify=tools.DONE, action="rebooting"):
+    assert (result.state, result.number, result.action) == ("complete", number, action)
     assert tools.info(disk, number)["dump"]["state"] == "complete"
     return tools.getdump("verify", disk, "-n", number, expect=verify)
 
@@ -269,7 +269,7 @@ def test_several_dumps_then_full_then_cleared(run_image, tmp_path):
         tools.getdump("clear", disk, "-n", number)
     result = run_image(disk)
     assert result.number is not None and result.number > max(whole)
-    check_complete(disk, result, result.number)
+    check_complete(disk, result, result.number, action="halted")
     for number in whole[2:]:
         start, data = kept[number]
         assert tools.read_bytes(disk, start, len(data)) == data
