@@ -3,6 +3,7 @@ the cache folder, not installed, and made into an ext4 file system without root'
 takes commands on the serial port and is the same after a reboot."""
 
 import contextlib
+import hashlib
 import os
 import shutil
 import socket
@@ -34,18 +35,24 @@ TIMEOUT_S = 300
 BOOT_TIMEOUT_S = 120
 LIMIT_S = 600
 PROMPT = "afterimage-test: "
+REPEATS = 4
 
 SHELL = f"""\
 #!/bin/sh
-# Runs what comes in by the serial port, a line at a time, with a word in front by which the end
-# is told. The emulated port sometimes repeats a character, so it is told three times.
+# Runs what comes in by the serial port, a line at a time, and prints its output in a frame with
+# a number, the exit code and a checksum. The emulated port sometimes repeats a character: what
+# tells of an end is told three times, and the output is printed again when asked for.
 stty -echo
-ready="{PROMPT}ready $(cat /proc/sys/kernel/random/boot_id)"
-printf '%s\\n' "$ready" "$ready" "$ready"
+tell() {{ printf '%s\\n' "$1" "$1" "$1"; }}
+tell "{PROMPT}ready $(cat /proc/sys/kernel/random/boot_id)"
 while read -r word line; do
-	sh -c "$line" </dev/null 2>&1
-	end="{PROMPT}done $word $?"
-	printf '%s\\n' "$end" "$end" "$end"
+	if [ "$line" != again ]; then
+		out=$(sh -c "$line" </dev/null 2>&1)
+		code=$?
+		sum=$(printf '%s' "$out" | sha256sum)
+	fi
+	printf '%s\\n' "{PROMPT}begin $word" "$out"
+	tell "{PROMPT}done $word $code ${{sum%% *}}"
 done
 """
 SHELL_UNIT = """\
@@ -197,13 +204,18 @@ class Debian(Machine):
         self.line.sendall(f"{self.asked} {command}\n".encode())
 
     def ask(self, command, timeout_s=60):
-        """Exit code and output of @command."""
-        self.send(command)
-        end = rf"{PROMPT}done {self.asked} (\d+)(?=\n)"
-        found = self.wait_console(end, timeout_s, self.seen)
-        lines = self.console()[self.seen:found.start()].split("\n")
-        self.seen = found.end()
-        return int(found[1]), "\n".join(line for line in lines if "-test: " not in line).strip("\n")
+        """Exit code and output of @command; when a character was repeated on the way, it is
+        printed once more."""
+        for text in (command, *["again"] * REPEATS):
+            self.send(text)
+            end = self.wait_console(rf"{PROMPT}done {self.asked} (\d+) ([0-9a-f]{{64}})(?=\n)",
+                                    timeout_s, self.seen)
+            said = self.console()[self.seen:end.start()]
+            self.seen = end.end()
+            output = said.partition(f"{PROMPT}begin {self.asked}\n")[2].rstrip("\n")
+            if hashlib.sha256(output.encode()).hexdigest() == end[2]:
+                return int(end[1]), output
+        raise DebianError(f"{command}: its output came damaged {1 + REPEATS} times:\n{output}")
 
     def do(self, command, timeout_s=60):
         """Output of @command, which must end well."""
