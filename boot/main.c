@@ -23,7 +23,7 @@
 
 /* Everything a capture needs. Big, and there is only one: not on the stack. */
 struct session {
-	const struct handoff *handoff;
+	struct handoff *handoff;
 	struct acpi acpi;
 	struct arena arena;
 	struct physmem pm;
@@ -388,7 +388,7 @@ void dump_hello(u32 door)
 	con_printf("afterimage %s via %s\n", AFTERIMAGE_VERSION, door_name(door));
 }
 
-void dump_main(const struct handoff *handoff)
+void dump_main(struct handoff *handoff)
 {
 	struct session *s = &session;
 	enum status st;

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "crc32c.h"
 #include "dumplog.h"
+#include "surveylog.h"
 
 /* Checksum of @bytes at @p, whose u32 at @at counts as 0. */
 static u32 sealed_crc(const void *p, u64 bytes, u64 at)
@@ -40,11 +41,13 @@ void dl_chunk_seal(struct dl_chunk *c)
 
 static bool super_geometry_ok(const struct dl_super *s)
 {
-	u64 overhead = 2 + 2 * (u64)s->dir_slots;
+	u64 overhead = 2 + 2 * (u64)s->dir_slots + s->survey_blocks;
 
 	if (s->block_bytes != 512 && s->block_bytes != 4096)
 		return false;
 	if (s->dir_slots == 0 || s->dir_slots > 4096)
+		return false;
+	if (s->survey_blocks && (u64)s->survey_blocks * s->block_bytes != DL_SURVEY_AREA_BYTES)
 		return false;
 	if (s->blocks > (u64)1 << 54 || s->blocks <= overhead)
 		return false;
@@ -165,4 +168,60 @@ const char *dl_compressor_name(u32 compressor)
 	static const char *const names[] = {"none", "lzf", "zlib", "zstd"};
 
 	return compressor < ARRAY_SIZE(names) ? names[compressor] : "unknown";
+}
+
+static u32 survey_crc(const struct dl_survey *v)
+{
+	return sealed_crc(v, sizeof(*v), offsetof(struct dl_survey, crc32c));
+}
+
+static u64 ranges_bytes(const struct dl_survey *v)
+{
+	return v->range_count * sizeof(struct dl_survey_range);
+}
+
+void dl_survey_seal(struct dl_survey *v, const struct dl_survey_range *range)
+{
+	v->ranges_crc32c = crc32c(0, range, ranges_bytes(v));
+	v->crc32c = survey_crc(v);
+}
+
+enum status dl_survey_check(const struct dl_survey *v, const struct dl_super *super)
+{
+	if (all_zero(v, sizeof(*v)))
+		return E_NO_DUMP;
+	if (memcmp(v->magic, DL_SURVEY_MAGIC, sizeof(v->magic)) != 0 || v->crc32c != survey_crc(v))
+		return E_SURVEY;
+	if (v->version != DL_VERSION)
+		return E_VERSION;
+	if (memcmp(v->disk_uuid, super->disk_uuid, sizeof(v->disk_uuid)) != 0)
+		return E_SURVEY;
+	if (v->state > DL_SURVEY_ENDED || v->range_count > DL_SURVEY_RANGES)
+		return E_SURVEY;
+	if (v->cycles_wanted == 0 || v->cycles_wanted > DL_SURVEY_CYCLES_MAX)
+		return E_SURVEY;
+	return v->cycles_done <= v->cycles_wanted ? OK : E_SURVEY;
+}
+
+static bool survey_range_ok(const struct dl_survey_range *r, u64 from)
+{
+	if ((r->pa | r->bytes) & (PAGE_BYTES - 1) || r->bytes == 0 || r->pa < from)
+		return false;
+	return range_fits(r->pa, r->bytes, 1ull << 52);
+}
+
+enum status dl_survey_ranges_check(const struct dl_survey *v, const struct dl_survey_range *range)
+{
+	u64 from = 0;
+
+	if (v->range_count > DL_SURVEY_RANGES)
+		return E_SURVEY;
+	if (v->ranges_crc32c != crc32c(0, range, ranges_bytes(v)))
+		return E_SURVEY;
+	for (u32 i = 0; i < v->range_count; i++) {
+		if (!survey_range_ok(&range[i], from))
+			return E_SURVEY;
+		from = range[i].pa + range[i].bytes;
+	}
+	return OK;
 }

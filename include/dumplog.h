@@ -6,6 +6,7 @@
  *	block 0			superblock
  *	1 .. S			directory: slot i of dump headers, S = dir_slots
  *	S+1 ..			data: each dump one contiguous run of chunks
+ *	B-1-S-V .. B-2-S	survey of this machine, V = survey_blocks; see surveylog.h
  *	B-1-S .. B-2		second copy of the directory
  *	B-1			second superblock
  */
@@ -122,9 +123,10 @@ struct dl_super {
 	u32 after;	/* enum machine_action */
 	u32 overwrite;	/* enum dl_overwrite */
 	u32 zero0;
-	u64 created_s;	/* UTC, seconds since 1970 */
-	char label[64]; /* NUL-terminated UTF-8 */
-	u8 zero1[372];
+	u64 created_s;	   /* UTC, seconds since 1970 */
+	char label[64];	   /* NUL-terminated UTF-8 */
+	u32 survey_blocks; /* 0: a disk without room for a survey */
+	u8 zero1[368];
 	u32 crc32c; /* of the 512 bytes with this field 0 */
 };
 ASSERT_SIZE(struct dl_super, 512);
@@ -133,6 +135,7 @@ ASSERT_AT(struct dl_super, blocks, 32);
 ASSERT_AT(struct dl_super, dir_slots, 40);
 ASSERT_AT(struct dl_super, created_s, 64);
 ASSERT_AT(struct dl_super, label, 72);
+ASSERT_AT(struct dl_super, survey_blocks, 136);
 ASSERT_AT(struct dl_super, crc32c, 508);
 
 enum dl_state {
@@ -156,6 +159,14 @@ enum dl_state {
 #define DL_DEGRADED_DROPPED	  256u	/* classes left out because they would not fit */
 #define DL_DEGRADED_ELFCOREHDR	  512u	/* the loader's description of memory is damaged: guessed */
 #define DL_DEGRADED_REGISTERS	  1024u /* registers of some processors could not be read */
+
+/* How a dump knows which memory the reset destroyed; dl_header.survey. */
+enum dl_survey_use {
+	DL_SURVEY_NOT_NEEDED = 0, /* there was no reset (kexec) */
+	DL_SURVEY_NONE = 1,	  /* no survey was made: only what firmware's memory map says */
+	DL_SURVEY_USED = 2,
+	DL_SURVEY_UNFIT = 3, /* it was made by another boot path or with other memory */
+};
 
 #define DL_PANIC_BYTES 97
 
@@ -193,9 +204,13 @@ struct dl_header {
 	char nodename[65];
 	char machine[65];
 	char panic[DL_PANIC_BYTES]; /* empty if unknown */
-	u32 dropped;	/* bit per class: asked for, left out because it would not fit */
-	u32 incomplete; /* bit per class: asked for, not all of it was written */
-	u8 zero[40];
+	u32 dropped;	     /* bit per class: asked for, left out because it would not fit */
+	u32 incomplete;	     /* bit per class: asked for, not all of it was written */
+	u32 survey;	     /* enum dl_survey_use */
+	u64 lost_pages;	     /* of RAM: overwritten by anybody since the old kernel stopped */
+	u64 lost_used_pages; /* of them, not free in the old kernel's page map */
+	u64 lost_told_pages; /* of them, those whose use the page map could tell */
+	u8 zero[12];
 	u32 crc32c; /* of the 512 bytes with this field 0 */
 };
 ASSERT_SIZE(struct dl_header, 512);
@@ -206,6 +221,8 @@ ASSERT_AT(struct dl_header, ram_pages, 136);
 ASSERT_AT(struct dl_header, release, 168);
 ASSERT_AT(struct dl_header, dropped, 460);
 ASSERT_AT(struct dl_header, incomplete, 464);
+ASSERT_AT(struct dl_header, survey, 468);
+ASSERT_AT(struct dl_header, lost_pages, 472);
 ASSERT_AT(struct dl_header, crc32c, 508);
 
 /* Chunk kinds; unknown ones are skipped. */
@@ -266,7 +283,7 @@ enum dl_note_type {
 		2, /* six fields of 65 bytes: sysname node release version machine domain */
 	DL_NOTE_MEMMAP = 3,   /* array of struct mem_range */
 	DL_NOTE_PRSTATUS = 4, /* ELF note per CPU */
-	DL_NOTE_SURVEY = 5,   /* reserved */
+	DL_NOTE_SURVEY = 5,   /* struct dl_survey as it was used, then its ranges */
 	DL_NOTE_KERNEL = 6,   /* struct dl_kernel */
 };
 
@@ -358,9 +375,9 @@ static inline u64 dl_data_start(const struct dl_super *s)
 	return 1 + (u64)s->dir_slots;
 }
 
-static inline u64 dl_data_end(const struct dl_super *s) /* exclusive */
+static inline u64 dl_data_end(const struct dl_super *s) /* exclusive; the survey's first block */
 {
-	return s->blocks - 1 - s->dir_slots;
+	return s->blocks - 1 - s->dir_slots - s->survey_blocks;
 }
 
 /* Words for list, info and messages; "unknown" for numbers not known. */

@@ -5,6 +5,7 @@
 #ifndef AFTERIMAGE_HANDOFF_H
 #define AFTERIMAGE_HANDOFF_H
 
+#include "framebuffer.h"
 #include "memmap.h"
 #include "types.h"
 
@@ -33,6 +34,12 @@ struct handoff {
 	u64 vmcoreinfo_pa;  /* hint; 0: search */
 	u64 elfcorehdr_pa;  /* checked ELF header with the registers' notes; 0: none */
 	u8 target_uuid[16]; /* superblock's disk UUID; all zero: any dump partition */
+	/*
+	 * GPT's unique GUID of the partition that firmware booted from; all zero: unknown. If no
+	 * target is named, a dump partition on the same disk comes first.
+	 */
+	u8 boot_part_guid[16];
+	struct framebuffer screen; /* bytes 0: none, or not told */
 };
 
 #endif

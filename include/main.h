@@ -12,9 +12,10 @@ void dump_hello(u32 door);
 
 /*
  * Captures: prints exactly one result line and the action line, then calls
- * machine_reset. Returns only in the hosted build.
+ * machine_reset. @handoff stays; a survey on the disk may mark more of its memory as touched.
+ * Returns only in the hosted build.
  */
-void dump_main(const struct handoff *handoff);
+void dump_main(struct handoff *handoff);
 
 /*
  * For faults that nothing can go on after (exceptions, overrun stack): says @status and

@@ -18,6 +18,8 @@ enum mem_touched {
 	TOUCHED_FIRMWARE = 1,
 	TOUCHED_LOADER = 2,
 	TOUCHED_OURS = 3, /* the image and its arena: old contents are gone */
+	TOUCHED_SURVEY =
+		4, /* firmware's between reset and boot: a survey of this machine says so */
 };
 
 struct mem_range {
@@ -27,7 +29,7 @@ struct mem_range {
 	u32 touched; /* enum mem_touched, for RAM */
 };
 
-#define MEMMAP_MAX 192
+#define MEMMAP_MAX 512
 
 struct memmap {
 	u32 count;

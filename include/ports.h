@@ -23,6 +23,9 @@ static inline void clock_wait_us(u64 us)
 /* Writes to every console there is; bounded in time; '\n' starts a new line. */
 void con_write(const char *text, u32 bytes);
 
+/* Shows on consoles that can draw how much is done, in thousandths; more than 1000: no bar. */
+void con_bar(u32 permille);
+
 /*
  * Maps @pages pages of old memory from @pa read-only and returns where. The range
  * lies inside one aligned 2 MiB and inside RAM. @slot < PHYS_WINDOW_SLOTS names the
@@ -37,6 +40,14 @@ const void *phys_window(u32 slot, u64 pa, u32 pages);
  * reading, not before. Costs next to nothing while there was no error.
  */
 bool phys_unreadable(u64 pa);
+
+/*
+ * For a survey only: the same as phys_window in slot 0, but writable. What is there is lost. The
+ * caller has made sure that no old kernel's memory is meant and that the pages are RAM that
+ * nobody has. memory_flush() makes what was written reach memory, so that a reset keeps it.
+ */
+void *phys_overwrite(u64 pa, u32 pages);
+void memory_flush(void);
 
 /* Where the handoff's arena, the only RAM that may be written, can be reached. */
 void *arena_map(u64 pa, u64 bytes);

@@ -23,6 +23,8 @@
 		"look up the address in the firmware's error log and replace the module")          \
 	X(E_ELFCOREHDR, 16, "the description of the old kernel's memory (elfcorehdr) is damaged",  \
 		"what was found was dumped; load the image again as docs/boot.md says")            \
+	X(E_WIPED, 17, "memory was wiped at the reset",                                            \
+		"let mkdumpdisk --check tell why; then boot the dump disk by a warm reset")        \
 	X(E_NO_DISK, 20, "no NVMe controller found",                                               \
 		"attach the dump disk as an NVMe device, not behind RAID or VMD")                  \
 	X(E_NVME_READY, 21, "the NVMe controller did not become ready",                            \
@@ -82,6 +84,14 @@
 		"the machine crashes again and again: fetch the dumps, find the cause, reset")     \
 	X(E_POWEROFF, 52, "this machine can not be switched off by ACPI",                          \
 		"switch it off by hand; the dump is safe")                                         \
+	X(E_FIRMWARE, 53, "the firmware did not let go of the machine",                            \
+		"update the firmware, or boot the dump disk by BIOS")                              \
+	X(E_SURVEY, 54, "the record of the survey is damaged",                                     \
+		"arm it again with mkdumpdisk --survey")                                           \
+	X(E_SURVEY_CRASH, 55, "memory may hold a crash, so it was not surveyed",                   \
+		"fetch the dump, then arm the survey again and shut down in order")                \
+	X(E_SURVEY_LOST, 56, "memory does not hold the survey's pattern any more",                 \
+		"arm it again, and let nothing boot but the dump disk until it is done")           \
 	X(E_FOREIGN, 60, "this is no dump disk, dump partition or image of one",                   \
 		"name the disk that was prepared with mkdumpdisk")                                 \
 	X(E_TRUNCATED, 61, "the image ends before the dump does",                                  \

@@ -17,6 +17,11 @@ void console_init(u32 console, u16 serial_port, u32 serial_baud)
 		screen_init();
 }
 
+void con_bar(u32 permille)
+{
+	(void)permille;
+}
+
 void con_write(const char *text, u32 bytes)
 {
 	if (use_screen)

@@ -173,6 +173,28 @@ bool paging_hide(u64 pa)
 	return true;
 }
 
+void *phys_overwrite(u64 pa, u32 pages)
+{
+	u64 base = pa & ~(u64)(LARGE_BYTES - 1);
+	const void *va = phys_window(0, pa, pages);
+
+	if (!va)
+		return NULL;
+	if (page_pd[PD_WINDOW] & PTE_LARGE) {
+		page_pd[PD_WINDOW] |= PTE_WRITABLE;
+	} else {
+		for (u32 i = 0; i < pages; i++)
+			window_table[0][((pa - base) >> PAGE_SHIFT) + i] |= PTE_WRITABLE;
+	}
+	flush_tlb();
+	return (void *)(window_va(0) + (pa - base));
+}
+
+void memory_flush(void)
+{
+	__asm__ volatile("wbinvd" : : : "memory");
+}
+
 /* The image and its arena are one piece. */
 void *arena_map(u64 pa, u64 bytes)
 {

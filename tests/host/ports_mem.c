@@ -31,6 +31,9 @@ static struct {
 	u64 unreadable[HOST_UNREADABLE];
 	u32 unreadables;
 	u64 windows;
+	u64 overwritten;
+	u64 flushes;
+	u32 bar;
 	u64 now_us;
 	bool echo;
 	u32 console_used;
@@ -208,6 +211,41 @@ u64 clock_us(void)
 void host_clock_advance_us(u64 us)
 {
 	host.now_us += us;
+}
+
+void *phys_overwrite(u64 pa, u32 pages)
+{
+	u8 *at = host_ram_at(pa, (u64)pages << PAGE_SHIFT);
+
+	if (!phys_window(0, pa, pages))
+		return NULL;
+	host.overwritten += pages;
+	return at;
+}
+
+void memory_flush(void)
+{
+	host.flushes++;
+}
+
+u64 host_overwritten_pages(void)
+{
+	return host.overwritten;
+}
+
+u64 host_flushes(void)
+{
+	return host.flushes;
+}
+
+void con_bar(u32 permille)
+{
+	host.bar = permille;
+}
+
+u32 host_bar(void)
+{
+	return host.bar;
 }
 
 void con_write(const char *text, u32 bytes)

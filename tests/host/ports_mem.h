@@ -48,6 +48,11 @@ void host_windows_private(bool on);
 /* Windows opened so far. */
 u64 host_windows_opened(void);
 
+/* Pages given out by phys_overwrite so far, calls of memory_flush, and the last con_bar. */
+u64 host_overwritten_pages(void);
+u64 host_flushes(void);
+u32 host_bar(void);
+
 /* The clock moves 1 us at each clock_us() and by this. */
 void host_clock_advance_us(u64 us);
 
