@@ -3,7 +3,7 @@
  * every field is copied, checked and only then used. Writes nothing, repairs nothing.
  */
 #include <string.h>
-#include <zlib.h>
+#include "crc32.h"
 #include "gpt.h"
 
 #define GPT_SIGNATURE	  "EFI PART"
@@ -93,20 +93,15 @@ bool gpt_protected(const void *block0)
 	return false;
 }
 
-static u32 crc32_add(u32 crc, const void *data, u32 bytes)
-{
-	return (u32)crc32(crc, data, bytes);
-}
-
 /* Of the header in @buf with its checksum field as 0. */
 static u32 header_crc(const u8 *buf, u32 bytes)
 {
 	static const u8 zero[4];
-	u32 crc = crc32_add(0, buf, GPT_HEADER_CRC_AT);
+	u32 crc = crc32_ieee(0, buf, GPT_HEADER_CRC_AT);
 	u32 rest = GPT_HEADER_CRC_AT + sizeof(zero);
 
-	crc = crc32_add(crc, zero, sizeof(zero));
-	return crc32_add(crc, buf + rest, bytes - rest);
+	crc = crc32_ieee(crc, zero, sizeof(zero));
+	return crc32_ieee(crc, buf + rest, bytes - rest);
 }
 
 static u64 entries_blocks(const struct gpt_header *h, u32 block_bytes)
@@ -184,7 +179,7 @@ static enum status entries_search(
 		st = d->read(d->ctx, h->entries_lba + pos / d->block_bytes, 1, d->buf);
 		if (st != OK)
 			return st;
-		crc = crc32_add(crc, d->buf, bytes);
+		crc = crc32_ieee(crc, d->buf, bytes);
 		search_block(s, d->buf, pos, bytes, h);
 	}
 	return crc == h->entries_crc32 ? OK : E_GPT;
