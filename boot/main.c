@@ -294,6 +294,7 @@ static enum status pages_write(struct session *s)
 		st = capture_run(&s->capture);
 	}
 	st = writer_finish(&s->writer, st);
+	words_lost(&s->writer.header);
 	if (st == OK)
 		words_left_out(&s->capture);
 	else
