@@ -95,7 +95,8 @@ static enum status memory_open(struct session *s)
 
 static enum status target_open(struct session *s)
 {
-	enum status st = target_find(s->handoff->target_uuid, &s->arena, &s->target);
+	const struct handoff *h = s->handoff;
+	enum status st = target_find(h->target_uuid, h->boot_part_guid, &s->arena, &s->target);
 
 	if (st != OK)
 		return st;
