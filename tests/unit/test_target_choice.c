@@ -163,6 +163,19 @@ static void test_dump_partition_elsewhere(void **state)
 	}
 }
 
+/* The second search does not meet again what the first one met. */
+static void test_second_search_is_short(void **state)
+{
+	(void)state;
+	make(2);
+	m[0].ready_stuck_0 = true;
+	assert_int_equal(target_find(any, esp, &mc.arena, &t), OK);
+	assert_int_equal(t.bdf, BDF(1));
+	assert_string_equal(host_console(), "afterimage: nvme 00:04.0: E21 the NVMe controller did "
+					    "not become ready\n" ELSEWHERE);
+	unmake(2);
+}
+
 /* A used GUID in an entry that is not in use is none. */
 static void test_deleted_partition(void **state)
 {
@@ -183,7 +196,9 @@ static void test_looking_on_is_bounded(void **state)
 
 	(void)state;
 	make(3);
-	m[1].ready_stuck_0 = true;
+	m[1].fault = NVME_FAULT_STATUS_DNR;
+	m[1].fault_at = 1;
+	m[1].fault_count = NVME_MODEL_FOREVER;
 	assert_int_equal(target_find(disk[0].uuid, any, &mc.arena, &t), OK);
 	assert_int_equal(t.bdf, BDF(0));
 	assert_true(pci_model_masters(m[0].fn));
@@ -237,6 +252,7 @@ int main(void)
 		cmocka_unit_test(test_booted_disk_by_its_second_table),
 		cmocka_unit_test(test_uuid_goes_before_the_booted_disk),
 		cmocka_unit_test(test_dump_partition_elsewhere),
+		cmocka_unit_test(test_second_search_is_short),
 		cmocka_unit_test(test_deleted_partition),
 		cmocka_unit_test(test_looking_on_is_bounded),
 		cmocka_unit_test(test_target_outlives_faults_of_others),
