@@ -31,6 +31,24 @@ void words_left_out(const struct capture *c)
 		con_printf("afterimage: left out by level %u:%s\n", c->level, text);
 }
 
+void words_lost(const struct dl_header *h)
+{
+	u64 kib = h->lost_pages * (PAGE_BYTES / KIB);
+	bool small = kib < 10 * KIB;
+
+	if (h->lost_pages == 0)
+		return;
+	con_printf("afterimage: %lu pages (%lu %s) were overwritten by the reset; ", h->lost_pages,
+		small ? kib : kib / KIB, small ? "KiB" : "MiB");
+	if (h->lost_told_pages == 0)
+		con_printf("what the old kernel had there is not known\n");
+	else if (h->lost_told_pages == h->lost_pages)
+		con_printf("the old kernel used %lu of them\n", h->lost_used_pages);
+	else
+		con_printf("the old kernel used %lu of them, and perhaps some of %lu more\n",
+			h->lost_used_pages, h->lost_pages - h->lost_told_pages);
+}
+
 void words_incomplete(u32 classes)
 {
 	char text[192] = "";
