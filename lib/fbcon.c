@@ -216,14 +216,40 @@ static void line_feed(struct fbcon *con)
 		scroll(con);
 }
 
+/* Of the word that @text begins with, or of the blank. */
+static u32 word_bytes(const char *text, u32 bytes)
+{
+	u32 n = 1;
+
+	while (n < bytes && text[0] != ' ' && text[n] != ' ' && text[n] != '\n')
+		n++;
+	return n;
+}
+
+/* A word that would be cut at the end of the line goes to the next one, if it fits there. */
+static bool line_is_full(const struct fbcon *con, const char *text, u32 at, u32 bytes)
+{
+	u32 room = con->columns - con->column;
+	u32 word = 1;
+
+	if (at == 0 || text[at - 1] == ' ')
+		word = word_bytes(text + at, bytes - at);
+	return room == 0 || (word > room && word <= con->columns);
+}
+
 void fbcon_write(struct fbcon *con, const char *text, u32 bytes)
 {
 	for (u32 i = 0; i < bytes; i++) {
-		if (con->line_due || (con->column == con->columns && text[i] != '\n'))
+		if (con->line_due)
 			line_feed(con);
 		if (text[i] == '\n') {
 			con->line_due = true;
 			continue;
+		}
+		if (line_is_full(con, text, i, bytes)) {
+			line_feed(con);
+			if (text[i] == ' ')
+				continue; /* the line's end stands for it */
 		}
 		cell_set(con, con->row, con->column, printable(text[i]));
 		con->column++;

@@ -328,6 +328,30 @@ static void test_wraps(void **state)
 	screen_close(&s);
 }
 
+/* Words stay whole unless they are longer than a line; the blank where a line breaks is gone. */
+static void test_wraps_between_words(void **state)
+{
+	struct screen s = screen_open(320, 320, 0, &formats[1]);
+
+	(void)state;
+	write_text("extract the dump and filter the file with makedumpfile\n");
+	check_row(&s, 0, "extract the dump and filter the file");
+	check_row(&s, 1, "with makedumpfile");
+	write_text("a line of exactly thirty-eight letters and a second one\n");
+	check_row(&s, 2, "a line of exactly thirty-eight letters");
+	check_row(&s, 3, "and a second one");
+	write_text("then 0123456789012345678901234567890123456789 is cut\n");
+	check_row(&s, 4, "then 012345678901234567890123456789012");
+	check_row(&s, 5, "3456789 is cut");
+	write_text("now 01234567890123456789012345678901234567\n");
+	check_row(&s, 6, "now ");
+	check_row(&s, 7, "01234567890123456789012345678901234567");
+	write_text("two  blanks ");
+	write_text("go on");
+	check_row(&s, 8, "two  blanks go on");
+	screen_close(&s);
+}
+
 static void test_unknown_characters(void **state)
 {
 	struct screen s = screen_open(320, 240, 0, &formats[1]);
@@ -520,6 +544,7 @@ int main(void)
 		cmocka_unit_test(test_letters_grow_with_the_mode),
 		cmocka_unit_test(test_large_mode_is_drawn_right),
 		cmocka_unit_test(test_wraps),
+		cmocka_unit_test(test_wraps_between_words),
 		cmocka_unit_test(test_unknown_characters),
 		cmocka_unit_test(test_scrolls),
 		cmocka_unit_test(test_scrolling_draws_only_changes),
