@@ -27,11 +27,13 @@ HOSTF   := $(BASE) -O2 -iquote tests/host/include -D_GNU_SOURCE -D_FILE_OFFSET_B
 ASANF   := $(HOSTF) -O1 -fno-omit-frame-pointer -fsanitize=address,undefined \
            -fno-sanitize-recover=all
 FUZZF   := $(ASANF) -fsanitize=fuzzer-no-link
+FONT    ?= /usr/share/consolefonts/Lat15-TerminusBold16.psf.gz
 LIBZ_A  := /usr/lib/x86_64-linux-gnu/libz.a
 LZFF    := -I/usr/include/liblzf -DHLOG=$(HLOG) -DLZF_STATE_ARG=1 -DINIT_HTAB=1 -fno-sanitize=alignment -w
 
 # Pure code is compiled in every build; metal code only in the image.
-PURE    := $(sort $(wildcard lib/*.c linux/*.c drivers/*.c drivers/*/*.c dumpfmt/*.c) boot/main.c boot/words.c)
+PURE    := $(sort $(wildcard lib/*.c linux/*.c drivers/*.c drivers/*/*.c dumpfmt/*.c) boot/main.c boot/words.c) \
+           $(BUILD)/font.c
 METAL   := $(sort $(wildcard arch/x86/*.c arch/x86/*.S))
 BIOS    := $(METAL) boot/bios.S boot/door_bios.c
 LINUX   := $(METAL) boot/linux.S boot/door_linux.c
@@ -120,6 +122,11 @@ $(BUILD)/fuzz/libtest.a: $(call fuzz_o,$(PURE) $(PORTS) $(filter-out %/main.c,$(
                            liblzf/lzf_c.c liblzf/lzf_d.c)
 $(BUILD)/%.a:
 	@rm -f $@; ar rcs $@ $^
+
+# The screen's font: taken from Debian's, nothing of it is in the sources.
+$(BUILD)/font.c: lib/font.sh $(wildcard $(FONT))
+	@mkdir -p $(@D)
+	@echo '  font   $(FONT)'; sh lib/font.sh $(FONT) >$@.new && mv $@.new $@
 
 # --- objects -------------------------------------------------------------------------------
 
