@@ -76,7 +76,9 @@ static bool plan_boot(struct plan *p)
 		return false;
 	memcpy(s.target_uuid, p->super.disk_uuid, sizeof(s.target_uuid));
 	bootfile_apply(p->boot.data, p->boot.bytes, &s);
-	p->esp_fd = esp_make(&p->layout, p->target.path);
+	if (!efi_files_load(&p->efi, o, p->super.disk_uuid))
+		return false;
+	p->esp_fd = esp_make(p);
 	return p->esp_fd >= 0;
 }
 
