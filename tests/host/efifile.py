@@ -20,5 +20,6 @@ def efi_file(size=4096, mark=b""):
     struct.pack_into("<I", f, 0x98 + 108, 16)
     struct.pack_into("<8sIIII", f, 0x98 + 240, b".text", size - HEADERS, 0x1000, size - HEADERS,
                      HEADERS)
-    f[HEADERS:HEADERS + len(mark)] = mark
+    text = b"afterimage" + mark
+    f[HEADERS:HEADERS + len(text)] = text
     return bytes(f)

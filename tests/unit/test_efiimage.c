@@ -47,6 +47,7 @@ static u8 *make(u64 bytes)
 	put(f + SECTIONS_AT + 20, 0x400, 4);
 	put(f + SECTIONS_AT + 40 + 16, 0x600, 4);
 	put(f + SECTIONS_AT + 40 + 20, 0x800, 4);
+	memcpy(f + 0x500, "afterimage", 10);
 	small = malloc(bytes);
 	assert_non_null(small);
 	memcpy(small, f, bytes);
@@ -108,6 +109,13 @@ static void test_kinds(void **state)
 		fault_with(OPTIONAL_AT + 68, 11, 2), "is a PE file, but no EFI application");
 }
 
+static void test_another_program(void **state)
+{
+	(void)state;
+	assert_string_equal(
+		fault_with(0x509, 'f', 1), "is another EFI application, not afterimage.efi");
+}
+
 static void test_damage(void **state)
 {
 	(void)state;
@@ -167,6 +175,7 @@ int main(void)
 		cmocka_unit_test(test_good),
 		cmocka_unit_test(test_every_length),
 		cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_another_program),
 		cmocka_unit_test(test_damage),
 		cmocka_unit_test(test_outside),
 		cmocka_unit_test(test_headers_at_the_end),

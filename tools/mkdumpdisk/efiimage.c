@@ -1,6 +1,6 @@
 /*
- * Checks that bytes are an EFI application for x86-64 and all there: headers, and that every
- * section lies in the file. What firmware itself checks, the signature first of all, is left to
+ * Checks that bytes are afterimage's EFI application and all there: headers, that every section
+ * lies in the file, and that our name is in it. What firmware itself checks, the signature first of all, is left to
  * it. Bytes in, words out: no files.
  */
 #include <string.h>
@@ -28,6 +28,7 @@
 #define MAGIC_PE32_PLUS	     0x20bu
 #define SUBSYSTEM_EFI_APP    10u
 #define SECTIONS_MAX	     96u /* as loaders take them */
+#define OUR_NAME	     "afterimage"
 
 static const char cut_short[] = "is cut short";
 static const char damaged[] = "has a damaged header";
@@ -94,6 +95,7 @@ static const char *pe_fault(const u8 *pe, u64 left, u64 bytes)
 
 const char *efiimage_fault(const u8 *data, u64 bytes)
 {
+	const char *fault;
 	u32 at;
 
 	if (bytes < DOS_HEADER_BYTES)
@@ -107,5 +109,8 @@ const char *efiimage_fault(const u8 *data, u64 bytes)
 		return cut_short;
 	if (memcmp(data + at, "PE\0\0", 4) != 0)
 		return "is no EFI application";
-	return pe_fault(data + at, bytes - at, bytes);
+	fault = pe_fault(data + at, bytes - at, bytes);
+	if (!fault && !memmem(data, bytes, OUR_NAME, sizeof(OUR_NAME) - 1))
+		fault = "is another EFI application, not afterimage.efi";
+	return fault;
 }

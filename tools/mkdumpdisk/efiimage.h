@@ -18,8 +18,8 @@ struct efi_files {
 };
 
 /*
- * What is wrong with the @bytes at @data as an EFI application for x86-64 (PE32+; Microsoft PE
- * format s3), in words, or NULL. A signature that was appended may be there; it is not checked.
+ * What is wrong with the @bytes at @data as an afterimage.efi (an EFI application for
+ * x86-64; Microsoft PE format s3), in words, or NULL. A signature that was appended may be there; it is not checked.
  */
 const char *efiimage_fault(const u8 *data, u64 bytes) MUST_CHECK;
 

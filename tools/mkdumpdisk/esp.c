@@ -32,7 +32,7 @@ struct memory_file {
 	char path[32];
 };
 
-/* Not close-on-exec: other programs open it by number. Closed again if @bytes do not fit. */
+/* Not close-on-exec: other programs open it by number. */
 static bool memory_file_open(struct memory_file *m, const char *name)
 {
 	m->fd = memfd_create(name, 0);
@@ -51,14 +51,17 @@ static void memory_file_close(struct memory_file *m)
 static bool run(const struct plan *p, const struct program *program, char **argv)
 {
 	char path[KEXEC_PATH_BYTES], said[KEXEC_TEXT_BYTES], todo[64];
+	int code;
 
-	argv[0] = path;
 	if (!kexec_find_program(p->options, program->name, path)) {
 		snprintf(todo, sizeof(todo), "install the package %s", program->package);
 		tool_error(p->target.path, todo, "the program %s is missing", program->name);
 		return false;
 	}
-	if (kexec_run(argv, said, sizeof(said)) == 0)
+	argv[0] = path;
+	code = kexec_run(argv, said, sizeof(said));
+	argv[0] = NULL;
+	if (code == 0)
 		return true;
 	snprintf(todo, sizeof(todo), "reinstall the package %s", program->package);
 	tool_error(p->target.path, todo, "%s failed: %s", path, said);

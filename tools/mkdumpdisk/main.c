@@ -1,7 +1,7 @@
 /*
  * mkdumpdisk: prepares a disk, a partition or an image file to take dumps. Everything
- * is checked and decided here in order; install() does the writing. What --kexec asks for is
- * handed on.
+ * is checked and decided here in order; install() does the writing. What --kexec and
+ * --boot-entry ask for is handed on.
  */
 #include <limits.h>
 #include <errno.h>
@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 #include <uuid/uuid.h>
+#include "bootentry.h"
 #include "crc32c.h"
 #include "kexec.h"
 #include "plan.h"
@@ -170,9 +171,10 @@ static bool kexec_act(const struct options *o)
 	}
 }
 
-static bool kexec_main(const struct options *o)
+/* Actions that prepare nothing. */
+static bool act(const struct options *o)
 {
-	bool ok = kexec_act(o);
+	bool ok = o->kexec ? kexec_act(o) : boot_entry(o);
 
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return ok;
@@ -192,8 +194,8 @@ int main(int argc, char **argv)
 			return exit_code;
 		return tool_error("standard output", "check where it goes", "cannot be written");
 	}
-	if (options.kexec)
-		return kexec_main(&options) ? TOOL_DONE : TOOL_FAILED;
+	if (options.kexec || options.boot_entry)
+		return act(&options) ? TOOL_DONE : TOOL_FAILED;
 	plan.options = &options;
 	return prepare(&plan) ? TOOL_DONE : TOOL_FAILED;
 }

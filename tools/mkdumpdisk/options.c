@@ -361,6 +361,8 @@ static bool check_boot_entry(const struct options *o, const char *preparing)
 		tool_error_usage("--boot-entry and --kexec are two things: do one after the other");
 	else if (preparing)
 		tool_error_usage("--%s is for preparing a disk, not for --boot-entry", preparing);
+	else if (o->json && o->dry_run)
+		tool_error_usage("--boot-entry --dry-run has no report as JSON");
 	else if (o->image)
 		tool_error_usage("--image is not for --boot-entry; it takes --efi-image");
 	else if (!files && (o->efi_image || o->given_console))

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
+#include "device.h"
 #include "sysdisk.h"
 
 #define ENTRIES_MAX 65536
@@ -49,6 +50,17 @@ bool sysdisk_open(struct sysdisk *d, const struct options *o)
 		return true;
 	close(d->fd);
 	return false;
+}
+
+enum status sysdisk_read(void *disk, u64 lba, u32 blocks, void *buf)
+{
+	const struct sysdisk *d = disk;
+	u64 total = d->bytes / d->block_bytes;
+
+	if (!range_fits(lba, blocks, total))
+		return E_GEOMETRY;
+	return device_read(d->fd, lba * d->block_bytes, buf, (u64)blocks * d->block_bytes) ? OK
+											   : E_READ;
 }
 
 /* The number in the file @file of the partition @name; 0: none. */

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 #include "kexec.h"
 #include "options.h"
+#include "status.h"
 #include "types.h"
 
 struct sysdisk {
@@ -29,6 +30,9 @@ bool sysdisk_identify(
 
 /* Opens the disk to be read, and measures it; the caller closes @d->fd. False: errno is set. */
 bool sysdisk_open(struct sysdisk *d, const struct options *o) MUST_CHECK;
+
+/* Reads blocks of the open struct sysdisk @disk; a gpt_read_fn. */
+enum status sysdisk_read(void *disk, u64 lba, u32 blocks, void *buf) MUST_CHECK;
 
 /* The kernel's name of the partition that starts at @start_bytes; false if it knows none. */
 bool sysdisk_partition(const struct sysdisk *d, u64 start_bytes, char name[64]) MUST_CHECK;
