@@ -1,0 +1,146 @@
+"""Machines with UEFI firmware: Debian's OVMF in QEMU's flash with variables of their own, a
+TPM where wanted, a victim that GRUB boots from a CD, and the image on the dump disk's EFI
+system partition. Everything else is as with SeaBIOS: machine.py, capture.py."""
+
+import contextlib
+import json
+import re
+import shutil
+import struct
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import capture
+import machine
+import tools
+import victim
+from machine import MIB, MachineError, Setup
+
+OVMF = Path("/usr/share/OVMF")
+KEYS = Path("/usr/share/ovmf")
+KEY_PASSWORD = "snakeoil"  # of the package's test key, which is no secret
+ESP_TYPE = "c12a7328-f81f-11d2-ba4b-00c93ec93b3b"
+BOOT_FILE = "::/EFI/BOOT/BOOTX64.EFI"
+IMAGE_FILE = "::/EFI/afterimage/afterimage.efi"
+SETTINGS_FILE = "::/EFI/afterimage/afterimage.cfg"
+# A variable in flash: mark, state, attributes, count, time, key index, sizes, owner's GUID
+# (edk2's authenticated format).
+VARIABLE_MARK, VARIABLE_ADDED = b"\xaa\x55", 0x3f
+VARIABLE_SIZES, VARIABLE_HEADER = 36, 60
+TIMEOUT_S = 60
+
+
+@dataclass(frozen=True)
+class Firmware:
+    code: str
+    variables: str  # what a machine's own are copied from
+    words: tuple = ()
+
+
+NORMAL = Firmware("OVMF_CODE_4M.fd", "OVMF_VARS_4M.fd")
+SMALL = Firmware("OVMF_CODE.fd", "OVMF_VARS.fd")  # for 2 MiB of flash
+# Code that only system management mode may write variables of; the package's test key is
+# enrolled, and Secure Boot is on.
+SECURE = Firmware("OVMF_CODE_4M.secboot.fd", "OVMF_VARS_4M.snakeoil.fd",
+                  ("-machine", "smm=on",
+                   "-global", "driver=cfi.pflash01,property=secure,value=on"))
+
+
+def flash(folder, firmware=NORMAL):
+    """QEMU's words for @firmware, whose variables go to a new file in @folder. The machine
+    keeps them through its resets."""
+    variables = Path(folder) / "variables.fd"
+    shutil.copyfile(OVMF / firmware.variables, variables)
+    return (*firmware.words,
+            "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={OVMF / firmware.code}",
+            "-drive", f"if=pflash,unit=1,format=raw,file={variables}")
+
+
+def make_cd(kernel, folder, cmdline=""):
+    """The victim's CD, for UEFI."""
+    return victim.make_cd(kernel, folder, cmdline, platform=victim.UEFI)
+
+
+# --- a TPM -------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def tpm(folder):
+    """A TPM 2.0; QEMU's words for it. QEMU ends it; if it never ran, the end of the block."""
+    with tempfile.TemporaryDirectory(dir=folder) as state:
+        process = subprocess.Popen(
+            [victim.find_program("swtpm"), "socket", "--tpm2", "--tpmstate", f"dir={state}",
+             "--ctrl", f"type=unixio,path={state}/control", "--terminate"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            preexec_fn=machine.end_with_parent)
+        try:
+            deadline = time.monotonic() + TIMEOUT_S
+            while not Path(state, "control").exists():
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise MachineError("swtpm did not start")
+                time.sleep(0.02)
+            yield ("-chardev", f"socket,id=tpm,path={state}/control",
+                   "-tpmdev", "emulator,id=tpm0,chardev=tpm", "-device", "tpm-tis,tpmdev=tpm0")
+        finally:
+            process.kill()
+            process.wait()
+
+
+# --- the EFI system partition ------------------------------------------------------------
+
+
+def esp(disk):
+    """mtools' name of the EFI system partition of the disk image @disk."""
+    text = subprocess.run(["sfdisk", "--json", disk], capture_output=True, text=True, check=True,
+                          timeout=TIMEOUT_S).stdout
+    table = json.loads(text)["partitiontable"]
+    starts = [entry["start"] for entry in table["partitions"]
+              if entry["type"].lower() == ESP_TYPE]
+    if len(starts) != 1:
+        raise MachineError(f"{disk} has {len(starts)} EFI system partitions")
+    return f"{disk}@@{starts[0] * table.get('sectorsize', 512)}"
+
+
+def on_esp(disk, command, *words):
+    """Runs mtools' @command on the disk's EFI system partition."""
+    return subprocess.run([command, "-i", esp(disk), *words], capture_output=True, text=True,
+                          check=True, timeout=TIMEOUT_S).stdout
+
+
+def put(disk, source, *targets):
+    """Copies the file @source over the files @targets of the partition."""
+    for target in targets:
+        on_esp(disk, "mcopy", "-o", source, target)
+
+
+def sign(image, target):
+    """A copy of @image signed with the firmware package's test key."""
+    with tempfile.TemporaryDirectory(dir=target.parent) as temp:
+        key = Path(temp) / "key"
+        subprocess.run(["openssl", "rsa", "-in", KEYS / "PkKek-1-snakeoil.key", "-passin",
+                        f"pass:{KEY_PASSWORD}", "-out", key], capture_output=True, check=True,
+                       timeout=TIMEOUT_S)
+        subprocess.run(["sbsign", "--key", key, "--cert", KEYS / "PkKek-1-snakeoil.pem",
+                        "--output", target, image], capture_output=True, check=True,
+                       timeout=TIMEOUT_S)
+    return target
+
+
+# --- variables ---------------------------------------------------------------------------
+
+
+def variable(folder, name):
+    """The bytes of the firmware's variable @name as they are in flash; None if it has none."""
+    data = (Path(folder) / "variables.fd").read_bytes()
+    found = [match.start() for match in re.finditer(re.escape(VARIABLE_MARK), data)
+             if data[match.start() + 2] == VARIABLE_ADDED]
+    wanted = (name + "\0").encode("utf-16-le")
+    for at in reversed(found):
+        name_bytes, data_bytes = struct.unpack_from("<II", data, at + VARIABLE_SIZES)
+        start = at + VARIABLE_HEADER
+        if data[start:start + name_bytes] == wanted:
+            return data[start + name_bytes:start + name_bytes + data_bytes]
+    return None
