@@ -139,6 +139,25 @@ const void *phys_window(u32 slot, u64 pa, u32 pages)
 	return (const void *)(va + (pa - base));
 }
 
+bool phys_copy(u64 pa, void *buf, u64 bytes)
+{
+	u8 *to = buf;
+
+	while (bytes > 0) {
+		u64 at = pa & (PAGE_BYTES - 1);
+		u64 n = min_u64(bytes, PAGE_BYTES - at);
+		const u8 *page = phys_window(0, pa - at, 1);
+
+		if (!page)
+			return false;
+		memcpy(to, page + at, n);
+		to += n;
+		pa += n;
+		bytes -= n;
+	}
+	return true;
+}
+
 bool phys_unreadable(u64 pa)
 {
 	u64 page_pa = pa & ~(u64)(PAGE_BYTES - 1);
