@@ -210,13 +210,14 @@ class Machine:
                                  property="bootindex",
                                  value=10 + index if name == device else -1)
 
-    def reset(self):
-        """The reset button, RAM preserved; a stopped machine runs on."""
+    def reset(self, cont=True):
+        """The reset button, RAM preserved; a stopped machine runs on if @cont."""
         self.qmp.events.clear()
         self.qmp.command("system_reset")
         if not self.qmp.wait_event("RESET", 20):
             raise MachineError("QEMU did not reset the machine")
-        self.cont()
+        if cont:
+            self.cont()
 
     def freeze_at_reboot(self):
         """From now on a reset made by the guest pauses the machine instead. Not for the time

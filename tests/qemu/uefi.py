@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import capture
+import gdbstub
 import machine
+import panicking
 import tools
 import victim
 from machine import MIB, MachineError, Setup
@@ -22,7 +24,7 @@ from machine import MIB, MachineError, Setup
 OVMF = Path("/usr/share/OVMF")
 KEYS = Path("/usr/share/ovmf")
 KEY_PASSWORD = "snakeoil"  # of the package's test key, which is no secret
-ESP_TYPE = "c12a7328-f81f-11d2-ba4b-00c93ec93b3b"
+ESP_TYPE = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"
 BOOT_FILE = "::/EFI/BOOT/BOOTX64.EFI"
 IMAGE_FILE = "::/EFI/afterimage/afterimage.efi"
 SETTINGS_FILE = "::/EFI/afterimage/afterimage.cfg"
@@ -30,6 +32,7 @@ SETTINGS_FILE = "::/EFI/afterimage/afterimage.cfg"
 # (edk2's authenticated format).
 VARIABLE_MARK, VARIABLE_ADDED = b"\xaa\x55", 0x3f
 VARIABLE_SIZES, VARIABLE_HEADER = 36, 60
+OWN_BYTES = 1 << 20  # the image with its arena
 TIMEOUT_S = 60
 
 
@@ -129,6 +132,18 @@ def sign(image, target):
     return target
 
 
+def make_disk(path, size, *options):
+    """A dump disk that UEFI boots."""
+    disk = tools.make_disk(path, size, *options)
+    image = tools.program("afterimage.efi")
+    settings = Path(path).with_suffix(".cfg")
+    settings.write_text(f"dump={tools.dump_entry(disk)[2]} console=serial:0:115200,screen\n")
+    on_esp(disk, "mmd", "::/EFI", "::/EFI/BOOT", "::/EFI/afterimage")
+    put(disk, image, BOOT_FILE, IMAGE_FILE)
+    put(disk, settings, SETTINGS_FILE)
+    return disk
+
+
 # --- variables ---------------------------------------------------------------------------
 
 
@@ -144,3 +159,55 @@ def variable(folder, name):
         if data[start:start + name_bytes] == wanted:
             return data[start + name_bytes:start + name_bytes + data_bytes]
     return None
+
+
+# --- stories -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Story:
+    """A hang, a reset and a capture."""
+    crash: capture.Crash
+    before: Path  # RAM when the image's first function begins
+    after: Path  # and when it had ended
+    own: tuple  # first byte and end of the image's memory
+    result: capture.Capture
+    disk: Path
+    folder: Path
+
+
+def hang_victim(machine, nonce, release, folder):
+    capture.hang(machine)
+    return capture.keep_truth(machine, folder / "truth", nonce, release)
+
+
+def stop_at_image(machine, stub, folder):
+    """Lets a machine that was just reset run up to the image's first function. RAM there, and
+    first byte and end of the image's own."""
+    stub.connect()
+    stub.go(gdbstub.symbol("door_efi", "efi"))
+    machine.save_ram(folder / "before")
+    own_pa = panicking.pa_of(machine, gdbstub.symbol("image_start", "efi"))
+    stub.leave()
+    machine.cont()
+    return folder / "before", (own_pa, own_pa + OWN_BYTES)
+
+
+def play(folder, disk, cd, step, extra=(), **options):
+    """The victim that is on @cd hangs, its machine is reset and boots @disk."""
+    with gdbstub.Stub() as stub:
+        setup = Setup(ram_file=folder / "ram", disk=disk, cd=cd,
+                      extra=(*(extra or flash(folder)), *stub.options(running=True)), **options)
+        machine, nonce, release = capture.start_victim(setup, step)
+        with machine:
+            crash = hang_victim(machine, nonce, release, folder)
+            step(f"victim {nonce} hangs; its memory is kept")
+            start = len(machine.console())
+            machine.boot_next("dump")
+            machine.reset(cont=False)
+            before, own = stop_at_image(machine, stub, folder)
+            result = capture.watch_image(machine, time.monotonic(), start, door="uefi")
+            machine.save_ram(folder / "after")
+    (folder / "ram").unlink()
+    step(f"image at {own[0]:#x}: {result.lines[-2]}")
+    return Story(crash, before, folder / "after", own, result, disk, folder)
