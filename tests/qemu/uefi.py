@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import capture
+import compare
 import gdbstub
 import machine
 import panicking
 import tools
 import victim
-from machine import MIB, MachineError, Setup
+from machine import MIB, Machine, MachineError, Setup
 
 OVMF = Path("/usr/share/OVMF")
 KEYS = Path("/usr/share/ovmf")
@@ -32,6 +33,9 @@ SETTINGS_FILE = "::/EFI/afterimage/afterimage.cfg"
 # (edk2's authenticated format).
 VARIABLE_MARK, VARIABLE_ADDED = b"\xaa\x55", 0x3f
 VARIABLE_SIZES, VARIABLE_HEADER = 36, 60
+PAGE = compare.PAGE
+PATTERN = 0xa5c3e1870f1e2d3c  # with an address in it no text and no pointer
+NEAR_BYTES = 4 * MIB
 OWN_BYTES = 1 << 20  # the image with its arena
 TIMEOUT_S = 60
 
@@ -167,6 +171,7 @@ def variable(folder, name):
 @dataclass(frozen=True)
 class Story:
     """A hang, a reset and a capture."""
+    lost: set  # pages of its RAM that measure() found beforehand
     crash: capture.Crash
     before: Path  # RAM when the image's first function begins
     after: Path  # and when it had ended
@@ -193,7 +198,61 @@ def stop_at_image(machine, stub, folder):
     return folder / "before", (own_pa, own_pa + OWN_BYTES)
 
 
-def play(folder, disk, cd, step, extra=(), **options):
+def pattern(at):
+    """What write_pattern() writes to the page at @at of a RAM file."""
+    return struct.pack("<Q", at ^ PATTERN) * (PAGE // 8)
+
+
+def write_pattern(file, size):
+    """Every page of a RAM file different from every other and from what firmware writes."""
+    with open(file, "r+b") as ram:
+        for at in range(0, size, MIB):
+            ram.write(b"".join(pattern(at + page) for page in range(0, MIB, PAGE)))
+
+
+def measure(folder, disk, extra=(), **options):
+    """The pages that a warm reset up to the image's first function changes, of 1 GiB of RAM, and
+    all that the image works in. The first boot makes up the firmware's mind: it notes how much
+    memory of each type it takes, and reserves that the next time."""
+    with gdbstub.Stub() as stub:
+        setup = Setup(ram_file=folder / "ram", disk=disk,
+                      extra=(*(extra or flash(folder)), *stub.options()), **options)
+        with Machine(setup) as m:
+            stub.connect()
+            entry = gdbstub.symbol("door_efi", "efi")
+            stub.go(entry)
+            write_pattern(setup.ram_file, setup.ram_bytes)
+            m.reset(cont=False)
+            stub.go(entry)
+            own_pa = panicking.pa_of(m, gdbstub.symbol("image_start", "efi"))
+            with open(setup.ram_file, "rb") as ram:
+                changed = {at // PAGE for at in range(0, setup.ram_bytes, PAGE)
+                           if ram.read(PAGE) != pattern(at)}
+    setup.ram_file.unlink()
+    return changed | set(range(own_pa // PAGE, (own_pa + OWN_BYTES) // PAGE))
+
+
+def reservation(pages):
+    """Ranges (first byte, end) above 1 MiB that hold @pages, as an administrator would write
+    them: whole MiB, what is close together as one."""
+    ranges = []
+    for first, last in compare.ranges(sorted(pages)):
+        start, end = first * PAGE // MIB * MIB, -(-(last + 1) * PAGE // MIB) * MIB
+        if end <= MIB:
+            continue
+        if ranges and start - ranges[-1][1] <= NEAR_BYTES:
+            ranges[-1][1] = end
+        else:
+            ranges.append([max(start, MIB), end])
+    return [tuple(r) for r in ranges]
+
+
+def memmap_word(ranges):
+    """The kernel argument that keeps Linux off them."""
+    return "memmap=" + ",".join(f"{(end - start) // MIB}M${start:#x}" for start, end in ranges)
+
+
+def play(folder, disk, cd, step, lost=frozenset(), extra=(), **options):
     """The victim that is on @cd hangs, its machine is reset and boots @disk."""
     with gdbstub.Stub() as stub:
         setup = Setup(ram_file=folder / "ram", disk=disk, cd=cd,
@@ -210,4 +269,4 @@ def play(folder, disk, cd, step, extra=(), **options):
             machine.save_ram(folder / "after")
     (folder / "ram").unlink()
     step(f"image at {own[0]:#x}: {result.lines[-2]}")
-    return Story(crash, before, folder / "after", own, result, disk, folder)
+    return Story(lost, crash, before, folder / "after", own, result, disk, folder)
