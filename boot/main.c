@@ -333,8 +333,10 @@ static bool survey_begins(struct session *s, enum status found)
 
 static enum status dump(struct session *s)
 {
-	enum status st = kernel_find(s);
+	enum status st;
 
+	survey_apply(&s->survey);
+	st = kernel_find(s);
 	if (survey_begins(s, st))
 		return OK;
 	if (st == E_NO_KERNEL && survey_wiped(&s->pm))
@@ -343,8 +345,6 @@ static enum status dump(struct session *s)
 		say_panic(s);
 	if (st == OK)
 		pagemap_find(s);
-	if (st == OK)
-		survey_apply(&s->survey);
 	if (st == OK)
 		st = compressor_open(s);
 	if (st == OK)

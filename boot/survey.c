@@ -218,36 +218,6 @@ void survey_open(struct survey *s, struct handoff *handoff, struct physmem *pm, 
 		resume(s);
 }
 
-/* A kernel that is left in memory is a crash, unless it said goodbye. */
-static bool no_crash(const struct survey *s, enum status found, const struct oldkernel *k,
-	struct panic_scratch *scratch)
-{
-	if (s->handoff->elfcorehdr_pa)
-		return false;
-	if (found == E_NO_KERNEL || s->log.record->flags & DL_SURVEY_CONFIRMED)
-		return true;
-	return panic_orderly_end(s->pm, k, scratch);
-}
-
-void survey_start(struct survey *s, enum status found, const struct oldkernel *k,
-	struct panic_scratch *scratch)
-{
-	struct dl_survey *r = s->log.record;
-
-	if (!s->held || r->state != DL_SURVEY_ARMED)
-		return;
-	if (!no_crash(s, found, k, scratch)) {
-		end(s, E_SURVEY_CRASH);
-		return;
-	}
-	r->cycles_done = 0;
-	r->range_count = 0;
-	r->joined = 0;
-	r->lost_pages = 0;
-	r->reason = OK;
-	fill(s);
-}
-
 static u32 use_of(const struct survey *s)
 {
 	if (s->handoff->elfcorehdr_pa)
@@ -261,6 +231,8 @@ static void say_use(const struct survey *s)
 {
 	switch (s->use) {
 	case DL_SURVEY_NONE:
+		if (s->held && s->log.record->state == DL_SURVEY_ARMED)
+			break; /* it is about to begin */
 		con_printf("afterimage: no survey of this machine was made; see mkdumpdisk "
 			   "--survey\n");
 		break;
@@ -297,6 +269,42 @@ void survey_apply(struct survey *s)
 		};
 
 		surveymem_apply(&s->handoff->map, &lost);
+	}
+}
+
+/* A kernel that is left in memory is a crash, unless it said goodbye. */
+static bool no_crash(const struct survey *s, enum status found, const struct oldkernel *k,
+	struct panic_scratch *scratch)
+{
+	if (s->handoff->elfcorehdr_pa)
+		return false;
+	if (found == E_NO_KERNEL || s->log.record->flags & DL_SURVEY_CONFIRMED)
+		return true;
+	return panic_orderly_end(s->pm, k, scratch);
+}
+
+static void start(struct survey *s)
+{
+	struct dl_survey *r = s->log.record;
+
+	r->cycles_done = 0;
+	r->range_count = 0;
+	r->joined = 0;
+	r->lost_pages = 0;
+	r->reason = OK;
+	fill(s);
+}
+
+void survey_start(struct survey *s, enum status found, const struct oldkernel *k,
+	struct panic_scratch *scratch)
+{
+	struct dl_survey *r = s->log.record;
+
+	if (s->held && r->state == DL_SURVEY_ARMED) {
+		if (no_crash(s, found, k, scratch))
+			start(s);
+		else
+			end(s, E_SURVEY_CRASH);
 	}
 	give_back(s);
 }

@@ -40,17 +40,17 @@ void survey_open(struct survey *s, struct handoff *handoff, struct physmem *pm, 
 	const struct dl_super *super, struct arena *arena);
 
 /*
- * Fills memory if that is asked for and @k, looked for with the result @found, is no crash.
- * @scratch is lent. Then s->restart is set.
+ * Marks in the handoff's map what an earlier survey found to be lost, and says how much that
+ * is. s->use is for the dump's header.
+ */
+void survey_apply(struct survey *s);
+
+/*
+ * Fills memory if that is asked for and @k, looked for with the result @found, is no crash: then
+ * s->restart is set. If not, the arena has its memory back. @scratch is lent.
  */
 void survey_start(struct survey *s, enum status found, const struct oldkernel *k,
 	struct panic_scratch *scratch);
-
-/*
- * Marks in the handoff's map what a survey found to be lost, says how much that is, and gives
- * the arena back. s->use is for the dump's header.
- */
-void survey_apply(struct survey *s);
 
 /*
  * Writes the note of a survey that was used: with as many ranges as a note holds. The record is

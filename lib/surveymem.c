@@ -118,15 +118,23 @@ static void sample_page(
 		s->wiped++;
 }
 
+/*
+ * Somewhere in each of the intervals that memory is divided into: what lies in it comes in powers
+ * of two, and the same place of each would not be typical.
+ */
 void surveymem_sample(struct physmem *pm, u64 seed, struct surveymem_sample *sample)
 {
 	u64 total = surveymem_pages(pm->map);
-	u64 step = max_u64(total / SURVEYMEM_SAMPLES, 1);
+	u64 step = total / SURVEYMEM_SAMPLES + 1;
 	u64 filler = 0;
 
 	memset(sample, 0, sizeof(*sample));
-	for (u64 n = 0; n < total && sample->looked < SURVEYMEM_SAMPLES; n += step)
-		sample_page(pm, nth_page(pm->map, n), seed, &filler, sample);
+	for (u64 n = 0; n < total; n += step) {
+		u64 at = n + ((n + 1) * 0x9e3779b97f4a7c15ull >> 32) % step;
+
+		if (at < total)
+			sample_page(pm, nth_page(pm->map, at), seed, &filler, sample);
+	}
 }
 
 /* [pa, end) lies inside one window. */
