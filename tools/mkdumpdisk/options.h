@@ -18,6 +18,13 @@ enum kexec_action {
 	KEXEC_UNLOAD,
 };
 
+/* What --survey asks for. */
+enum survey_action {
+	SURVEY_NONE,
+	SURVEY_ARM,
+	SURVEY_OFF,
+};
+
 /* Strings point into the argument vector. */
 struct options {
 	const char *target; /* NULL only for an action of --kexec that takes none */
@@ -34,6 +41,8 @@ struct options {
 	u32 serial_baud;
 	const char *root;   /* what paths of the system follow; never NULL, empty: nothing */
 	u32 kexec;	    /* enum kexec_action */
+	u32 survey;	    /* enum survey_action */
+	u32 survey_cycles;  /* of SURVEY_ARM */
 	bool given_console; /* not the default */
 	bool force;
 	bool yes;
