@@ -33,31 +33,14 @@ static struct {
 	char text[LINUXBOOT_CMDLINE_MAX + 1];
 } door;
 
-/* Of what the loader left: ordinary memory, wherever it is. @buf stays as it is where none is. */
-static void loader_read(u64 pa, void *buf, u32 bytes)
-{
-	u8 *to = buf;
-
-	while (bytes > 0) {
-		u32 at = (u32)(pa & (PAGE_BYTES - 1));
-		u32 n = (u32)min_u64(bytes, PAGE_BYTES - at);
-		const u8 *page = phys_window(0, pa - at, 1);
-
-		if (!page)
-			return;
-		memcpy(to, page + at, n);
-		to += n;
-		pa += n;
-		bytes -= n;
-	}
-}
-
 static void parameters_read(u64 zero_page_pa)
 {
-	loader_read(zero_page_pa, door.page, sizeof(door.page));
+	if (!phys_copy(zero_page_pa, door.page, sizeof(door.page)))
+		memset(door.page, 0, sizeof(door.page));
 	linuxboot_zero_page(door.page, &door.zero_page);
-	if (door.zero_page.cmdline_pa)
-		loader_read(door.zero_page.cmdline_pa, door.text, LINUXBOOT_CMDLINE_MAX);
+	if (!door.zero_page.cmdline_pa ||
+		!phys_copy(door.zero_page.cmdline_pa, door.text, LINUXBOOT_CMDLINE_MAX))
+		door.text[0] = '\0';
 	linuxboot_cmdline(door.text, &door.cmdline);
 }
 
