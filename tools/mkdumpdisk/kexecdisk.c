@@ -55,7 +55,7 @@ static void look_at(struct disk *d, const struct gpt_partition *p, struct kexec_
 	if (s->found++ > 0)
 		return;
 	s->first_bytes = start;
-	memcpy(s->first_uuid, super.disk_uuid, sizeof(s->first_uuid));
+	s->first = super;
 }
 
 bool kexec_scan_disk(int fd, u64 bytes, u32 block_bytes, struct kexec_scan *s)

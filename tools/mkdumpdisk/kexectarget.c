@@ -23,15 +23,6 @@
 #define ENTRIES_MAX 65536
 #define NAME_ONE    "name a dump disk or a dump partition"
 
-/* A disk being looked at; @sysfs as it is below the root, or the running system's own. */
-struct disk {
-	char sysfs[KEXEC_PATH_BYTES];
-	char name[64];
-	int fd;
-	u64 bytes;
-	u32 block_bytes;
-};
-
 /* --- how the disk is attached --- */
 
 /* PCI domains beyond four digits are Linux's own, for what lies behind a VMD controller. */
@@ -68,7 +59,7 @@ static bool is_pcie_nvme(const char *path, bool *fabrics)
 	return hit;
 }
 
-static const char *attachment_fault(const struct disk *d)
+const char *kexec_disk_fault(const struct kexec_disk *d)
 {
 	char link[KEXEC_PATH_BYTES + 80], path[PATH_MAX];
 	bool fabrics;
@@ -86,7 +77,7 @@ static const char *attachment_fault(const struct disk *d)
 
 /* --- what is on it --- */
 
-static bool measure(struct disk *d)
+static bool measure(struct kexec_disk *d)
 {
 	struct stat st;
 	int sector;
@@ -103,7 +94,7 @@ static bool measure(struct disk *d)
 	return true;
 }
 
-static bool disk_open(struct disk *d, const struct options *o)
+bool kexec_disk_open(struct kexec_disk *d, const struct options *o)
 {
 	char path[KEXEC_PATH_BYTES], name[80];
 
@@ -119,7 +110,7 @@ static bool disk_open(struct disk *d, const struct options *o)
 	return false;
 }
 
-static u64 partition_start(const struct disk *d, const char *name)
+static u64 partition_start(const struct kexec_disk *d, const char *name)
 {
 	char path[KEXEC_PATH_BYTES + 400];
 	unsigned long long start = 0;
@@ -136,7 +127,7 @@ static u64 partition_start(const struct disk *d, const char *name)
 }
 
 /* The kernel's name of the partition that starts at @bytes; the disk's, if it has none. */
-static void name_node(const struct disk *d, u64 bytes, struct kexec_target *t)
+static void name_node(const struct kexec_disk *d, u64 bytes, struct kexec_target *t)
 {
 	char path[KEXEC_PATH_BYTES + 80];
 	struct dirent *e;
@@ -158,19 +149,19 @@ static void name_node(const struct disk *d, u64 bytes, struct kexec_target *t)
 	closedir(dir);
 }
 
-static void fill(struct kexec_target *t, const struct disk *d, const struct kexec_scan *s)
+static void fill(struct kexec_target *t, const struct kexec_disk *d, const struct kexec_scan *s)
 {
-	const char *fault = attachment_fault(d);
+	const char *fault = kexec_disk_fault(d);
 
-	memcpy(t->uuid, s->first_uuid, sizeof(t->uuid));
+	memcpy(t->uuid, s->first.disk_uuid, sizeof(t->uuid));
 	name_node(d, s->first_bytes, t);
 	snprintf(t->fault, sizeof(t->fault), "%s", fault ? fault : "");
 }
 
 /* --- by name --- */
 
-/* Disk and, if it is a partition, where that starts; 0 for a whole disk. */
-static bool identify(const struct options *o, const struct stat *st, struct disk *d, u64 *start)
+bool kexec_disk_identify(
+	const struct options *o, const struct stat *st, struct kexec_disk *d, u64 *start)
 {
 	char link[KEXEC_PATH_BYTES + 64], path[PATH_MAX], below[PATH_MAX + 16];
 	char *name, *last;
@@ -243,17 +234,17 @@ static bool report_scan(const struct options *o, const struct kexec_scan *s)
 bool kexec_target_open(const struct options *o, struct kexec_target *t)
 {
 	struct kexec_scan scan = {0};
-	struct disk d;
+	struct kexec_disk d;
 	struct stat st;
 	bool read;
 
 	if (!stat_target(o, &st))
 		return false;
-	if (!identify(o, &st, &d, &scan.start_bytes)) {
+	if (!kexec_disk_identify(o, &st, &d, &scan.start_bytes)) {
 		tool_error(o->target, NAME_ONE, "is not known to the kernel as a disk");
 		return false;
 	}
-	if (!disk_open(&d, o)) {
+	if (!kexec_disk_open(&d, o)) {
 		tool_error_errno(o->target, "be opened", errno,
 			errno == EACCES ? "run this as root" : NAME_ONE);
 		return false;
@@ -282,21 +273,21 @@ static bool worth_opening(const char *name)
 		if (strncmp(name, others[i], strlen(others[i])) == 0)
 			return false;
 	}
-	return strlen(name) < sizeof(((struct disk *)NULL)->name);
+	return strlen(name) < sizeof(((struct kexec_disk *)NULL)->name);
 }
 
 static bool try_disk(
 	const struct options *o, const char *name, const u8 uuid[16], struct kexec_target *t)
 {
 	struct kexec_scan scan = {.uuid = uuid};
-	struct disk d;
+	struct kexec_disk d;
 	bool hit;
 
 	if (!worth_opening(name))
 		return false;
 	kexec_path(o, "/sys", d.sysfs);
 	snprintf(d.name, sizeof(d.name), "%s", name);
-	if (!disk_open(&d, o))
+	if (!kexec_disk_open(&d, o))
 		return false;
 	hit = kexec_scan_disk(d.fd, d.bytes, d.block_bytes, &scan) && scan.found > 0;
 	close(d.fd);

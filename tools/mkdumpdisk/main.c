@@ -1,7 +1,7 @@
 /*
  * mkdumpdisk: prepares a disk, a partition or an image file to take dumps. Everything
- * is checked and decided here in order; install() does the writing. What --kexec asks for is
- * handed on.
+ * is checked and decided here in order; install() does the writing. What --kexec and --check ask
+ * for is handed on.
  */
 #include <limits.h>
 #include <errno.h>
@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 #include <uuid/uuid.h>
+#include "check.h"
 #include "crc32c.h"
 #include "kexec.h"
 #include "plan.h"
@@ -190,6 +191,8 @@ int main(int argc, char **argv)
 			return exit_code;
 		return tool_error("standard output", "check where it goes", "cannot be written");
 	}
+	if (options.check)
+		return check_run(&options);
 	if (options.kexec)
 		return kexec_main(&options) ? TOOL_DONE : TOOL_FAILED;
 	plan.options = &options;

@@ -38,7 +38,7 @@ static const char *const compressor_names[] = {
 	[DL_COMP_ZSTD] = "zstd",
 };
 
-#define SHORT_OPTIONS ":s:l:c:a:C:o:L:i:S:k::r:fynjhV"
+#define SHORT_OPTIONS ":s:l:c:a:C:o:L:i:S:k::r:xfynjhV"
 #define PREPARING     "slcaoLSf" /* options that decide what is written to TARGET */
 #define ROOT_MAX      1024
 
@@ -54,6 +54,7 @@ static const struct option long_options[] = {
 	{"sector-size", required_argument, NULL, 'S'},
 	{"kexec", optional_argument, NULL, 'k'},
 	{"root", required_argument, NULL, 'r'},
+	{"check", no_argument, NULL, 'x'},
 	{"force", no_argument, NULL, 'f'},
 	{"yes", no_argument, NULL, 'y'},
 	{"dry-run", no_argument, NULL, 'n'},
@@ -250,6 +251,9 @@ static bool take_flag(struct options *o, int c)
 	case 'j':
 		o->json = true;
 		return true;
+	case 'x':
+		o->check = true;
+		return true;
 	default:
 		return false;
 	}
@@ -295,7 +299,7 @@ static bool take_value(struct options *o, int c, const char *value, const char *
 
 static bool take_target(struct options *o, int argc, char **argv)
 {
-	if (optind == argc && o->kexec > KEXEC_INSTALL)
+	if (optind == argc && (o->kexec > KEXEC_INSTALL || o->check))
 		return true;
 	if (optind == argc)
 		tool_error_usage("no TARGET given");
@@ -312,8 +316,8 @@ static bool check_kexec(const struct options *o, const char *preparing)
 	const char *action = o->kexec ? kexec_names[o->kexec] : "";
 	bool only_install = o->given_console || o->image || o->target;
 
-	if (!o->kexec && *o->root)
-		tool_error_usage("--root is for --kexec");
+	if (!o->kexec && !o->check && *o->root)
+		tool_error_usage("--root is for --kexec and --check");
 	else if (o->kexec && preparing)
 		tool_error_usage("--%s is for preparing a disk, not for --kexec", preparing);
 	else if (o->kexec && o->json && o->kexec != KEXEC_STATUS)
@@ -323,6 +327,22 @@ static bool check_kexec(const struct options *o, const char *preparing)
 			o->target  ? "TARGET"
 			: o->image ? "--image"
 				   : "--console");
+	else
+		return true;
+	return false;
+}
+
+/* The same for --check. */
+static bool check_check(const struct options *o, const char *preparing)
+{
+	if (!o->check)
+		return true;
+	if (o->kexec)
+		tool_error_usage("--check and --kexec are two things; give one of them");
+	else if (preparing)
+		tool_error_usage("--%s is for preparing a disk, not for --check", preparing);
+	else if (o->given_console || o->image)
+		tool_error_usage("--check takes no --%s", o->image ? "image" : "console");
 	else
 		return true;
 	return false;
@@ -367,5 +387,5 @@ bool options_parse(int argc, char **argv, struct options *o, int *exit_code)
 			preparing = long_name(c);
 	}
 	*exit_code = TOOL_USAGE;
-	return take_target(o, argc, argv) && check_kexec(o, preparing);
+	return take_target(o, argc, argv) && check_check(o, preparing) && check_kexec(o, preparing);
 }

@@ -20,7 +20,7 @@ enum kexec_action {
 
 /* Strings point into the argument vector. */
 struct options {
-	const char *target; /* NULL only for an action of --kexec that takes none */
+	const char *target; /* NULL only for --check, and an action of --kexec that takes none */
 	const char *image;  /* NULL: search for it */
 	const char *label;  /* never NULL */
 	u64 size_bytes;	    /* 0: not given */
@@ -32,8 +32,9 @@ struct options {
 	u8 console;	/* BOOT_CONSOLE_* */
 	u16 serial_port;
 	u32 serial_baud;
-	const char *root;   /* what paths of the system follow; never NULL, empty: nothing */
-	u32 kexec;	    /* enum kexec_action */
+	const char *root; /* what paths of the system follow; never NULL, empty: nothing */
+	u32 kexec;	  /* enum kexec_action */
+	bool check;
 	bool given_console; /* not the default */
 	bool force;
 	bool yes;
