@@ -36,7 +36,8 @@ BIOS    := $(METAL) boot/bios.S boot/door_bios.c
 LINUX   := $(METAL) boot/linux.S boot/door_linux.c
 EFI     := $(METAL) boot/efi.S boot/door_efi.c
 # The UEFI application around it: firmware's world, and the pure files that it shares.
-EFI_APP := boot/efi_app.c boot/efi_facts.c boot/efi_blob.S lib/efiboot.c lib/memmap.c lib/crc32c.c arch/x86/mem.c
+EFI_APP := boot/efi_app.c boot/efi_facts.c boot/efi_survey.c boot/efi_blob.S arch/x86/mem.c \
+           dumpfmt/format.c lib/crc32c.c lib/efiboot.c lib/linuxboot_words.c lib/memmap.c lib/str.c
 GETDUMP := $(sort $(wildcard tools/getdump/*.c tools/common/*.c))
 MKDISK  := $(sort $(wildcard tools/mkdumpdisk/*.c tools/common/*.c))
 PORTS   := $(sort $(wildcard tests/host/*.c tests/model/*.c))

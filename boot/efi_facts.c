@@ -155,31 +155,29 @@ static EFI_STATUS map_read(EFI_SYSTEM_TABLE *st, struct efi_map *map)
 		&map->bytes, (EFI_MEMORY_DESCRIPTOR *)map->buffer, &map->key, &map->step, &version);
 }
 
-/* While boot services are whole: room for the map, and for the pieces that making room adds. */
-static bool map_room(EFI_SYSTEM_TABLE *st, struct efi_map *map)
+/* With room for the pieces that making room adds. */
+bool efi_map_first(EFI_SYSTEM_TABLE *st, struct efi_map *map)
 {
 	EFI_STATUS status = map_read(st, map);
 	void *buffer;
 
 	if (status != EFI_BUFFER_TOO_SMALL)
 		return status == EFI_SUCCESS;
-	map->room = map->bytes + 16 * map->step;
+	map->room = map->bytes + EFI_MAP_SPARE * map->step;
 	if (st->BootServices->AllocatePool(EfiLoaderData, map->room, &buffer) != EFI_SUCCESS)
 		return false;
 	map->buffer = buffer;
-	return true;
+	return map_read(st, map) == EFI_SUCCESS;
 }
 
 /* s7.4.6: with the map's key; if something changed memory since, with the new one. */
-bool efi_leave(EFI_SYSTEM_TABLE *st, EFI_HANDLE image, struct efi_map *map)
+enum status efi_leave(EFI_SYSTEM_TABLE *st, EFI_HANDLE image, struct efi_map *map)
 {
-	if (!map_room(st, map))
-		return false;
 	for (u32 i = 0; i < EFI_EXIT_TRIES; i++) {
 		if (map_read(st, map) != EFI_SUCCESS)
-			return false;
+			return E_MEMMAP;
 		if (st->BootServices->ExitBootServices(image, map->key) == EFI_SUCCESS)
-			return true;
+			return OK;
 	}
-	return false;
+	return E_FIRMWARE;
 }
