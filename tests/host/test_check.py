@@ -4,15 +4,18 @@ the exit code; and on this machine."""
 import json
 import os
 import re
+import shutil
 import struct
 import subprocess
+import uuid
 
 import pytest
 
-from checktree import (EFIVARS, GIB, GLOBAL, MIB, MOR, MOR_LOCK, RELEASE, SECURE_BOOT, SETUP_MODE,
-                       CheckTree)
+from checktree import (EFIVARS, GLOBAL, MIB, MOR, MOR_LOCK, RELEASE, SECURE_BOOT, SETUP_MODE,
+                       CheckTree, signed_pe)
 from hosttools import check, run
-from kexectree import TOOL
+from kexectree import TOOL, Tree
+from logimage import crc32c
 
 MITIGATION = "CONFIG_RESET_ATTACK_MITIGATION"
 
@@ -198,8 +201,7 @@ def test_confidential_guests(tree):
     (tree.root / "sys/devices/virtual/misc/sev-guest").mkdir(parents=True)
     says(tree.check()["encryption"], "stops", "AMD SEV")
     os.rmdir(tree.root / "sys/devices/virtual/misc/sev-guest")
-    tree.flags("tdx_guest", "AuthenticAMD") if False else tree.replace(
-        "proc/cpuinfo", " sev ", " tdx_guest ")
+    tree.replace("proc/cpuinfo", " sev ", " tdx_guest ")
     says(tree.check()["encryption"], "stops", "Intel TDX")
 
 
@@ -262,6 +264,281 @@ def test_dma_remapping(tree):
     says(tree.check()["dma remapping"], "ok", "2 units.*switches it off$")
 
 
+# --- the target ----------------------------------------------------------------------------------
+
+SIZE = 128 * MIB
+ESP_AT = 2 * MIB
+DUMP_AT = 66 * MIB
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A dump disk without anything for UEFI to start."""
+    image = tmp_path / "dump.img"
+    check(TOOL, "--size", SIZE, "--yes", image)
+    run("mdel", "-i", f"{image}@@{ESP_AT}", "::/EFI/BOOT/BOOTX64.EFI")
+    return image
+
+
+def put_loader(image, data, name="BOOTX64.EFI", folder="BOOT"):
+    esp = f"{image}@@{ESP_AT}"
+    source = image.parent / "loader"
+    source.write_bytes(data)
+    for made in ("EFI", f"EFI/{folder}"):
+        run("mmd", "-D", "s", "-i", esp, f"::/{made}")
+    check("mcopy", "-o", "-i", esp, source, f"::/EFI/{folder}/{name}")
+
+
+def test_target_image(tree, disk):
+    put_loader(disk, signed_pe(False))
+    found = tree.check(disk)
+    others_are_well(found, "disk", "room")
+    uuid = json.loads(check("sfdisk", "--json", disk))["partitiontable"]["partitions"][2]["uuid"]
+    says(found["target"], "ok", f"dump partition with UUID {uuid.lower()}$")
+    says(found["disk"], "warning", "is an image file", "copy it to an NVMe disk")
+    says(found["boot"], "ok", "by UEFI; the firmware has no boot entry for the disk")
+    assert tree.check(disk) == found  # nothing was written
+
+
+@pytest.mark.parametrize("sector", [512, 4096])
+def test_what_uefi_starts(tree, tmp_path, sector):
+    image = tmp_path / f"{sector}.img"
+    check(TOOL, "--size", SIZE, "--yes", "--sector-size", sector, image)
+    run("mdeltree", "-i", f"{image}@@{ESP_AT}", "::/EFI")
+    tree.variable(SECURE_BOOT, 1)
+    found = tree.check(image)
+    says(found["boot"], "stops", r"no \\EFI\\BOOT\\BOOTX64.EFI in its", "prepare the disk again")
+    says(found["secure boot"], "warning", "only what is signed")
+    for i in range(100):  # more than a cluster of entries
+        if i % 20 == 0:
+            put_loader(image, b"x", f"long name of file {i}.efi")
+    put_loader(image, b"x", "BOOTIA32.EFI")
+    says(tree.check(image)["boot"], "stops", r"no \\EFI\\BOOT\\BOOTX64.EFI in its")
+    put_loader(image, b"no program")
+    says(tree.check(image)["boot"], "stops", "is no program for it")
+    put_loader(image, signed_pe(False) + bytes(100000))
+    found = tree.check(image)
+    says(found["boot"], "ok", "by UEFI")
+    says(found["secure boot"], "stops", "is not signed: the firmware refuses", "sbsign")
+    put_loader(image, signed_pe() + bytes(100000))
+    says(tree.check(image)["secure boot"], "ok", "on, and .* is signed; whether")
+    tree.variable(SECURE_BOOT, 0)
+    says(tree.check(image)["secure boot"], "ok", "^off$")
+
+
+def test_signed_by_sbsign(tree, disk):
+    """What Debian's own tool makes of a real program counts as signed."""
+    program = "/usr/lib/systemd/boot/efi/systemd-bootx64.efi"
+    candidates = [program, "/usr/lib/shim/fbx64.efi", "/usr/lib/shim/mmx64.efi",
+                  os.path.join(os.path.dirname(TOOL), "afterimage.efi")]
+    source = next((name for name in candidates if os.path.exists(name)), None)
+    if not source:
+        pytest.skip("no EFI program here")
+    key, cert, out = (disk.parent / name for name in ("key", "cert", "signed"))
+    check("openssl", "req", "-new", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=t/",
+          "-keyout", key, "-out", cert)
+    tree.variable(SECURE_BOOT, 1)
+    with open(source, "rb") as f:
+        put_loader(disk, f.read())
+    says(tree.check(disk)["secure boot"], "stops", "is not signed")
+    check("sbsign", "--key", key, "--cert", cert, "--output", out, source)
+    put_loader(disk, out.read_bytes())
+    says(tree.check(disk)["secure boot"], "ok", "is signed")
+
+
+def test_damaged_esp(tree, disk):
+    with open(disk, "r+b") as f:
+        f.seek(ESP_AT)
+        f.write(b"\xff" * 4096)
+    says(tree.check(disk)["boot"], "warning", "EFI system partition can not be read")
+
+
+def test_boot_entry(tree, disk):
+    put_loader(disk, signed_pe())
+    parts = json.loads(check("sfdisk", "--json", disk))["partitiontable"]["partitions"]
+    esp = uuid.UUID(parts[1]["uuid"]).bytes_le
+    tree.write(f"{EFIVARS}/Boot0001-{GLOBAL}", bytes(40) + bytes(16) + bytes(40))
+    tree.write(f"{EFIVARS}/BootOrder-{GLOBAL}", b"\7\0\0\0" + esp)
+    says(tree.check(disk)["boot"], "ok", "has no boot entry")
+    tree.write(f"{EFIVARS}/Boot00AF-{GLOBAL}", bytes(40) + esp + bytes(40))
+    says(tree.check(disk)["boot"], "ok", "boot entry Boot00AF is the disk's")
+
+
+def test_bios_target(tmp_path, disk):
+    tree = CheckTree(tmp_path / "root", uefi=False)
+    says(tree.check(disk)["boot"], "ok", "by BIOS, through the disk's boot sector")
+    with open(disk, "r+b") as f:
+        f.write(bytes(440))
+    says(tree.check(disk)["boot"], "warning", "does not start the image by itself", "GRUB's linux")
+
+
+def test_no_dump_disk(tree, tmp_path):
+    empty = tmp_path / "empty"
+    for size in (0, 100, SIZE):
+        with open(empty, "wb") as f:
+            f.truncate(size)
+        found = tree.check(empty)
+        says(found["target"], "stops", "no dump partition that the image would find", "mkdumpdisk")
+        assert "room" not in found
+
+
+@pytest.mark.parametrize("target,words", [
+    ("/nowhere/x", "does not exist; name a dump disk"),
+    ("/dev/null", "is no disk; name"),
+    ("/", "is no disk; name"),
+])
+def test_refused(tree, target, words):
+    r = tree.tool(target)
+    assert r.returncode == 1 and r.stdout == "" and words in r.stderr
+
+
+# --- room ----------------------------------------------------------------------------------------
+
+
+def fill(image, dumps, overwrite=False):
+    """Headers of closed dumps, each (first block, blocks), in both copies."""
+    with open(image, "r+b") as f:
+        f.seek(DUMP_AT)
+        sup = bytearray(f.read(512))
+        blocks, slots = struct.unpack_from("<QI", sup, 32)
+        if overwrite:
+            struct.pack_into("<I", sup, 56, 1)
+            seal(sup)
+            for at in (0, blocks - 1):
+                f.seek(DUMP_AT + at * 512)
+                f.write(sup)
+        for i, (start, used) in enumerate(dumps):
+            h = bytearray(512)
+            struct.pack_into("<8sII", h, 0, b"AFTRDMP1", 1, 1)
+            h[16:32] = sup[16:32]
+            h[32:48] = os.urandom(16)
+            struct.pack_into("<IIII", h, 48, i + 1, 2, 0, 0)
+            struct.pack_into("<QQQQQ", h, 64, start, used, used, 3, used - 1)
+            seal(h)
+            for at in (1 + i, blocks - 1 - slots + i):
+                f.seek(DUMP_AT + at * 512)
+                f.write(h)
+    return blocks, slots
+
+
+def seal(block):
+    struct.pack_into("<I", block, 508, 0)
+    struct.pack_into("<I", block, 508, crc32c(block))
+
+
+def room(tree, image, state, words, todo=""):
+    return says(tree.check(image)["room"], state, words, todo)
+
+
+def test_room(tree, disk):
+    """1.5 GiB of memory, of which the kernel keeps 200 MB at level 31; 61 MiB of disk."""
+    room(tree, disk, "warning", r"^6\d\.\d MiB; level 31 keeps up to 216.* of 1.5 GiB at present",
+         "^use a larger disk$")
+    tree.replace("proc/meminfo", "MemFree: 1000000", "MemFree: 1200000")
+    room(tree, disk, "ok", r"^6\d\.\d MiB, enough for what level 31 keeps at present \(2")
+    tree.ranges = [(MIB, 33 * MIB - 1)]
+    tree.memory()
+    room(tree, disk, "ok", r"enough for all memory \(32.0 MiB\)")
+    tree.write("proc/iomem", "00000000-00000000 : System RAM\n")
+    tree.replace("proc/meminfo", "MemTotal: 1500000", "MemTotal: 20480")
+    room(tree, disk, "ok", r"enough for all memory \(20.0 MiB\)")
+    tree.remove("proc/meminfo")
+    room(tree, disk, "warning", "how much memory there is can not be seen", "mount /proc")
+
+
+@pytest.mark.parametrize("level,words", [
+    (0, "level 0 keeps up to 1.5 GiB"), (1, "level 1 keeps up to 1.5 GiB"),
+    (2, "level 2 keeps up to 1.5 GiB"), (4, "level 4 keeps up to 1.4 GiB"),
+    (8, "level 8 keeps up to 1.3 GiB"), (16, "level 16 keeps up to 559"),
+])
+def test_room_by_level(tree, tmp_path, level, words):
+    image = tmp_path / "l.img"
+    check(TOOL, "--size", SIZE, "--yes", "--level", level, image)
+    room(tree, image, "warning", words, "or prepare it with --level 31")
+
+
+def test_room_taken(tree, disk):
+    tree.ranges = [(MIB, 33 * MIB - 1)]
+    tree.memory()
+    tree.replace("proc/meminfo", "MemFree: 1000000", "MemFree: 0")
+    first = 1 + 64
+    fill(disk, [(first, 80 * 1024)])
+    room(tree, disk, "warning", r"^2\d\.\d MiB; level", "fetch the dumps .* clear them, or use")
+    blocks, slots = fill(disk, [(first, 80 * 1024)])
+    with open(disk, "rb") as f:
+        f.seek(DUMP_AT + 136)
+        survey = struct.unpack("<I", f.read(4))[0]
+    end = blocks - 1 - slots - survey
+    fill(disk, [(first, end - first - 2048)])
+    room(tree, disk, "warning", "^1.0 MiB")
+    fill(disk, [(first, end - first - 2047)])
+    room(tree, disk, "stops", "the disk is full with 1 dump that is not cleared", "getdump")
+    fill(disk, [(first + 2 * i, 2) for i in range(slots)])
+    room(tree, disk, "stops", "the dump directory is full with 64 dumps that are not cleared")
+    fill(disk, [], overwrite=True)
+    room(tree, disk, "ok", "enough for all memory")
+
+
+# --- attachment: loop devices, which stand for disks, need root ----------------------------------
+
+
+def number_of(dev):
+    st = os.stat(dev)
+    return f"{os.major(st.st_rdev)}:{os.minor(st.st_rdev)}"
+
+
+class DiskTree(CheckTree, Tree):
+    """Shows a disk as well."""
+
+    def __init__(self, root, disk):
+        CheckTree.__init__(self, root)
+        self.disk = disk
+        self.partitions = json.loads(check("sfdisk", "--json", disk))["partitiontable"]
+        for folder in ("sys/block", "dev"):
+            (root / folder).mkdir(exist_ok=True)
+
+
+@pytest.mark.parametrize("kind,state,words", [
+    ("nvme", "ok", "is on NVMe, as the image needs it"),
+    ("multipath", "ok", "is on NVMe"),
+    ("scsi", "stops", "is not on an NVMe controller"),
+    ("tcp", "stops", "is on NVMe over a network"),
+    ("vmd", "stops", "is behind an Intel VMD controller"),
+])
+def test_attachment(tmp_path, disk, loop, kind, state, words):
+    put_loader(disk, signed_pe())
+    dev = loop("-r", disk)
+    tree = DiskTree(tmp_path / "root", disk)
+    name = "sda" if kind == "scsi" else "nvme0n1"
+    tree.attach(name, kind, number=number_of(dev))
+    found = tree.check(dev)
+    says(found["disk"], state, words, "NVMe disk directly" if state == "stops" else "^$")
+    assert "room" in found and found["target"]["state"] == "ok"
+    if state == "ok":
+        tree.write(f"sys/block/{name}/removable", "1\n")
+        says(tree.check(dev)["disk"], "warning", "removable", "when the machine is reset")
+        tree.write(f"sys/block/{name}/removable", "0\n")
+        says(tree.check(dev)["disk"], "ok", words)
+
+
+def test_partition(tmp_path, disk, loop):
+    dev = loop("-r", "-P", disk)
+    check("partx", "-u", dev)
+    tree = DiskTree(tmp_path / "root", disk)
+    tree.attach("nvme0n1", number=number_of(dev))
+    for i in (1, 3):
+        os.symlink(tree.root / f"sys/block/nvme0n1/nvme0n1p{i}",
+                   tree.root / "sys/dev/block" / number_of(f"{dev}p{i}"))
+    says(tree.check(f"{dev}p1")["target"], "stops", "no dump partition")
+    found = tree.check(f"{dev}p3")
+    says(found["target"], "ok", "dump partition with UUID")
+    says(found["boot"], "stops", "BOOTX64.EFI")
+
+
+def test_loop_device_is_no_nvme_disk(tree, disk, loop):
+    says(tree.check(loop("-r", disk))["disk"], "stops", "is not on an NVMe controller")
+
+
 # --- this machine ------------------------------------------------------------------------------
 
 
@@ -282,21 +559,15 @@ def test_here():
     assert ("secure boot" in found) == os.path.isdir("/sys/firmware/efi")
 
 
-def test_here_without_root():
+def test_here_without_root(tmp_path):
     """As nobody it sees less, and still says something of everything."""
     if os.geteuid() != 0:
         assert findings_here()
         return
-    program = os.path.realpath(TOOL)
-    for folder in [program, *map(str, __import__("pathlib").Path(program).parents)]:
-        if not os.stat(folder).st_mode & 0o005:
-            with open(program, "rb") as f:
-                data = f.read()
-            program = "/tmp/afterimage-check-test"
-            with open(program, "wb") as f:
-                f.write(data)
-            os.chmod(program, 0o755)
-            break
+    program = shutil.copy(TOOL, tmp_path / "mkdumpdisk")
+    for folder in [tmp_path, *tmp_path.parents][:-1]:
+        if str(folder).startswith("/tmp/"):
+            os.chmod(folder, 0o755)
     r = run("setpriv", "--reuid=65534", "--clear-groups", program, "--check", "--json")
     assert r.returncode in (0, 1), r.stderr
     names = {one["name"] for one in json.loads(r.stdout)["findings"]}
@@ -309,5 +580,3 @@ def test_full_standard_output(tree):
                            stderr=subprocess.PIPE, text=True, check=False)
     assert r.returncode == 1 and "cannot be written" in r.stderr
 
-
-assert GLOBAL and EFIVARS and GIB and MIB

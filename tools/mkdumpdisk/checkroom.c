@@ -17,7 +17,7 @@ static u64 needed_bytes(const struct check_system *s, u32 level)
 		out += s->cache_bytes;
 	if (level & DL_LEVEL_USER)
 		out += s->user_bytes;
-	return s->ram_bytes > out ? s->ram_bytes - out : 0;
+	return s->ram_bytes > out ? s->ram_bytes - out : s->ram_bytes;
 }
 
 static void no_room(const struct check_disk *d, struct finding *f)
