@@ -229,7 +229,7 @@ static void boot_sectors_are_checked(void **state)
 	assert_int_equal(result(d), FAT_UNREADABLE);
 	put16(d->bytes + 19, BYTES / SECTOR - 11);
 	assert_int_equal(result(d), FAT_FOUND);
-	put16(d->bytes + 22, TABLE - 1); /* a table too short for the clusters */
+	put16(d->bytes + 22, TABLE - 2); /* a table too short for the clusters */
 	assert_int_equal(result(d), FAT_UNREADABLE);
 }
 
