@@ -56,6 +56,7 @@ static void look_at(struct disk *d, const struct gpt_partition *p, struct kexec_
 		return;
 	s->first_bytes = start;
 	s->first = super;
+	s->first_size = (p->last_lba - p->first_lba + 1) * d->block_bytes;
 }
 
 bool kexec_scan_disk(int fd, u64 bytes, u32 block_bytes, struct kexec_scan *s)

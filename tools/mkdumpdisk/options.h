@@ -18,6 +18,13 @@ enum kexec_action {
 	KEXEC_UNLOAD,
 };
 
+/* What --survey asks for. */
+enum survey_action {
+	SURVEY_NONE,
+	SURVEY_ARM,
+	SURVEY_OFF,
+};
+
 /* Strings point into the argument vector. */
 struct options {
 	const char *target; /* NULL only for --check, and an action of --kexec that takes none */
@@ -32,8 +39,10 @@ struct options {
 	u8 console;	/* BOOT_CONSOLE_* */
 	u16 serial_port;
 	u32 serial_baud;
-	const char *root; /* what paths of the system follow; never NULL, empty: nothing */
-	u32 kexec;	  /* enum kexec_action */
+	const char *root;  /* what paths of the system follow; never NULL, empty: nothing */
+	u32 kexec;	   /* enum kexec_action */
+	u32 survey;	   /* enum survey_action */
+	u32 survey_cycles; /* of SURVEY_ARM */
 	bool check;
 	bool given_console; /* not the default */
 	bool force;
