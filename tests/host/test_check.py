@@ -11,7 +11,7 @@ import uuid
 
 import pytest
 
-from checktree import (EFIVARS, GLOBAL, MIB, MOR, MOR_LOCK, RELEASE, SECURE_BOOT, SETUP_MODE,
+from checktree import (EFIVARS, GIB, GLOBAL, MIB, MOR, MOR_LOCK, RELEASE, SECURE_BOOT, SETUP_MODE,
                        CheckTree, signed_pe)
 from hosttools import check, run
 from kexectree import TOOL, Tree
@@ -292,7 +292,7 @@ def put_loader(image, data, name="BOOTX64.EFI", folder="BOOT"):
 def test_target_image(tree, disk):
     put_loader(disk, signed_pe(False))
     found = tree.check(disk)
-    others_are_well(found, "disk", "room")
+    others_are_well(found, "disk", "room", "survey")
     uuid = json.loads(check("sfdisk", "--json", disk))["partitiontable"]["partitions"][2]["uuid"]
     says(found["target"], "ok", f"dump partition with UUID {uuid.lower()}$")
     says(found["disk"], "warning", "is an image file", "copy it to an NVMe disk")
@@ -477,6 +477,132 @@ def test_room_taken(tree, disk):
     room(tree, disk, "stops", "the dump directory is full with 64 dumps that are not cleared")
     fill(disk, [], overwrite=True)
     room(tree, disk, "ok", "enough for all memory")
+
+
+# --- survey --------------------------------------------------------------------------------------
+
+IDLE, ARMED, FILLING, FILLED, DONE, ENDED = range(6)
+CONFIRMED = 1
+BIOS, UEFI, LINUX = 1, 2, 4
+E_SURVEY_CRASH = 55
+
+
+def put_survey(image, state, ranges=(), door=UEFI, ram=3 * 512 * MIB, flags=0, reason=0,
+               damage=False):
+    """A record as the image would write it; @ranges: pairs of start and size."""
+    with open(image, "r+b") as f:
+        f.seek(DUMP_AT)
+        sup = f.read(512)
+        blocks, slots = struct.unpack_from("<QI", sup, 32)
+        survey_blocks = struct.unpack_from("<I", sup, 136)[0]
+        data = b"".join(struct.pack("<QQII", at, n, 2, 0) for at, n in ranges)
+        v = bytearray(512)
+        struct.pack_into("<8sII16sIIII", v, 0, b"AFTRSRV1", 1, state, sup[16:32], flags, door, 2,
+                         2)
+        struct.pack_into("<QQQQQQQIIII", v, 48, 1, 1700000000, 1700000001, ram // 4096,
+                         (ram + (3 << 30)) // 4096, ram // 4096, sum(n for _, n in ranges) // 4096,
+                         len(ranges), 0, crc32c(data), reason)
+        seal(v)
+        if damage:
+            v[100] ^= 1
+        f.seek(DUMP_AT + (blocks - 1 - slots - survey_blocks) * 512)
+        f.write(bytes(v) + bytes(4096 - 512) + data)
+
+
+def survey(tree, image, state, words, todo=""):
+    return says(tree.check(image)["survey"], state, words, todo)
+
+
+def test_survey_missing_or_damaged(tree, disk):
+    survey(tree, disk, "warning", "none was made", "^run mkdumpdisk --survey")
+    put_survey(disk, DONE, damage=True)
+    survey(tree, disk, "warning", "can not be used: ", "--survey on it again")
+
+
+def test_disk_without_room_for_a_survey(tree, disk):
+    with open(disk, "r+b") as f:
+        f.seek(DUMP_AT)
+        sup = bytearray(f.read(512))
+        struct.pack_into("<I", sup, 136, 0)
+        seal(sup)
+        blocks = struct.unpack_from("<Q", sup, 32)[0]
+        for at in (0, blocks - 1):
+            f.seek(DUMP_AT + at * 512)
+            f.write(sup)
+    survey(tree, disk, "warning", "has no room for one", "prepare the disk again")
+
+
+LOST = ((0x1000000, 0x704000), (0x3dca0000, 0x2360000))
+KEPT = ((0x1000000, 8 * MIB), (0x3dc00000, 36 * MIB))
+WORDS = "memmap=8M$0x1000000,36M$0x3dc00000"
+
+
+def test_survey_and_reservation(tree, disk):
+    put_survey(disk, DONE, LOST)
+    one = survey(tree, disk, "warning", "Linux uses memory .*: 2 pieces, 44.0 MiB$", "getdump survey")
+    assert f"add {WORDS} to the kernel command line" in one["todo"]
+    tree.memory(KEPT[0])
+    one = survey(tree, disk, "warning", "1 piece, 36.0 MiB$")
+    assert "add memmap=36M$0x3dc00000 to" in one["todo"]
+    tree.memory(*KEPT)
+    survey(tree, disk, "ok", "done, and Linux is kept off")
+    tree.memory((0x1000000, 7 * MIB), (0x3dc00000, 36 * MIB))
+    survey(tree, disk, "warning", "1 piece, 8.0 MiB$")
+
+
+def test_reservation_by_words(tree, disk):
+    """Where the kernel hides its list of memory."""
+    put_survey(disk, DONE, LOST)
+    tree.write("proc/iomem", "00000000-00000000 : System RAM\n")
+    survey(tree, disk, "warning", "2 pieces, 44.0 MiB$")
+    tree.write("proc/cmdline", f"quiet {WORDS} root=/dev/x\n")
+    survey(tree, disk, "ok", "kept off")
+    tree.write("proc/cmdline", "memmap=7M$0x1000000 memmap=48M$0x3dc00000\n")
+    survey(tree, disk, "warning", "1 piece, 8.0 MiB$")
+
+
+def test_long_reservation(tree, disk):
+    put_survey(disk, DONE, [(0x1000000 + i * 16 * MIB, 4096) for i in range(60)])
+    one = survey(tree, disk, "warning", "60 pieces", "add to the kernel command line what getdump")
+    assert "memmap" not in one["todo"]
+
+
+def test_nothing_lost(tree, disk):
+    put_survey(disk, DONE)
+    survey(tree, disk, "ok", "kept off")
+
+
+def test_survey_of_another_machine(tree, disk):
+    put_survey(disk, DONE, door=BIOS)
+    survey(tree, disk, "warning", "booting by bios, and this machine boots by uefi", "of no use")
+    put_survey(disk, DONE, door=LINUX)
+    survey(tree, disk, "ok", "kept off")
+    for ram in (GIB, 2 * GIB):
+        put_survey(disk, DONE, ram=ram)
+        survey(tree, disk, "warning", "was made with .* of memory, and there are 1.5 GiB now")
+    put_survey(disk, DONE, ram=1600 * MIB)
+    survey(tree, disk, "ok", "kept off")
+    tree.remove("proc/iomem")
+    tree.remove("proc/meminfo")
+    survey(tree, disk, "ok", "kept off")
+
+
+@pytest.mark.parametrize("state,flags,verdict,words", [
+    (ARMED, 0, "warning", "is armed: .* unless there is a crash in it$"),
+    (ARMED, CONFIRMED, "stops", "is armed: .* whether there is a crash in it or not$"),
+    (FILLING, 0, "warning", "is under way"),
+    (FILLED, 0, "warning", "is under way"),
+])
+def test_survey_not_done(tree, disk, state, flags, verdict, words):
+    put_survey(disk, state, flags=flags)
+    survey(tree, disk, verdict, words, "mkdumpdisk --survey=off")
+
+
+def test_survey_ended(tree, disk):
+    put_survey(disk, ENDED, reason=E_SURVEY_CRASH)
+    survey(tree, disk, "warning", "ended without a result: ..", "again")
+    put_survey(disk, ENDED)
+    survey(tree, disk, "warning", "ended without a result: no reason")
 
 
 # --- attachment: loop devices, which stand for disks, need root ----------------------------------

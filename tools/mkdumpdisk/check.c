@@ -21,6 +21,7 @@ static void (*const checks[])(const struct check_facts *, struct finding *) = {
 	check_target,
 	check_visible,
 	check_room,
+	check_survey,
 };
 
 static const char *const state_names[CHECK_STATES] = {

@@ -9,6 +9,7 @@
 #include "dumplog.h"
 #include "kexec.h"
 #include "options.h"
+#include "tools/common/survey.h"
 #include "tools/common/sysfacts.h"
 #include "types.h"
 
@@ -112,6 +113,8 @@ struct check_disk {
 	enum check_loader loader;
 	struct reading boot_entry; /* of the firmware, for the disk; value: its number */
 	struct dl_super super;
+	enum status survey_status; /* E_NO_DUMP: never made, or no room for it */
+	struct survey_record survey;
 	u32 dumps;	/* not cleared */
 	bool slot_free; /* or can be made free */
 	u64 room_bytes; /* the largest piece that a new dump can have */
@@ -131,7 +134,7 @@ void finding_set(struct finding *f, enum check_state state, const char *what, ..
 	PRINTF_LIKE(3, 4);
 void finding_todo(struct finding *f, const char *todo, ...) PRINTF_LIKE(2, 3);
 
-/* The findings: checkmemory.c, checkboot.c, checkroom.c, checkkernel.c. */
+/* The findings: checkmemory.c, checkboot.c, checkroom.c, checksurvey.c. */
 void check_overwrite(const struct check_facts *c, struct finding *f);
 void check_encryption(const struct check_facts *c, struct finding *f);
 void check_machine(const struct check_facts *c, struct finding *f);
@@ -141,6 +144,7 @@ void check_iommu(const struct check_facts *c, struct finding *f);
 void check_kernel(const struct check_facts *c, struct finding *f);
 void check_target(const struct check_facts *c, struct finding *f);
 void check_visible(const struct check_facts *c, struct finding *f);
+void check_survey(const struct check_facts *c, struct finding *f);
 void check_room(const struct check_facts *c, struct finding *f);
 
 /* The whole of --check. An enum tool_exit. */

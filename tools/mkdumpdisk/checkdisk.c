@@ -1,6 +1,7 @@
 /*
  * Reads what --check wants to know of its target: is it a dump disk as the image would find it,
- * what does it offer firmware to start, how much room is left. By the image's own code where
+ * what does it offer firmware to start, how much room is left, what
+ * does the survey on it say. By the image's own code where
  * there is some; opens it for reading only, also while it is in use.
  */
 #include <dirent.h>
@@ -134,6 +135,12 @@ static bool read_part(void *ctx, u64 offset, void *buf, u64 bytes)
 	       device_read(p->fd, p->start + offset, buf, bytes);
 }
 
+/* Of the dump partition. */
+static enum status read_dump_part(void *ctx, u64 offset, void *buf, u64 bytes)
+{
+	return read_part(ctx, offset, buf, bytes) ? OK : E_READ;
+}
+
 static enum check_loader read_loader(struct part *p)
 {
 	static const char *const path[] = {"EFI        ", "BOOT       ", "BOOTX64 EFI"};
@@ -225,6 +232,8 @@ static void read_boot_entry(const struct options *o, struct check_disk *d)
 static bool look(
 	const struct options *o, struct kexec_disk *k, struct kexec_scan *s, struct check_disk *d)
 {
+	struct part dump = {.fd = k->fd};
+
 	if (!kexec_scan_disk(k->fd, k->bytes, k->block_bytes, s)) {
 		if (errno == EINVAL)
 			return true; /* too small for a table, or odd blocks: nothing found */
@@ -236,9 +245,12 @@ static bool look(
 	d->found = true;
 	d->others = s->found - 1;
 	d->super = s->first;
+	dump.start = s->first_bytes;
+	dump.bytes = s->first_size;
 	read_boot_sector(k, d);
 	read_esp(k, d);
 	read_boot_entry(o, d);
+	d->survey_status = survey_read(read_dump_part, &dump, &d->super, &d->survey);
 	if (read_room(k, s->first_bytes, d))
 		return true;
 	tool_error(o->target, "check the disk", "its directory of dumps can not be read");
@@ -304,7 +316,8 @@ bool check_disk_read(const struct options *o, struct check_disk *d)
 {
 	struct stat st;
 
-	*d = (struct check_disk) {.given = o->target != NULL};
+	memset(d, 0, sizeof(*d));
+	d->given = o->target != NULL;
 	if (!d->given)
 		return true;
 	if (stat(o->target, &st) != 0) {

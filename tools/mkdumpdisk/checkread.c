@@ -275,7 +275,7 @@ static void read_memory(const struct options *o, struct check_system *s)
 
 void check_system_read(const struct options *o, struct check_system *s)
 {
-	*s = (struct check_system) {0};
+	memset(s, 0, sizeof(*s));
 	read_firmware(o, s);
 	read_cpu(o, s);
 	s->tme = read_msr(o, MSR_TME_ACTIVATE);
