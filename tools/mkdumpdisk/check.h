@@ -56,34 +56,31 @@ struct reading {
 
 /* The system below the root. */
 struct check_system {
-	bool uefi;
 	struct reading mor; /* EFI variables: MemoryOverwriteRequestControl and its lock */
 	struct reading mor_lock;
 	struct reading secure_boot;
 	struct reading setup_mode;
-	bool tpm;
-	char cpu_flags[8192];
-	bool amd;
 	struct reading tme; /* registers IA32_TME_ACTIVATE, AMD's SYSCFG and SEV_STATUS */
 	struct reading syscfg;
 	struct reading sev;
-	bool sev_guest; /* it has the device that only such a guest has */
-	bool log_known;
-	u32 log;
-	char hypervisor[128]; /* its name or a guess; empty: none, or not known */
-	u32 iommus;
-	struct reading dmar; /* flags of the ACPI table */
-	char cmdline[4096];
-	char release[128];
-	bool kernel_known; /* there is a /sys/kernel */
-	bool vmcoreinfo;
+	struct reading dmar;	   /* flags of the ACPI table */
 	struct reading mitigation; /* CONFIG_RESET_ATTACK_MITIGATION of this kernel */
-	bool ram_exact;		   /* as firmware's map has it; else what Linux has of it */
 	u64 ram_bytes;
 	u64 free_bytes; /* now; 0: not known */
 	u64 cache_bytes;
 	u64 user_bytes;
 	u32 ram_count; /* RAM that Linux uses; 0: not known */
+	u32 iommus;
+	u32 log;
+	bool uefi;
+	bool amd;
+	bool sev_guest;	   /* it has the device that only such a guest has */
+	bool kernel_known; /* there is a /sys/kernel */
+	bool vmcoreinfo;
+	char hypervisor[128]; /* its name or a guess; empty: none, or not known */
+	char release[128];
+	char cmdline[4096];
+	char cpu_flags[8192];
 	struct sys_range ram[CHECK_RANGES_MAX];
 };
 

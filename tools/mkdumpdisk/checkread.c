@@ -78,7 +78,6 @@ static void read_firmware(const struct options *o, struct check_system *s)
 		o, "MemoryOverwriteRequestControlLock-bb983ccf-151d-40e1-a07b-4a17be168292");
 	s->secure_boot = read_variable(o, "SecureBoot" EFI_GLOBAL);
 	s->setup_mode = read_variable(o, "SetupMode" EFI_GLOBAL);
-	s->tpm = exists(o, "/sys/class/tpm/tpm0");
 	s->dmar.exists = exists(o, "/sys/firmware/acpi/tables/DMAR");
 	s->dmar.known = sysfacts_dmar_flags(table,
 		read_start(o, "/sys/firmware/acpi/tables/DMAR", table, sizeof(table)), &flags);
@@ -169,7 +168,6 @@ static void read_log(const struct options *o, struct check_system *s)
 			continue;
 		if (n <= 0)
 			break;
-		s->log_known = true;
 		record[n] = '\0';
 		s->log |= log_line(record);
 	}
@@ -245,7 +243,6 @@ static void read_iomem(const struct options *o, struct check_system *s)
 	}
 	if (f)
 		fclose(f);
-	s->ram_exact = s->ram_count > 0;
 }
 
 static void read_memory(const struct options *o, struct check_system *s)
