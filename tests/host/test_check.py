@@ -13,6 +13,7 @@ import pytest
 
 from checktree import (EFIVARS, GIB, GLOBAL, MIB, MOR, MOR_LOCK, RELEASE, SECURE_BOOT, SETUP_MODE,
                        CheckTree, signed_pe)
+from efitree import load_option
 from hosttools import check, run
 from kexectree import TOOL, Tree
 from logimage import crc32c
@@ -44,10 +45,10 @@ def others_are_well(found, *names):
     (("--check", "--kexec", "a"), "--check and --kexec are two things"),
     (("--check", "--level", "1"), "--level is for preparing a disk, not for --check"),
     (("--check", "--force", "a"), "--force is for preparing"),
-    (("--check", "--image", "x"), "--check takes no --image"),
-    (("--check", "--console", "screen"), "--check takes no --console"),
+    (("--check", "--image", "x"), "--check takes no image"),
+    (("--check", "--console", "screen"), "--check takes no image and no console"),
     (("--check=x",), "is not an option, or not with a value"),
-    (("--root", "/x", "y"), "--root is for --kexec and --check"),
+    (("--root", "/x", "y"), "--root is for --kexec, --boot-entry and --check"),
 ])
 def test_usage(args, words):
     r = run(TOOL, *args)
@@ -356,11 +357,14 @@ def test_damaged_esp(tree, disk):
 def test_boot_entry(tree, disk):
     put_loader(disk, signed_pe())
     parts = json.loads(check("sfdisk", "--json", disk))["partitiontable"]["partitions"]
-    esp = uuid.UUID(parts[1]["uuid"]).bytes_le
-    tree.write(f"{EFIVARS}/Boot0001-{GLOBAL}", bytes(40) + bytes(16) + bytes(40))
-    tree.write(f"{EFIVARS}/BootOrder-{GLOBAL}", b"\7\0\0\0" + esp)
-    says(tree.check(disk)["boot"], "ok", "has no boot entry")
-    tree.write(f"{EFIVARS}/Boot00AF-{GLOBAL}", bytes(40) + esp + bytes(40))
+    path = "\\EFI\\afterimage\\afterimage.efi"
+    other = b"\7\0\0\0" + load_option("other", str(uuid.uuid4()), 2, path)
+    ours = b"\7\0\0\0" + load_option("dump disk", parts[1]["uuid"], 2, path)
+    tree.write(f"{EFIVARS}/Boot0001-{GLOBAL}", other)
+    tree.write(f"{EFIVARS}/BootOrder-{GLOBAL}", ours)
+    tree.write(f"{EFIVARS}/Boot0002-{GLOBAL}", ours[:60])
+    says(tree.check(disk)["boot"], "ok", "has no boot entry.*boot menu or run mkdumpdisk --boot-entry")
+    tree.write(f"{EFIVARS}/Boot00AF-{GLOBAL}", ours)
     says(tree.check(disk)["boot"], "ok", "boot entry Boot00AF is the disk's")
 
 

@@ -41,7 +41,7 @@ static void boot_by_uefi(const struct check_disk *d, struct finding *f)
 	else
 		finding_set(f, CHECK_OK,
 			"by UEFI; the firmware has no boot entry for the disk, so choose it in the "
-			"boot menu");
+			"boot menu or run mkdumpdisk --boot-entry");
 }
 
 void check_boot(const struct check_facts *c, struct finding *f)

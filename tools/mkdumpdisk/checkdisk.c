@@ -13,10 +13,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "bootimage.h"
+#include "bootoption.h"
 #include "check.h"
 #include "device.h"
 #include "directory.h"
 #include "gpt.h"
+#include "sysdisk.h"
 #include "tools/common/fat.h"
 #include "tools/common/tool.h"
 
@@ -75,7 +77,7 @@ static void measure_room(const struct directory *dir, struct check_disk *d)
 	d->slot_free = directory_free_slot(dir, &slot) == OK || (oldest && d->dumps > 0);
 }
 
-static bool read_directory(const struct kexec_disk *k, u64 start_bytes, struct check_disk *d,
+static bool read_directory(const struct sysdisk *k, u64 start_bytes, struct check_disk *d,
 	const struct dir_memory *mem)
 {
 	u32 bb = d->super.block_bytes;
@@ -94,7 +96,7 @@ static bool read_directory(const struct kexec_disk *k, u64 start_bytes, struct c
 	return true;
 }
 
-static bool read_room(const struct kexec_disk *k, u64 start_bytes, struct check_disk *d)
+static bool read_room(const struct sysdisk *k, u64 start_bytes, struct check_disk *d)
 {
 	struct dir_memory mem = {
 		.entry = calloc(d->super.dir_slots, sizeof(*mem.entry)),
@@ -116,16 +118,6 @@ struct part {
 	u64 start;
 	u64 bytes;
 };
-
-static enum status read_blocks(void *ctx, u64 lba, u32 blocks, void *buf)
-{
-	const struct kexec_disk *k = ctx;
-
-	if (!range_fits(lba, blocks, k->bytes / k->block_bytes))
-		return E_GEOMETRY;
-	return device_read(k->fd, lba * k->block_bytes, buf, (u64)blocks * k->block_bytes) ? OK
-											   : E_READ;
-}
 
 static bool read_part(void *ctx, u64 offset, void *buf, u64 bytes)
 {
@@ -164,13 +156,13 @@ static enum check_loader read_loader(struct part *p)
 	return is_signed ? LOADER_SIGNED : LOADER_UNSIGNED;
 }
 
-static void read_esp(struct kexec_disk *k, struct check_disk *d)
+static void read_esp(struct sysdisk *k, struct check_disk *d)
 {
 	struct gpt_partition g;
 	struct part p = {.fd = k->fd};
 	u8 buf[8192];
 
-	if (gpt_find(read_blocks, k, k->bytes / k->block_bytes, k->block_bytes, esp_type, 0, buf,
+	if (gpt_find(sysdisk_read, k, k->bytes / k->block_bytes, k->block_bytes, esp_type, 0, buf,
 		    &g) != OK)
 		return;
 	d->has_esp = true;
@@ -180,7 +172,7 @@ static void read_esp(struct kexec_disk *k, struct check_disk *d)
 	d->loader = read_loader(&p);
 }
 
-static void read_boot_sector(const struct kexec_disk *k, struct check_disk *d)
+static void read_boot_sector(const struct sysdisk *k, struct check_disk *d)
 {
 	struct boot_locate locate;
 	u8 sector[BOOT_SECTOR_BYTES];
@@ -191,10 +183,10 @@ static void read_boot_sector(const struct kexec_disk *k, struct check_disk *d)
 	d->boot_sector = locate.magic == BOOT_LOCATE_MAGIC;
 }
 
-/* An entry's device path has the partition's GUID as on disk (UEFI 2.10 s10.3.5.1). */
-static bool names_partition(const struct options *o, const char *name, const u8 uuid[16])
+static bool starts_from(const struct options *o, const char *name, const u8 esp[16])
 {
 	char path[512], full[KEXEC_PATH_BYTES];
+	struct boot_option option;
 	u8 data[4096];
 	ssize_t n;
 	int fd;
@@ -205,7 +197,8 @@ static bool names_partition(const struct options *o, const char *name, const u8 
 		return false;
 	n = read(fd, data, sizeof(data));
 	close(fd);
-	return n > 0 && memmem(data, (size_t)n, uuid, 16);
+	return n > 4 && boot_option_parse(data + 4, (u64)n - 4, &option) && option.has_partition &&
+	       memcmp(option.partition, esp, 16) == 0;
 }
 
 static void read_boot_entry(const struct options *o, struct check_disk *d)
@@ -218,11 +211,12 @@ static void read_boot_entry(const struct options *o, struct check_disk *d)
 	if (!dir)
 		return;
 	for (u32 i = 0; i < VARIABLES_MAX && !d->boot_entry.known && (e = readdir(dir)); i++) {
-		if (strncmp(e->d_name, "Boot", 4) != 0 || e->d_name[8] != '-' ||
-			strspn(e->d_name + 4, "0123456789ABCDEF") != 4)
+		int number = boot_option_number(e->d_name);
+
+		if (number < 0)
 			continue;
-		d->boot_entry.known = names_partition(o, e->d_name, d->esp_uuid);
-		d->boot_entry.value = strtoul(e->d_name + 4, NULL, 16);
+		d->boot_entry.known = starts_from(o, e->d_name, d->esp_uuid);
+		d->boot_entry.value = (u64)number;
 	}
 	closedir(dir);
 }
@@ -230,7 +224,7 @@ static void read_boot_entry(const struct options *o, struct check_disk *d)
 /* --- the target --- */
 
 static bool look(
-	const struct options *o, struct kexec_disk *k, struct kexec_scan *s, struct check_disk *d)
+	const struct options *o, struct sysdisk *k, struct kexec_scan *s, struct check_disk *d)
 {
 	struct part dump = {.fd = k->fd};
 
@@ -257,7 +251,7 @@ static bool look(
 	return false;
 }
 
-static void read_attachment(const struct kexec_disk *k, struct check_disk *d)
+static void read_attachment(const struct sysdisk *k, struct check_disk *d)
 {
 	const char *fault = kexec_disk_fault(k);
 	char path[KEXEC_PATH_BYTES + 80];
@@ -275,15 +269,15 @@ static void read_attachment(const struct kexec_disk *k, struct check_disk *d)
 static bool look_at_device(const struct options *o, const struct stat *st, struct check_disk *d)
 {
 	struct kexec_scan scan = {0};
-	struct kexec_disk k;
+	struct sysdisk k;
 	bool ok;
 
 	d->device = true;
-	if (!kexec_disk_identify(o, st, &k, &scan.start_bytes)) {
+	if (!sysdisk_identify(o, st->st_rdev, &k, &scan.start_bytes)) {
 		tool_error(o->target, NAME_A_DISK, "is not known to the kernel as a disk");
 		return false;
 	}
-	if (!kexec_disk_open(&k, o)) {
+	if (!sysdisk_open(&k, o)) {
 		tool_error_errno(o->target, "be opened", errno,
 			errno == EACCES ? "run this as root" : NAME_A_DISK);
 		return false;
@@ -297,7 +291,7 @@ static bool look_at_device(const struct options *o, const struct stat *st, struc
 /* An image file does not tell which blocks it was made for: both are tried. */
 static bool look_at_file(const struct options *o, const struct stat *st, struct check_disk *d)
 {
-	struct kexec_disk k = {.bytes = (u64)st->st_size};
+	struct sysdisk k = {.bytes = (u64)st->st_size};
 	struct kexec_scan scan = {0};
 	bool ok = true;
 

@@ -76,29 +76,10 @@ bool kexec_target_open(const struct options *o, struct kexec_target *t) MUST_CHE
 bool kexec_target_find(
 	const struct options *o, const u8 uuid[16], struct kexec_target *t) MUST_CHECK;
 
-/* A disk being looked at; @sysfs as it is below the root, or the running system's own. */
-struct kexec_disk {
-	char sysfs[KEXEC_PATH_BYTES];
-	char name[64];
-	int fd;
-	u64 bytes;
-	u32 block_bytes;
-};
+struct sysdisk;
 
-struct stat;
-
-/*
- * The disk that the block device @st is or, if it is a partition, lies on; @start: where, in
- * bytes, 0 for a whole disk. False if the kernel knows no such disk.
- */
-bool kexec_disk_identify(const struct options *o, const struct stat *st, struct kexec_disk *d,
-	u64 *start) MUST_CHECK;
-
-/* Opens an identified disk for reading and measures it. False with errno. */
-bool kexec_disk_open(struct kexec_disk *d, const struct options *o) MUST_CHECK;
-
-/* Why the image can not reach an identified disk, in words; NULL: it can. */
-const char *kexec_disk_fault(const struct kexec_disk *d) MUST_CHECK;
+/* Why the image can not reach a disk, in words; NULL: it can. */
+const char *kexec_disk_fault(const struct sysdisk *d) MUST_CHECK;
 
 /* Finds a dump partition as the image does: by table, type and superblock. */
 struct kexec_scan {
