@@ -40,7 +40,9 @@ extern char arena_first[], arena_limit[];
 
 u64 image_offset;
 
-static _Alignas(PAGE_BYTES) u64 window_table[PHYS_WINDOW_SLOTS][512];
+/* In a section of its own: the BIOS door has memory for it below the image, not cleared. */
+static _Alignas(PAGE_BYTES) u64 window_table[PHYS_WINDOW_SLOTS][512]
+	__attribute__((section(".bss.windows")));
 static _Alignas(PAGE_BYTES) u64 mmio_table[512];
 static u32 mmio_used;
 

@@ -30,6 +30,7 @@ DUMP_TYPE = "3F5D8C62-6B0E-4E2C-9A41-AF7E1D0B5C90"
 BOOT_TYPE = "21686148-6449-6E6F-744E-656564454649"
 ESP_TYPE = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
 SLOTS = 64
+SURVEY = 65536  # bytes of its record
 
 os.environ["PATH"] += ":/usr/sbin:/sbin"
 os.environ["LC_ALL"] = "C"
@@ -153,7 +154,8 @@ def parse_super(block):
              "created label").split()
     s = dict(zip(names, struct.unpack_from("<8sII16sQIIIIIIQ64s", block)))
     assert s["magic"] == b"AFTRSUP1" and s["version"] == 1 and s["zero"] == 0
-    assert not any(block[136:508]) and not any(block[512:])
+    assert struct.unpack_from("<I", block, 136)[0] * s["block_bytes"] == SURVEY
+    assert not any(block[140:508]) and not any(block[512:])
     assert block[508:512] == sealed(block)[508:]
     s["label"] = s["label"].split(b"\0")[0].decode()
     return s
@@ -167,7 +169,8 @@ def check_dump_area(path, start, size, sector):
     assert s["block_bytes"] == sector and s["blocks"] == size // sector and s["slots"] == SLOTS
     assert abs(s["created"] - time.time()) < 600
     assert not any(read_at(path, start + sector, SLOTS * sector))
-    assert not any(read_at(path, start + size - (1 + SLOTS) * sector, SLOTS * sector))
+    tail = (1 + SLOTS) * sector + SURVEY
+    assert not any(read_at(path, start + size - tail, tail - sector))
     return s
 
 
@@ -396,7 +399,7 @@ def test_json(tmp_path, mbr):
     assert j["target"] == str(img) and j["kind"] == "image" and j["dry_run"] is False
     assert j["bytes"] == SIZE and j["sector_bytes"] == 512
     assert j["uuid"] == str(uuid.UUID(bytes_le=s["uuid"])) and j["label"] == 'a"b'
-    assert j["capacity_bytes"] == (s["blocks"] - 2 - 2 * SLOTS) * 512
+    assert j["capacity_bytes"] == (s["blocks"] - 2 - 2 * SLOTS) * 512 - SURVEY
     assert j["console"] == {"serial": True, "port": 0x3F8, "baud": 115200, "screen": True}
     assert [p["start_bytes"] for p in j["partitions"]] == [MIB, 2 * MIB, 66 * MIB]
     assert (j["level"], j["compress"], j["after"], j["overwrite"]) == (31, "lzf", "reboot", "never")

@@ -12,11 +12,12 @@
 #include <unistd.h>
 #include "device.h"
 #include "plan.h"
+#include "surveylog.h"
 #include "tools/common/tool.h"
 
 #define WIPE_BYTES MIB /* of either end; all known signatures lie there */
-_Static_assert(
-	WIPE_BYTES >= (1 + DL_DIR_SLOTS) * 4096, "the wipe must reach the directories' ends");
+_Static_assert(WIPE_BYTES >= (1 + DL_DIR_SLOTS) * 4096 + DL_SURVEY_AREA_BYTES,
+	"the wipe must reach the directories' ends, and the survey's");
 
 #define COPY_BYTES  (64u * KIB)
 #define EXTENTS_MAX 65536

@@ -1,7 +1,7 @@
 /*
  * mkdumpdisk: prepares a disk, a partition or an image file to take dumps. Everything
- * is checked and decided here in order; install() does the writing. What --kexec and
- * --boot-entry ask for is handed on.
+ * is checked and decided here in order; install() does the writing. What --kexec,
+ * --boot-entry and --survey ask for is handed on.
  */
 #include <limits.h>
 #include <errno.h>
@@ -14,6 +14,7 @@
 #include "crc32c.h"
 #include "kexec.h"
 #include "plan.h"
+#include "survey.h"
 #include "tools/common/guid.h"
 #include "tools/common/tool.h"
 
@@ -196,6 +197,8 @@ int main(int argc, char **argv)
 	}
 	if (options.kexec || options.boot_entry)
 		return act(&options) ? TOOL_DONE : TOOL_FAILED;
+	if (options.survey)
+		return survey_act(&options) ? TOOL_DONE : TOOL_FAILED;
 	plan.options = &options;
 	return prepare(&plan) ? TOOL_DONE : TOOL_FAILED;
 }

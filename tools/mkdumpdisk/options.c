@@ -9,6 +9,7 @@
 #include "dumplog.h"
 #include "options.h"
 #include "ports.h"
+#include "surveylog.h"
 #include "tools/common/tool.h"
 
 #define SERIAL_BAUD_MAX 115200u
@@ -46,7 +47,7 @@ static const char *const compressor_names[] = {
 	[DL_COMP_ZSTD] = "zstd",
 };
 
-#define SHORT_OPTIONS ":s:l:c:a:C:o:L:i:E:S:k::b::r:fynjhV"
+#define SHORT_OPTIONS ":s:l:c:a:C:o:L:i:E:S:k::b::u::r:fynjhV"
 #define PREPARING     "slcaoLSf" /* options that decide what is written to TARGET */
 #define ROOT_MAX      1024
 
@@ -62,6 +63,7 @@ static const struct option long_options[] = {
 	{"efi-image", required_argument, NULL, 'E'},
 	{"sector-size", required_argument, NULL, 'S'},
 	{"kexec", optional_argument, NULL, 'k'},
+	{"survey", optional_argument, NULL, 'u'},
 	{"boot-entry", optional_argument, NULL, 'b'},
 	{"root", required_argument, NULL, 'r'},
 	{"force", no_argument, NULL, 'f'},
@@ -224,6 +226,23 @@ static bool parse_kexec(const char *text, u32 *kexec)
 	return !text || parse_name("kexec", text, kexec_names, ARRAY_SIZE(kexec_names), kexec);
 }
 
+/* --survey, --survey=N or --survey=off. */
+static bool parse_survey(const char *text, struct options *o)
+{
+	u64 cycles = DL_SURVEY_CYCLES;
+
+	o->survey = text && strcmp(text, "off") == 0 ? SURVEY_OFF : SURVEY_ARM;
+	if (o->survey == SURVEY_OFF)
+		return true;
+	if (text && (!tool_parse_number(text, DL_SURVEY_CYCLES_MAX, &cycles) || cycles == 0)) {
+		tool_error_usage(
+			"--survey: '%s' is not 1-%u cycles, nor off", text, DL_SURVEY_CYCLES_MAX);
+		return false;
+	}
+	o->survey_cycles = (u32)cycles;
+	return true;
+}
+
 static bool parse_boot_entry(const char *text, u32 *action)
 {
 	*action = BOOT_ENTRY_ADD;
@@ -302,6 +321,8 @@ static bool take_value(struct options *o, int c, const char *value, const char *
 		return parse_sector_size(value, &o->sector_bytes);
 	case 'k':
 		return parse_kexec(value, &o->kexec);
+	case 'u':
+		return parse_survey(value, o);
 	case 'b':
 		return parse_boot_entry(value, &o->boot_entry);
 	case 'r':
@@ -345,6 +366,29 @@ static bool check_kexec(const struct options *o, const char *preparing)
 			o->target  ? "TARGET"
 			: o->image ? "--image"
 				   : "--console");
+	else
+		return true;
+	return false;
+}
+
+/* Likewise for --survey; --force is its own, too. */
+static bool check_survey(const struct options *o, const char *preparing)
+{
+	const char *other = o->kexec	       ? "kexec"
+			    : o->given_console ? "console"
+			    : o->image	       ? "image"
+			    : o->efi_image     ? "efi-image"
+			    : o->boot_entry    ? "boot-entry"
+					       : NULL;
+
+	if (!o->survey)
+		return true;
+	if (preparing && strcmp(preparing, "force") != 0)
+		tool_error_usage("--%s is for preparing a disk, not for --survey", preparing);
+	else if (other)
+		tool_error_usage("--%s does not go with --survey", other);
+	else if (o->survey == SURVEY_OFF && o->force)
+		tool_error_usage("--force is for arming, not for --survey=off");
 	else
 		return true;
 	return false;
@@ -416,10 +460,10 @@ bool options_parse(int argc, char **argv, struct options *o, int *exit_code)
 			*exit_code = TOOL_USAGE;
 			return false;
 		}
-		if (strchr(PREPARING, c))
+		if (strchr(PREPARING, c) && (c != 'f' || !preparing))
 			preparing = long_name(c);
 	}
 	*exit_code = TOOL_USAGE;
 	return take_target(o, argc, argv) && check_root(o) && check_kexec(o, preparing) &&
-	       check_boot_entry(o, preparing);
+	       check_survey(o, preparing) && check_boot_entry(o, preparing);
 }

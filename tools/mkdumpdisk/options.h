@@ -18,6 +18,13 @@ enum kexec_action {
 	KEXEC_UNLOAD,
 };
 
+/* What --survey asks for. */
+enum survey_action {
+	SURVEY_NONE,
+	SURVEY_ARM,
+	SURVEY_OFF,
+};
+
 /* What --boot-entry asks for. */
 enum boot_entry_action {
 	BOOT_ENTRY_NONE,
@@ -46,6 +53,8 @@ struct options {
 	u32 serial_baud;
 	const char *root;   /* what paths of the system follow; never NULL, empty: nothing */
 	u32 kexec;	    /* enum kexec_action */
+	u32 survey;	    /* enum survey_action */
+	u32 survey_cycles;  /* of SURVEY_ARM */
 	u32 boot_entry;	    /* enum boot_entry_action */
 	bool given_console; /* not the default */
 	bool force;
