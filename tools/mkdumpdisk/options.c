@@ -381,6 +381,8 @@ static bool check_survey(const struct options *o, const char *preparing)
 	const char *other = o->kexec	       ? "kexec"
 			    : o->given_console ? "console"
 			    : o->image	       ? "image"
+			    : o->efi_image     ? "efi-image"
+			    : o->boot_entry    ? "boot-entry"
 					       : NULL;
 
 	if (!o->survey)
