@@ -44,8 +44,12 @@ static bool image_intact(void)
 static void consoles_init(void)
 {
 	const struct linuxboot_cmdline *c = &door.settings;
+	const struct framebuffer *screen = &door.boot.screen;
 
 	console_init(c->console & (u8)~BOOT_CONSOLE_SCREEN, c->serial_port, c->serial_baud);
+	if (c->console & BOOT_CONSOLE_SCREEN &&
+		!memmap_has(&door.boot.map, screen->pa, screen->bytes, MEM_RAM))
+		console_framebuffer(screen);
 	dump_hello(DOOR_UEFI);
 }
 

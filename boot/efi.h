@@ -21,7 +21,7 @@
 
 /* What the last GetMemoryMap gave. */
 struct efi_map {
-	u8 *buffer;
+	void *buffer;
 	UINTN room;
 	UINTN bytes;
 	UINTN key;

@@ -6,6 +6,8 @@
 #include <string.h>
 #include "boot/efi.h"
 
+#define DRIVE_NODE_BYTES 42u /* s10.3.5.1; the structure may be padded */
+
 void efi_say(EFI_SYSTEM_TABLE *st, const char *text)
 {
 	CHAR16 cell[2] = {0};
@@ -108,9 +110,12 @@ void efi_boot_partition(EFI_SYSTEM_TABLE *st, EFI_HANDLE device, u8 guid[16])
 
 		if (bytes < sizeof(*node) || (node->Type & 0x7f) == END_DEVICE_PATH_TYPE)
 			return;
-		if (node->Type == MEDIA_DEVICE_PATH && node->SubType == MEDIA_HARDDRIVE_DP &&
-			bytes >= sizeof(*drive) && drive->SignatureType == SIGNATURE_TYPE_GUID)
-			memcpy(guid, drive->Signature, 16);
+		if (node->Type == MEDIA_DEVICE_PATH && node->SubType == MEDIA_HARDDRIVE_DP) {
+			if (bytes >= DRIVE_NODE_BYTES &&
+				drive->SignatureType == SIGNATURE_TYPE_GUID)
+				memcpy(guid, drive->Signature, 16);
+			return;
+		}
 		node = (const void *)((const u8 *)node + bytes);
 	}
 }
@@ -152,7 +157,7 @@ static EFI_STATUS map_read(EFI_SYSTEM_TABLE *st, struct efi_map *map)
 
 	map->bytes = map->room;
 	return st->BootServices->GetMemoryMap(
-		&map->bytes, (EFI_MEMORY_DESCRIPTOR *)map->buffer, &map->key, &map->step, &version);
+		&map->bytes, map->buffer, &map->key, &map->step, &version);
 }
 
 /* With room for the pieces that making room adds. */
