@@ -140,18 +140,6 @@ def sign(image, target):
     return target
 
 
-def make_disk(path, size, *options):
-    """A dump disk that UEFI boots."""
-    disk = tools.make_disk(path, size, *options)
-    image = tools.program("afterimage.efi")
-    settings = Path(path).with_suffix(".cfg")
-    settings.write_text(f"dump={tools.dump_entry(disk)[2]} console=serial:0:115200,screen\n")
-    on_esp(disk, "mmd", "::/EFI", "::/EFI/BOOT", "::/EFI/afterimage")
-    put(disk, image, BOOT_FILE, IMAGE_FILE)
-    put(disk, settings, SETTINGS_FILE)
-    return disk
-
-
 # --- variables ---------------------------------------------------------------------------
 
 
