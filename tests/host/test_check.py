@@ -376,6 +376,23 @@ def test_bios_target(tmp_path, disk):
     says(tree.check(disk)["boot"], "warning", "does not start the image by itself", "GRUB's linux")
 
 
+def test_system_disk(tree, disk):
+    """A dump partition on a disk that starts something else."""
+    put_loader(disk, signed_pe())
+    with open(disk, "r+b") as f:
+        f.write(bytes(440))
+    parts = json.loads(check("sfdisk", "--json", disk))["partitiontable"]["partitions"]
+    system = load_option("debian", parts[1]["uuid"], 2, "\\EFI\\debian\\shimx64.efi")
+    ours = load_option("x", parts[1]["uuid"], 2, "\\EFI\\afterimage\\afterimage.efi")
+    tree.write(f"{EFIVARS}/Boot0001-{GLOBAL}", b"\7\0\0\0" + system)
+    tree.variable(SECURE_BOOT, 1)
+    found = tree.check(disk)
+    says(found["boot"], "warning", "does not start the image", "run mkdumpdisk --boot-entry on it,")
+    says(found["secure boot"], "warning", "only what is signed")
+    tree.write(f"{EFIVARS}/Boot0002-{GLOBAL}", b"\7\0\0\0" + ours)
+    says(tree.check(disk)["boot"], "ok", "boot entry Boot0002 is the image's")
+
+
 def test_no_dump_disk(tree, tmp_path):
     empty = tmp_path / "empty"
     for size in (0, 100, SIZE):

@@ -54,12 +54,18 @@ void check_boot(const struct check_facts *c, struct finding *f)
 		finding_set(f, CHECK_OK,
 			"this machine boots by %s, so %s of the dump disk is what counts",
 			uefi ? "UEFI" : "BIOS", uefi ? PROGRAM : "the boot sector");
+	} else if (!d->boot_sector && uefi && d->boot_entry.known) {
+		finding_set(f, CHECK_OK,
+			"by UEFI; the firmware's boot entry Boot%04llX is the image's",
+			(unsigned long long)d->boot_entry.value);
 	} else if (!d->boot_sector) {
 		finding_set(f, CHECK_WARNING,
 			"the dump partition is on a disk that does not start the image by itself");
 		finding_todo(f,
-			"put afterimage.bzimage into a boot menu (GRUB's linux), or use mkdumpdisk "
-			"--kexec");
+			"run mkdumpdisk --boot-entry on it%s, put afterimage.bzimage into a boot "
+			"menu "
+			"(GRUB's linux), or use mkdumpdisk --kexec",
+			uefi ? "" : " where the machine boots by UEFI");
 	} else if (uefi) {
 		boot_by_uefi(d, f);
 	} else {

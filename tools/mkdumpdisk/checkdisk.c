@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "bootentry.h"
 #include "bootimage.h"
 #include "bootoption.h"
 #include "check.h"
@@ -183,7 +184,8 @@ static void read_boot_sector(const struct sysdisk *k, struct check_disk *d)
 	d->boot_sector = locate.magic == BOOT_LOCATE_MAGIC;
 }
 
-static bool starts_from(const struct options *o, const char *name, const u8 esp[16])
+/* A dump disk's own partition has nothing else to start; on the system's it must be the image. */
+static bool starts_image(const struct options *o, const char *name, const struct check_disk *d)
 {
 	char path[512], full[KEXEC_PATH_BYTES];
 	struct boot_option option;
@@ -198,7 +200,8 @@ static bool starts_from(const struct options *o, const char *name, const u8 esp[
 	n = read(fd, data, sizeof(data));
 	close(fd);
 	return n > 4 && boot_option_parse(data + 4, (u64)n - 4, &option) && option.has_partition &&
-	       memcmp(option.partition, esp, 16) == 0;
+	       memcmp(option.partition, d->esp_uuid, sizeof(d->esp_uuid)) == 0 &&
+	       (d->boot_sector || boot_option_leads_to(&option, d->esp_uuid, BOOT_ENTRY_PATH));
 }
 
 static void read_boot_entry(const struct options *o, struct check_disk *d)
@@ -215,7 +218,7 @@ static void read_boot_entry(const struct options *o, struct check_disk *d)
 
 		if (number < 0)
 			continue;
-		d->boot_entry.known = starts_from(o, e->d_name, d->esp_uuid);
+		d->boot_entry.known = starts_image(o, e->d_name, d);
 		d->boot_entry.value = (u64)number;
 	}
 	closedir(dir);
