@@ -163,9 +163,9 @@ def drain(line):
 
 class Debian(Machine):
     """The running system. Its kernel comes from outside, so a reset boots it again. A second
-    processor can be plugged."""
+    processor can be plugged. @more: further words for QEMU."""
 
-    def __init__(self, folder, kernel, root_disk, dump_disk, words="", **options):
+    def __init__(self, folder, kernel, root_disk, dump_disk, words="", more=(), **options):
         node = "driver=raw,node-name=root,cache.no-flush=on,file.driver=file," \
                f"file.filename={root_disk}"
         cmdline = f"root=PARTUUID={ROOT_UUID} rw console=ttyS0 loglevel=1 " \
@@ -173,7 +173,7 @@ class Debian(Machine):
         super().__init__(Setup(
             ram_file=Path(folder) / "ram", disk=dump_disk, extra=(
                 "-kernel", str(kernel.vmlinuz), "-append", cmdline, "-blockdev", node,
-                "-device", "nvme,serial=root,drive=root", "-smp", "1,maxcpus=2"),
+                "-device", "nvme,serial=root,drive=root", "-smp", "1,maxcpus=2", *more),
             **({"limit_s": LIMIT_S} | options)))
         self.seen = 0
         self.asked = 0
