@@ -6,7 +6,6 @@ import importlib.util
 import json
 import re
 import shutil
-import struct
 import subprocess
 import tempfile
 from pathlib import Path
