@@ -18,18 +18,31 @@ BASE    := -std=c11 -g $(WARN) -iquote . -iquote include -DAFTERIMAGE_VERSION='"
 METALF   = $(BASE) $(METAL_O) -iquote arch/x86/include -ffreestanding -fpie -fno-stack-protector \
            -fcf-protection=none -mno-red-zone -mgeneral-regs-only -ffunction-sections \
            -fdata-sections -fno-asynchronous-unwind-tables -fno-builtin-malloc
+EFI_ABI := -isystem /usr/include/efi -isystem /usr/include/efi/x86_64 -DGNU_EFI_USE_MS_ABI \
+           -fshort-wchar
+EFIF     = $(BASE) $(EFI_ABI) -Os -DEFI_BLOB='"$(BUILD)/afterimage-efi.bin"' -ffreestanding -fpic \
+           -fno-stack-protector -fcf-protection=none -mno-red-zone \
+           -mgeneral-regs-only -fno-asynchronous-unwind-tables
 HOSTF   := $(BASE) -O2 -iquote tests/host/include -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64
 ASANF   := $(HOSTF) -O1 -fno-omit-frame-pointer -fsanitize=address,undefined \
            -fno-sanitize-recover=all
 FUZZF   := $(ASANF) -fsanitize=fuzzer-no-link
+FONT    ?= /usr/share/consolefonts/Lat15-TerminusBold16.psf.gz
 LIBZ_A  := /usr/lib/x86_64-linux-gnu/libz.a
 LZFF    := -I/usr/include/liblzf -DHLOG=$(HLOG) -DLZF_STATE_ARG=1 -DINIT_HTAB=1 -fno-sanitize=alignment -w
 
 # Pure code is compiled in every build; metal code only in the image.
-PURE    := $(sort $(wildcard lib/*.c linux/*.c drivers/*.c drivers/*/*.c dumpfmt/*.c) boot/main.c boot/words.c)
+PURE    := $(sort $(wildcard lib/*.c linux/*.c drivers/*.c drivers/*/*.c dumpfmt/*.c) \
+           boot/main.c boot/survey.c boot/words.c $(BUILD)/font.c)
 METAL   := $(sort $(wildcard arch/x86/*.c arch/x86/*.S))
 BIOS    := $(METAL) boot/bios.S boot/door_bios.c
 LINUX   := $(METAL) boot/linux.S boot/door_linux.c
+EFI     := $(METAL) boot/efi.S boot/door_efi.c
+# The UEFI application around it: firmware's world, and the pure files that it shares. What asks
+# firmware is tested against one made of functions.
+EFI_ASK := boot/efi_facts.c boot/efi_survey.c
+EFI_APP := boot/efi_app.c $(EFI_ASK) boot/efi_blob.S arch/x86/mem.c \
+           dumpfmt/format.c lib/crc32c.c lib/efiboot.c lib/linuxboot_words.c lib/memmap.c lib/str.c
 GETDUMP := $(sort $(wildcard tools/getdump/*.c tools/common/*.c))
 MKDISK  := $(sort $(wildcard tools/mkdumpdisk/*.c tools/common/*.c))
 PORTS   := $(sort $(wildcard tests/host/*.c tests/model/*.c))
@@ -37,6 +50,7 @@ UNITS   := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
 FUZZERS := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 BENCHES := $(patsubst tests/bench/%.c,%,$(sort $(wildcard tests/bench/bench_*.c)))
 
+efi_o    = $(patsubst %,$(BUILD)/efi/%.o,$(1))
 metal_o  = $(patsubst %,$(BUILD)/metal/%.o,$(1))
 host_o   = $(patsubst %,$(BUILD)/host/%.o,$(1))
 asan_o   = $(patsubst %,$(BUILD)/asan/%.o,$(1))
@@ -44,9 +58,10 @@ fuzz_o   = $(patsubst %,$(BUILD)/fuzz/%.o,$(1))
 
 # The image lies in memory that it also works in: small everywhere, fast where pages go through.
 METAL_O := -Os
-HOT     := lib/crc32c.c lib/physmem.c linux/find.c linux/pagescan.c linux/pagejudge.c \
+HOT     := lib/crc32c.c lib/pattern.c lib/physmem.c linux/find.c linux/pagescan.c linux/pagejudge.c \
            linux/pagefields.c dumpfmt/capture.c dumpfmt/group.c arch/x86/mem.c liblzf/lzf_c.c
 $(call metal_o,$(HOT)): METAL_O := -O2
+$(call asan_o,$(EFI_ASK) tests/unit/test_efi_facts.c): ASANF += $(EFI_ABI)
 
 PURE_METAL := $(call metal_o,$(PURE) liblzf/lzf_c.c)
 TOOL_LIBS  := -lz -lzstd -llzo2 -ljson-c -luuid
@@ -56,7 +71,7 @@ DISK_LIBS  := -lfdisk -lblkid -luuid -ljson-c -lz
 .PHONY: all help setup demo check check-unit check-host check-fuzz check-qemu check-qemu-reset \
         check-qemu-kexec check-matrix lint bench bench-kdump install uninstall clean format
 
-all: $(BUILD)/afterimage.mbr $(BUILD)/afterimage.bzimage $(BUILD)/mkdumpdisk $(BUILD)/getdump ## the image and the tools
+all: $(BUILD)/afterimage.mbr $(BUILD)/afterimage.bzimage $(BUILD)/afterimage.efi $(BUILD)/mkdumpdisk $(BUILD)/getdump ## the image and the tools
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' Makefile
@@ -66,7 +81,7 @@ help: ## this list
 # The image for one front door: its linker script, its metal objects, what both share. Its
 # addresses may not fit the immediate words that ld would turn loads from the GOT into.
 define image # name, linker script, sources
-$(BUILD)/afterimage-$(1).elf: $(2) $(call metal_o,$(3)) $(BUILD)/metal/libpure.a
+$(BUILD)/afterimage-$(1).elf: $(2) boot/slot.ld $(call metal_o,$(3)) $(BUILD)/metal/libpure.a
 	@echo '  link   $$@'
 	@$(LD) -nostdlib -static --gc-sections --build-id=none -z noexecstack \
 	  --no-relax --no-warn-rwx-segments -T $(2) -o $$@ $(call metal_o,$(3)) \
@@ -75,8 +90,23 @@ endef
 $(eval $(call image,mbr,boot/image.ld,$(BIOS)))
 $(eval $(call image,bzimage,boot/linux.ld,$(LINUX)))
 
-$(BUILD)/afterimage.%: $(BUILD)/afterimage-%.elf
+$(eval $(call image,efi,boot/efi.ld,$(EFI)))
+
+$(BUILD)/afterimage.mbr $(BUILD)/afterimage.bzimage: $(BUILD)/afterimage.%: $(BUILD)/afterimage-%.elf
 	@objcopy -O binary $< $@
+
+$(BUILD)/afterimage-efi.bin: $(BUILD)/afterimage-efi.elf
+	@objcopy -O binary $< $@
+
+$(BUILD)/efi/boot/efi_blob.S.o: $(BUILD)/afterimage-efi.bin
+
+$(BUILD)/afterimage.efi: $(call efi_o,$(EFI_APP))
+	@echo '  link   $@'
+	@$(LD) -nostdlib -znocombreloc -shared -Bsymbolic --build-id=none -z noexecstack \
+	  --no-warn-rwx-segments -T /usr/lib/elf_x86_64_efi.lds -o $(BUILD)/afterimage-app.so \
+	  /usr/lib/crt0-efi-x86_64.o $^ -L/usr/lib -lgnuefi
+	@objcopy -j .text -j .data -j .dynamic -j .dynsym -j .rela -j .reloc \
+	  --target efi-app-x86_64 --subsystem 10 $(BUILD)/afterimage-app.so $@
 
 $(BUILD)/getdump: $(call host_o,$(GETDUMP) liblzf/lzf_d.c) $(BUILD)/host/libpure.a
 	@echo '  link   $@'; $(CC) -o $@ $^ $(TOOL_LIBS)
@@ -86,12 +116,17 @@ $(BUILD)/mkdumpdisk: $(call host_o,$(MKDISK)) $(BUILD)/host/libpure.a
 
 $(BUILD)/metal/libpure.a: $(PURE_METAL)
 $(BUILD)/host/libpure.a: $(call host_o,$(PURE) liblzf/lzf_c.c)
-$(BUILD)/asan/libtest.a: $(call asan_o,$(PURE) $(PORTS) $(filter-out %/main.c,$(GETDUMP)) \
+$(BUILD)/asan/libtest.a: $(call asan_o,$(PURE) $(EFI_ASK) $(PORTS) $(filter-out %/main.c,$(GETDUMP)) \
                            liblzf/lzf_c.c liblzf/lzf_d.c)
 $(BUILD)/fuzz/libtest.a: $(call fuzz_o,$(PURE) $(PORTS) $(filter-out %/main.c,$(GETDUMP)) \
                            liblzf/lzf_c.c liblzf/lzf_d.c)
 $(BUILD)/%.a:
 	@rm -f $@; ar rcs $@ $^
+
+# The screen's font: taken from Debian's, nothing of it is in the sources.
+$(BUILD)/font.c: lib/font.sh $(wildcard $(FONT))
+	@mkdir -p $(@D)
+	@echo '  font   $(FONT)'; sh lib/font.sh $(FONT) >$@.new && mv $@.new $@
 
 # --- objects -------------------------------------------------------------------------------
 
@@ -107,8 +142,9 @@ $(BUILD)/$(1)/liblzf/%.c.o: /usr/src/liblzf/%.c Makefile
 	@echo '  $(1)  $$<'; $(2) $(3) $(LZFF) -c -o $$@ $$<
 endef
 $(eval $(call compile,metal,$(CC),$$(METALF)))
+$(eval $(call compile,efi,$(CC),$$(EFIF)))
 $(eval $(call compile,host,$(CC),$(HOSTF)))
-$(eval $(call compile,asan,$(CC),$(ASANF)))
+$(eval $(call compile,asan,$(CC),$$(ASANF)))
 $(eval $(call compile,fuzz,$(FUZZ_CC),$(FUZZF)))
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
@@ -181,13 +217,14 @@ install: all ## into DESTDIR and PREFIX
 	  $(DESTDIR)$(PREFIX)/lib/afterimage
 	install -m 755 $(BUILD)/mkdumpdisk $(DESTDIR)$(PREFIX)/sbin/mkdumpdisk
 	install -m 755 $(BUILD)/getdump $(DESTDIR)$(PREFIX)/bin/getdump
-	install -m 644 $(BUILD)/afterimage.mbr $(BUILD)/afterimage.bzimage \
+	install -m 644 $(BUILD)/afterimage.mbr $(BUILD)/afterimage.bzimage $(BUILD)/afterimage.efi \
 	  $(DESTDIR)$(PREFIX)/lib/afterimage
 
 uninstall: ## what install put there
 	rm -f $(DESTDIR)$(PREFIX)/sbin/mkdumpdisk $(DESTDIR)$(PREFIX)/bin/getdump \
 	  $(DESTDIR)$(PREFIX)/lib/afterimage/afterimage.mbr \
-	  $(DESTDIR)$(PREFIX)/lib/afterimage/afterimage.bzimage
+	  $(DESTDIR)$(PREFIX)/lib/afterimage/afterimage.bzimage \
+	  $(DESTDIR)$(PREFIX)/lib/afterimage/afterimage.efi
 	-rmdir $(DESTDIR)$(PREFIX)/lib/afterimage
 
 clean: ## remove what was built

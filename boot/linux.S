@@ -12,19 +12,12 @@
  * Both have the address of the zero page in rsi. 4 and 5 levels of page tables.
  */
 
-#define PTE_PRESENT_WRITE	3
+#define ENTRY_PRESENT_WRITE	3
 #define PTE_LARGE_PW		0x83
-#define PTE_ADDRESS		0x000ffffffffff000
-#define PTE_UNCACHED_PW		0x1b
+#define CR4_PAE			(1 << 5)
 #define CR0_PG_PE		(1 << 31 | 1)
-#define CR0_KEEP		~(1 << 2 | 1 << 3 | 1 << 29 | 1 << 30)	/* EM, TS off, caches on */
-#define CR0_SET			(1 << 31 | 1 << 16 | 1 << 1)	/* PG, WP, MP */
-#define CR4_LA57_BIT		12
-#define CR4_SET			(1 << 5 | 1 << 9 | 1 << 10)	/* PAE; OSFXSR, OSXMMEXCPT: zlib uses SSE2 */
 #define MSR_EFER		0xc0000080
-#define MSR_FS_BASE		0xc0000100
 #define ZERO_PAGE_SCRATCH	0x1e4
-#define SLOT			255		/* of the top-level table: what linux.ld links for */
 
 	.section .setup, "a"
 setup:
@@ -108,9 +101,9 @@ entry32:
 	leal	entry_pml4_offset(%ebp), %edi		/* one to one: the large page the image is in */
 	leal	0x1000(%edi), %ebx
 	leal	0x2000(%edi), %edx
-	leal	PTE_PRESENT_WRITE(%ebx), %eax
+	leal	ENTRY_PRESENT_WRITE(%ebx), %eax
 	movl	%eax, (%edi)
-	leal	PTE_PRESENT_WRITE(%edx), %eax
+	leal	ENTRY_PRESENT_WRITE(%edx), %eax
 	movl	%ebp, %ecx
 	shrl	$30, %ecx
 	movl	%eax, (%ebx,%ecx,8)
@@ -122,7 +115,7 @@ entry32:
 	orl	$PTE_LARGE_PW, %eax
 	movl	%eax, (%edx,%ecx,8)
 
-	movl	$CR4_SET, %eax
+	movl	$CR4_PAE, %eax
 	movl	%eax, %cr4
 	movl	%edi, %cr3
 	movl	$MSR_EFER, %ecx				/* LME */
@@ -157,94 +150,8 @@ entry64:
 	cld
 	leaq	image_start(%rip), %rbp			/* as loaded: physical */
 	movq	%rsi, %r12				/* zero page */
-
-	leaq	__bss_start(%rip), %rdi
-	leaq	image_end(%rip), %rcx
-	subq	%rdi, %rcx
-	shrq	$3, %rcx
-	xorl	%eax, %eax
-	rep stosq
-
-/* A copy of the table in use, which shows us where we are; with 5 levels of its first entry's. */
-	movabsq	$PTE_ADDRESS, %r8
-	movq	%cr4, %r9
-	movq	%cr3, %rsi
-	andq	%r8, %rsi
-	btq	$CR4_LA57_BIT, %r9
-	jnc	1f
-	movq	(%rsi), %rsi
-	andq	%r8, %rsi
-1:	leaq	entry_top(%rip), %rdi
-	movl	$512, %ecx
-	rep movsq
-
-/* Our tables, and their entry in the copy. */
-	leaq	page_image(%rip), %rdi
-	leaq	PTE_PRESENT_WRITE(%rbp), %rax
-	movl	$image_pages, %ecx
-1:	movq	%rax, (%rdi)
-	addq	$0x1000, %rax
-	addq	$8, %rdi
-	loop	1b
-	leaq	page_low + 8 * 0xa0(%rip), %rdi		/* VGA memory: uncached */
-	movl	$0xa0000 + PTE_UNCACHED_PW, %eax
-	movl	$0x20, %ecx
-1:	movq	%rax, (%rdi)
-	addq	$0x1000, %rax
-	addq	$8, %rdi
-	loop	1b
-	leaq	page_low + PTE_PRESENT_WRITE(%rip), %rax
-	movq	%rax, page_pd(%rip)
-	leaq	page_image + PTE_PRESENT_WRITE(%rip), %rax
-	movq	%rax, page_pd + 8(%rip)
-	leaq	page_pd + PTE_PRESENT_WRITE(%rip), %rax
-	movq	%rax, page_pdpt(%rip)
-	leaq	page_pdpt + PTE_PRESENT_WRITE(%rip), %rax
-	movq	%rax, page_pml4 + 8 * SLOT(%rip)
-	movq	%rax, entry_top + 8 * SLOT(%rip)
-	leaq	page_pml4 + PTE_PRESENT_WRITE(%rip), %rax
-	movq	%rax, page_pml5(%rip)
-	leaq	entry_top + PTE_PRESENT_WRITE(%rip), %rax
-	movq	%rax, entry_top5(%rip)
-
-/* To the copy, from there to where the image was linked for, and away from the loader's tables. */
-	leaq	entry_top(%rip), %rax
-	leaq	page_pml4(%rip), %rbx
-	btq	$CR4_LA57_BIT, %r9
-	jnc	1f
-	leaq	entry_top5(%rip), %rax
-	leaq	page_pml5(%rip), %rbx
-1:	movq	%rax, %cr3
-	movabsq	$1f, %rax
-	jmp	*%rax
-1:	movq	%rbx, %cr3
-
-	andl	$1 << CR4_LA57_BIT, %r9d		/* all else off: no global pages, no CET */
-	orl	$CR4_SET, %r9d
-	movq	%r9, %cr4
-	movq	%cr0, %rax
-	andl	$CR0_KEEP, %eax
-	orl	$CR0_SET, %eax
-	movq	%rax, %cr0
-	leaq	stack_end(%rip), %rsp
-	leaq	image_start(%rip), %rax
-	subq	%rax, %rbp
-	movq	%rbp, image_offset(%rip)
-	movl	$MSR_FS_BASE, %ecx			/* zlib's stack protector reads %fs:0x28 */
-	leaq	stack_guard(%rip), %rax
-	movq	%rax, %rdx
-	shrq	$32, %rdx
-	wrmsr
-	movq	%r12, %rdi
-	xorl	%ebp, %ebp
-	call	door_linux
-1:	hlt
-	jmp	1b
-
-	.section .bss.pagelinux, "aw", @nobits
-	.balign	4096
-	.globl	page_image
-page_image:	.skip	4096		/* the image's own memory */
-page_pml5:	.skip	4096
+	xorl	%r15d, %r15d
+#define DOOR	door_linux
+#include "boot/slot.inc"
 
 	.section .note.GNU-stack, "", @progbits

@@ -40,7 +40,9 @@ extern char arena_first[], arena_limit[];
 
 u64 image_offset;
 
-static _Alignas(PAGE_BYTES) u64 window_table[PHYS_WINDOW_SLOTS][512];
+/* In a section of its own: the BIOS door has memory for it below the image, not cleared. */
+static _Alignas(PAGE_BYTES) u64 window_table[PHYS_WINDOW_SLOTS][512]
+	__attribute__((section(".bss.windows")));
 static _Alignas(PAGE_BYTES) u64 mmio_table[512];
 static u32 mmio_used;
 
@@ -137,6 +139,25 @@ const void *phys_window(u32 slot, u64 pa, u32 pages)
 	for (u32 i = 0; i < hidden_count; i++)
 		window_hide(slot, hidden_pa[i]);
 	return (const void *)(va + (pa - base));
+}
+
+bool phys_copy(u64 pa, void *buf, u64 bytes)
+{
+	u8 *to = buf;
+
+	while (bytes > 0) {
+		u64 at = pa & (PAGE_BYTES - 1);
+		u64 n = min_u64(bytes, PAGE_BYTES - at);
+		const u8 *page = phys_window(0, pa - at, 1);
+
+		if (!page)
+			return false;
+		memcpy(to, page + at, n);
+		to += n;
+		pa += n;
+		bytes -= n;
+	}
+	return true;
 }
 
 bool phys_unreadable(u64 pa)

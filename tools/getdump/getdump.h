@@ -29,5 +29,6 @@ int cmd_dmesg(const struct options *o);
 int cmd_clear(const struct options *o);
 int cmd_extract(const struct options *o);
 int cmd_why(const struct options *o);
+int cmd_survey(const struct options *o);
 
 #endif

@@ -27,6 +27,7 @@ static const struct command commands[] = {
 	{"why", "nj", true, cmd_why},
 	{"dmesg", "n", false, cmd_dmesg},
 	{"clear", "na", false, cmd_clear},
+	{"survey", "j", false, cmd_survey},
 };
 
 static const struct option long_options[] = {
@@ -57,6 +58,8 @@ static const char help[] =
 	"            kernel (from 0xff00000000000000 on), always hexadecimal\n"
 	"  dmesg     print the crashed kernel's log\n"
 	"  clear     mark dumps as fetched: their space may be reused\n"
+	"  survey    say which memory a reset destroys on this machine, and the words for the\n"
+	"            kernel command line that keep Linux off it (armed by mkdumpdisk --survey)\n"
 	"\n"
 	"Options:\n"
 	"  -n, --number=N         dump N (default the newest; verify: all that are not\n"
@@ -69,11 +72,12 @@ static const char help[] =
 	"                         4 all page cache, 8 user pages, 16 free pages, added up\n"
 	"      --force            replace FILE if it exists\n"
 	"      --all              clear every dump\n"
-	"      --json             info, why: as JSON\n"
+	"      --json             info, why, survey: as JSON\n"
 	"  -h, --help             print this and exit\n"
 	"  -V, --version          print the version and exit\n"
 	"\n"
-	"Exit status: 0 done, 1 failed, 2 wrong usage, 3 done but the dump is incomplete.\n";
+	"Exit status: 0 done, 1 failed, 2 wrong usage, 3 done but the dump is incomplete, or the\n"
+	"survey has no result.\n";
 
 static const struct command *find_command(const char *name)
 {

@@ -12,11 +12,12 @@
 #include <unistd.h>
 #include "device.h"
 #include "plan.h"
+#include "surveylog.h"
 #include "tools/common/tool.h"
 
 #define WIPE_BYTES MIB /* of either end; all known signatures lie there */
-_Static_assert(
-	WIPE_BYTES >= (1 + DL_DIR_SLOTS) * 4096, "the wipe must reach the directories' ends");
+_Static_assert(WIPE_BYTES >= (1 + DL_DIR_SLOTS) * 4096 + DL_SURVEY_AREA_BYTES,
+	"the wipe must reach the directories' ends, and the survey's");
 
 #define COPY_BYTES  (64u * KIB)
 #define EXTENTS_MAX 65536
@@ -82,7 +83,7 @@ static bool copy_range(const struct plan *p, u64 from, u64 to)
 	return true;
 }
 
-/* Only what mkfs.fat wrote: tables and root directory; free clusters may hold anything. */
+/* Only what was written to it: tables, folders, files; free clusters may hold anything. */
 static bool step_esp(struct plan *p)
 {
 	off_t end = (off_t)p->layout.part[PART_ESP].bytes;

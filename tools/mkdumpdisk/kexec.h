@@ -81,6 +81,7 @@ struct kexec_scan {
 	u64 start_bytes; /* 0: any */
 	u32 found;	 /* how many match */
 	u64 first_bytes; /* where the first of them starts */
+	u64 first_size;	 /* its bytes */
 	u8 first_uuid[16];
 };
 

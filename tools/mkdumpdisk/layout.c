@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "layout.h"
+#include "surveylog.h"
 
 #define GPT_ENTRIES_BYTES 16384u /* UEFI 2.10 s5.3.1: the least a table reserves */
 
@@ -13,9 +14,15 @@ static u64 gpt_tail_bytes(u32 block_bytes)
 	return GPT_ENTRIES_BYTES + block_bytes;
 }
 
+/* What of a dump partition dumps can not fill: superblocks, directories, the survey. */
+static u64 overhead_bytes(u32 block_bytes)
+{
+	return (2 + 2 * (u64)DL_DIR_SLOTS) * block_bytes + DL_SURVEY_AREA_BYTES;
+}
+
 static u64 least_dump_bytes(u32 block_bytes)
 {
-	return (2 + 2 * (u64)DL_DIR_SLOTS) * block_bytes + DL_MIN_DATA_BYTES;
+	return overhead_bytes(block_bytes) + DL_MIN_DATA_BYTES;
 }
 
 static u64 round_down_u64(u64 v, u64 to)
@@ -61,7 +68,7 @@ bool layout_make(
 
 u64 layout_capacity_bytes(const struct layout *l)
 {
-	return l->part[PART_DUMP].bytes - (2 + 2 * (u64)DL_DIR_SLOTS) * l->block_bytes;
+	return l->part[PART_DUMP].bytes - overhead_bytes(l->block_bytes);
 }
 
 void layout_super(const struct layout *l, struct dl_super *super)
@@ -71,4 +78,5 @@ void layout_super(const struct layout *l, struct dl_super *super)
 	super->block_bytes = l->block_bytes;
 	super->blocks = l->part[PART_DUMP].bytes / l->block_bytes;
 	super->dir_slots = DL_DIR_SLOTS;
+	super->survey_blocks = DL_SURVEY_AREA_BYTES / l->block_bytes;
 }

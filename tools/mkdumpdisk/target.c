@@ -70,19 +70,18 @@ static bool open_fd(struct target *t, const struct options *o, int flags)
 	return false;
 }
 
-/* A virtual machine that runs on the image holds such a lock. A dry run only asks. */
-static bool lock_file(const struct target *t, const struct options *o)
+bool target_lock(const char *path, int fd, bool dry_run)
 {
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-	bool asked = fcntl(t->fd, o->dry_run ? F_OFD_GETLK : F_OFD_SETLK, &lock) == 0;
+	bool asked = fcntl(fd, dry_run ? F_OFD_GETLK : F_OFD_SETLK, &lock) == 0;
 
-	if (asked && (!o->dry_run || lock.l_type == F_UNLCK))
+	if (asked && (!dry_run || lock.l_type == F_UNLCK))
 		return true;
 	if (asked || errno == EAGAIN || errno == EACCES)
-		tool_error(t->path, "end that program first",
+		tool_error(path, "end that program first",
 			"is in use by another program (a virtual machine?)");
 	else
-		tool_error_errno(t->path, "be locked", errno, "copy it to a local file system");
+		tool_error_errno(path, "be locked", errno, "copy it to a local file system");
 	return false;
 }
 
@@ -97,7 +96,7 @@ static bool open_file(struct target *t, const struct options *o, const struct st
 	}
 	if (busy_file(t->path, st))
 		return false;
-	return open_fd(t, o, 0) && lock_file(t, o);
+	return open_fd(t, o, 0) && target_lock(t->path, t->fd, o->dry_run);
 }
 
 static bool measure_device(struct target *t, const struct options *o)

@@ -32,6 +32,12 @@ struct target {
  */
 bool target_open(struct target *t, const struct options *o) MUST_CHECK;
 
+/*
+ * Locks the image file @path at @fd against programs that lock what they use, as a virtual
+ * machine does; a dry run only asks. False: reported.
+ */
+bool target_lock(const char *path, int fd, bool dry_run) MUST_CHECK;
+
 /* Closes; false if that failed, with errno. The fd is gone either way. */
 bool target_close(struct target *t) MUST_CHECK;
 
