@@ -9,7 +9,7 @@
 #include "fbcon.h"
 
 #define HEAD_BYTES 24u
-#define PIXELS_MAX (8u * MIB)
+#define PIXELS_MAX (1u * MIB)
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t bytes);
 
