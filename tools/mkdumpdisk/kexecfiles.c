@@ -58,7 +58,8 @@ static bool file_begin(struct new_file *n, const struct options *o, const char *
 	n->fd = open(n->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (n->fd < 0)
 		return failed(n->path);
-	if (fchmod(n->fd, mode) == 0)
+	/* FAT has modes of its own and refuses others; no other file system refuses the owner. */
+	if (fchmod(n->fd, mode) == 0 || errno == EPERM)
 		return true;
 	failed(n->path);
 	close(n->fd);

@@ -25,13 +25,25 @@ enum survey_action {
 	SURVEY_OFF,
 };
 
+/* What --boot-entry asks for. */
+enum boot_entry_action {
+	BOOT_ENTRY_NONE,
+	BOOT_ENTRY_ADD,
+	BOOT_ENTRY_FIRST,
+	BOOT_ENTRY_LAST,
+	BOOT_ENTRY_NEXT,
+	BOOT_ENTRY_REMOVE,
+	BOOT_ENTRY_STATUS,
+};
+
 /* Strings point into the argument vector. */
 struct options {
-	const char *target; /* NULL only for an action of --kexec that takes none */
-	const char *image;  /* NULL: search for it */
-	const char *label;  /* never NULL */
-	u64 size_bytes;	    /* 0: not given */
-	u32 sector_bytes;   /* 0: not given */
+	const char *target;    /* NULL only for an action of --kexec that takes none */
+	const char *image;     /* NULL: search for it */
+	const char *efi_image; /* likewise */
+	const char *label;     /* never NULL */
+	u64 size_bytes;	       /* 0: not given */
+	u32 sector_bytes;      /* 0: not given */
 	u32 level;
 	u32 compressor; /* enum dl_compressor */
 	u32 after;	/* enum machine_action */
@@ -43,6 +55,7 @@ struct options {
 	u32 kexec;	    /* enum kexec_action */
 	u32 survey;	    /* enum survey_action */
 	u32 survey_cycles;  /* of SURVEY_ARM */
+	u32 boot_entry;	    /* enum boot_entry_action */
 	bool given_console; /* not the default */
 	bool force;
 	bool yes;
