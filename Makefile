@@ -32,8 +32,8 @@ LIBZ_A  := /usr/lib/x86_64-linux-gnu/libz.a
 LZFF    := -I/usr/include/liblzf -DHLOG=$(HLOG) -DLZF_STATE_ARG=1 -DINIT_HTAB=1 -fno-sanitize=alignment -w
 
 # Pure code is compiled in every build; metal code only in the image.
-PURE    := $(sort $(wildcard lib/*.c linux/*.c drivers/*.c drivers/*/*.c dumpfmt/*.c) boot/main.c boot/words.c) \
-           $(BUILD)/font.c
+PURE    := $(sort $(wildcard lib/*.c linux/*.c drivers/*.c drivers/*/*.c dumpfmt/*.c) \
+           boot/main.c boot/survey.c boot/words.c $(BUILD)/font.c)
 METAL   := $(sort $(wildcard arch/x86/*.c arch/x86/*.S))
 BIOS    := $(METAL) boot/bios.S boot/door_bios.c
 LINUX   := $(METAL) boot/linux.S boot/door_linux.c
@@ -58,7 +58,7 @@ fuzz_o   = $(patsubst %,$(BUILD)/fuzz/%.o,$(1))
 
 # The image lies in memory that it also works in: small everywhere, fast where pages go through.
 METAL_O := -Os
-HOT     := lib/crc32c.c lib/physmem.c linux/find.c linux/pagescan.c linux/pagejudge.c \
+HOT     := lib/crc32c.c lib/pattern.c lib/physmem.c linux/find.c linux/pagescan.c linux/pagejudge.c \
            linux/pagefields.c dumpfmt/capture.c dumpfmt/group.c arch/x86/mem.c liblzf/lzf_c.c
 $(call metal_o,$(HOT)): METAL_O := -O2
 $(call asan_o,$(EFI_ASK) tests/unit/test_efi_facts.c): ASANF += $(EFI_ABI)

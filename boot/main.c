@@ -14,6 +14,7 @@
 #include "ports.h"
 #include "power.h"
 #include "str.h"
+#include "survey.h"
 #include "target.h"
 #include "boot/words.h"
 #include "writer.h"
@@ -31,6 +32,7 @@ struct session {
 	struct pagemap pagemap;
 	struct pagescan scan;
 	struct target target;
+	struct survey survey;
 	struct writer writer;
 	struct compressor compressor;
 	struct elfcore core;		    /* if the handoff has one */
@@ -205,6 +207,7 @@ static enum status dump_open(struct session *s)
 		.level_asked = super->level,
 		.level_applied = s->has_pagemap ? super->level : super->level & DL_LEVEL_ZERO,
 		.compressor = s->compressor.method,
+		.survey = s->survey.use,
 		.time_s = s->handoff->time_s,
 		.ram_pages = memmap_ram_pages(&s->handoff->map),
 		.release = s->kernel.uts[UTS_RELEASE],
@@ -270,6 +273,8 @@ static enum status notes_write(struct session *s)
 		st = writer_note(&s->writer, DL_NOTE_VMCOREINFO, k->vi.text, k->vi.bytes);
 	if (st == OK && k->verified)
 		st = writer_note(&s->writer, DL_NOTE_UTSNAME, k->uts, sizeof(k->uts));
+	if (st == OK)
+		st = survey_note(&s->survey, &s->writer);
 	if (st == OK && s->has_core)
 		st = registers_write(s);
 	return st;
@@ -303,7 +308,7 @@ static enum status pages_write(struct session *s)
 	return st;
 }
 
-static enum status dump(struct session *s)
+static enum status machine_open(struct session *s)
 {
 	enum status st = remapping_off(s);
 
@@ -311,8 +316,33 @@ static enum status dump(struct session *s)
 		st = memory_open(s);
 	if (st == OK)
 		st = target_open(s);
-	if (st == OK)
-		st = kernel_find(s);
+	return st;
+}
+
+/* True if memory had the pattern of a survey: then there is nothing to dump. */
+static bool survey_resumes(struct session *s)
+{
+	survey_open(&s->survey, s->handoff, &s->pm, &s->target.gate, &s->target.super, &s->arena);
+	return s->survey.restart;
+}
+
+/* True if memory has the pattern of a survey now. */
+static bool survey_begins(struct session *s, enum status found)
+{
+	survey_start(&s->survey, found, &s->kernel, &s->log);
+	return s->survey.restart;
+}
+
+static enum status dump(struct session *s)
+{
+	enum status st;
+
+	survey_apply(&s->survey);
+	st = kernel_find(s);
+	if (survey_begins(s, st))
+		return OK;
+	if (st == E_NO_KERNEL && survey_wiped(&s->pm))
+		st = E_WIPED;
 	if (st == OK)
 		say_panic(s);
 	if (st == OK)
@@ -349,11 +379,16 @@ static void report(struct session *s, enum status st, const char *detail)
 			h->number, h->kept_pages, h->ram_pages, h->stored_bytes, ms);
 }
 
-/* What the disk asks for, unless that would make the machine crash and restart for ever. */
+/*
+ * What the disk asks for, unless that would make the machine crash and restart for ever. A
+ * survey has a count of its own.
+ */
 static enum machine_action action_choose(const struct session *s)
 {
 	u32 action = s->target_open ? s->target.super.after : ACTION_REBOOT;
 
+	if (s->survey.restart)
+		return ACTION_REBOOT;
 	if (action == ACTION_HALT || action == ACTION_POWEROFF)
 		return (enum machine_action)action;
 	if (s->writer.recent + 1 < LOOP_CAPTURES)
@@ -400,10 +435,13 @@ void dump_main(struct handoff *handoff)
 	s->degraded = handoff->degraded;
 	s->start_us = clock_us();
 	pci_quiesce();
-	st = dump(s);
+	st = machine_open(s);
+	if (st == OK && !survey_resumes(s))
+		st = dump(s);
 	if (s->target_open && s->target.blk->ops->stop(s->target.blk) != OK)
 		con_printf("afterimage: the dump disk did not confirm its shutdown\n");
-	report(s, st, "");
+	if (!s->survey.restart)
+		report(s, st, "");
 	leave(s, st);
 }
 

@@ -149,6 +149,7 @@ static void fill_header(struct writer *w, const struct dump_info *info, u32 gene
 	h->level_applied = info->level_applied;
 	h->compressor = info->compressor;
 	h->degraded = info->degraded;
+	h->survey = info->survey;
 	if (w->dir.unknown)
 		h->degraded |= DL_DEGRADED_DIRECTORY;
 	h->ram_pages = info->ram_pages;

@@ -27,4 +27,12 @@ struct panic_scratch {
 bool panic_find(struct physmem *pm, const struct oldkernel *k, struct panic_scratch *scratch,
 	char *text, u32 bytes);
 
+/*
+ * Does the log of a verified kernel end with its own words of an orderly end (restart, power
+ * off, halt, the start of another kernel), followed by little and by no panic, oops or lockup?
+ * False also if the log can not be read.
+ */
+bool panic_orderly_end(
+	struct physmem *pm, const struct oldkernel *k, struct panic_scratch *scratch);
+
 #endif

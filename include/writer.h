@@ -51,6 +51,7 @@ struct dump_info {
 	u32 level_applied; /* 0-31 */
 	u32 compressor;	   /* enum dl_compressor */
 	u32 degraded;	   /* DL_DEGRADED_* */
+	u32 survey;	   /* enum dl_survey_use */
 	u64 time_s;	   /* UTC, 0 unknown */
 	u64 ram_pages;
 	const char *release;

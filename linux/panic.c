@@ -1,6 +1,6 @@
 /*
- * Why the old kernel stopped: one walk over its log that remembers the last panic and the
- * start of the last oops. Looks at how lines begin, not at what a record is: the three kinds
+ * Why the old kernel stopped: one walk over its log that remembers the last panic, the
+ * start of the last oops and the last orderly end. Looks at how lines begin, not at what a record is: the three kinds
  * of log divide their text differently.
  */
 #include <string.h>
@@ -8,6 +8,7 @@
 #include "str.h"
 
 #define SAME_OOPS_RECORDS 16u /* registers and code between the lines of one oops */
+#define LAST_WORDS	  8u  /* of drivers, after the kernel's own; then it restarts */
 
 /* How such lines begin. Those about programs of user space have the program's name in front. */
 static const char *const openings[] = {
@@ -31,6 +32,15 @@ static const char panic_opening[] = "Kernel panic - not syncing: ";
 /* A panic because of an oops has only this to say; the oops says more. */
 static const char fatal_opening[] = "Fatal exception";
 
+/* What a kernel says when it stops because it was told to. */
+static const char *const goodbyes[] = {
+	"reboot: Restarting system",
+	"reboot: Power down",
+	"reboot: System halted",
+	"kexec_core: Starting new kernel",
+	"kexec: Starting new kernel",
+};
+
 /* One line of a record; not terminated. */
 struct line {
 	const char *at;
@@ -44,6 +54,7 @@ struct hunt {
 	bool panic;    /* what @text has is a panic that says why */
 	u64 record;    /* now */
 	u64 last_oops; /* record of the last line that opens an oops; 0: none yet */
+	u64 goodbye;   /* record of the last orderly end, if there is no panic or oops behind it */
 };
 
 static bool begins(const struct line *l, const char *with)
@@ -53,10 +64,10 @@ static bool begins(const struct line *l, const char *with)
 	return n <= l->bytes && memcmp(l->at, with, n) == 0;
 }
 
-static bool opens_oops(const struct line *l)
+static bool begins_as_one(const struct line *l, const char *const *texts, u32 count)
 {
-	for (u32 i = 0; i < ARRAY_SIZE(openings); i++) {
-		if (begins(l, openings[i]))
+	for (u32 i = 0; i < count; i++) {
+		if (begins(l, texts[i]))
 			return true;
 	}
 	return false;
@@ -72,6 +83,7 @@ static void judge_panic(struct hunt *h, struct line rest)
 {
 	bool fatal = begins(&rest, fatal_opening);
 
+	h->goodbye = 0;
 	if (rest.bytes == 0 || (fatal && h->text[0]))
 		return;
 	take(h, rest.at, rest.bytes);
@@ -84,6 +96,7 @@ static void judge_oops(struct hunt *h, const struct line *l)
 	bool same = h->last_oops && h->record - h->last_oops <= SAME_OOPS_RECORDS;
 
 	h->last_oops = h->record;
+	h->goodbye = 0;
 	if (!same && !h->panic)
 		take(h, l->at, l->bytes);
 }
@@ -94,8 +107,10 @@ static void judge_line(struct hunt *h, struct line l)
 
 	if (begins(&l, panic_opening))
 		judge_panic(h, (struct line) {l.at + skip, l.bytes - skip});
-	else if (opens_oops(&l))
+	else if (begins_as_one(&l, openings, ARRAY_SIZE(openings)))
 		judge_oops(h, &l);
+	else if (begins_as_one(&l, goodbyes, ARRAY_SIZE(goodbyes)))
+		h->goodbye = h->record;
 }
 
 static void judge_record(struct hunt *h, const struct printk_record *r)
@@ -113,17 +128,30 @@ static void judge_record(struct hunt *h, const struct printk_record *r)
 	}
 }
 
+/* False if there is no log to be read. */
+static bool walk(struct hunt *h, struct physmem *pm, const struct oldkernel *k,
+	struct panic_scratch *scratch)
+{
+	h->text[0] = '\0';
+	if (!k->verified || printk_open(&scratch->log, pm, &k->pt, &k->vi) != OK)
+		return false;
+	while (printk_next(&scratch->log, &scratch->record))
+		judge_record(h, &scratch->record);
+	return true;
+}
+
 bool panic_find(struct physmem *pm, const struct oldkernel *k, struct panic_scratch *scratch,
 	char *text, u32 bytes)
 {
 	struct hunt h = {.text = text, .bytes = bytes};
 
-	if (bytes == 0)
-		return false;
-	text[0] = '\0';
-	if (!k->verified || printk_open(&scratch->log, pm, &k->pt, &k->vi) != OK)
-		return false;
-	while (printk_next(&scratch->log, &scratch->record))
-		judge_record(&h, &scratch->record);
-	return text[0] != '\0';
+	return bytes > 0 && walk(&h, pm, k, scratch) && text[0] != '\0';
+}
+
+bool panic_orderly_end(struct physmem *pm, const struct oldkernel *k, struct panic_scratch *scratch)
+{
+	char unused[2];
+	struct hunt h = {.text = unused, .bytes = sizeof(unused)};
+
+	return walk(&h, pm, k, scratch) && h.goodbye && h.record - h.goodbye <= LAST_WORDS;
 }

@@ -1,0 +1,67 @@
+/*
+ * The survey: which memory this machine loses between a reset and the start of the image. Its
+ * states are those of the record on the disk (surveylog.h); here is what the image does in each:
+ *
+ *	ARMED    memory is filled, unless it may hold a crash; the machine restarts
+ *	FILLING  found at a start: it was cut short, and is over
+ *	FILLED   memory is compared; then the next cycle fills it again, or all is DONE; the
+ *	         machine restarts. If the pattern is gone or the machine another it is over
+ *	DONE     the capture uses the result
+ *
+ * Whatever goes wrong ends the survey and never the capture that may follow.
+ */
+#ifndef AFTERIMAGE_SURVEY_H
+#define AFTERIMAGE_SURVEY_H
+
+#include "handoff.h"
+#include "oldkernel.h"
+#include "panic.h"
+#include "surveyio.h"
+#include "writer.h"
+
+struct survey {
+	struct handoff *handoff;
+	struct physmem *pm;
+	struct arena *arena;
+	u64 arena_mark; /* what was used before the record came into it */
+	struct surveylog log;
+	bool held;    /* the record is good and in memory */
+	bool restart; /* memory belongs to the survey: no capture, the machine starts anew */
+	u32 use;      /* enum dl_survey_use */
+	u64 told_us;  /* progress, last */
+	const char *doing;
+};
+
+/*
+ * Reads the record and, if memory was filled before, compares it. Everything handed over stays
+ * the caller's and must stay. s->restart tells whether the machine is to restart now.
+ */
+void survey_open(struct survey *s, struct handoff *handoff, struct physmem *pm, struct gate *gate,
+	const struct dl_super *super, struct arena *arena);
+
+/*
+ * Marks in the handoff's map what an earlier survey found to be lost, and says how much that
+ * is. s->use is for the dump's header.
+ */
+void survey_apply(struct survey *s);
+
+/*
+ * Fills memory if that is asked for and @k, looked for with the result @found, is no crash: then
+ * s->restart is set. If not, the arena has its memory back. @scratch is lent.
+ */
+void survey_start(struct survey *s, enum status found, const struct oldkernel *k,
+	struct panic_scratch *scratch);
+
+/*
+ * Writes the note of a survey that was used: with as many ranges as a note holds. The record is
+ * read again; if that fails the dump does without.
+ */
+enum status survey_note(struct survey *s, struct writer *w) MUST_CHECK;
+
+/*
+ * Does nearly all of memory look wiped? For when no kernel is found. Looks at a few thousand
+ * pages.
+ */
+bool survey_wiped(struct physmem *pm);
+
+#endif
