@@ -133,7 +133,7 @@ def state(tree, *args):
     (("--boot-entry=status", "--console", "screen", "x"), "=status takes no --console"),
     (("--boot-entry", "--json", "--dry-run", "x"), "no report as JSON"),
     (("--kexec", "--efi-image", "i", "x"), "--efi-image is not for --kexec"),
-    (("--root", "/x", "y"), "--root is for --kexec and --boot-entry"),
+    (("--root", "/x", "y"), "--root is for --kexec, --boot-entry and --check"),
 ])
 def test_usage(args, words):
     refused(run(TOOL, *args), "", re.escape(words), "--help", code=2)
