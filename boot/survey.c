@@ -49,7 +49,7 @@ static void progress(void *ctx, u64 done_pages, u64 total_pages)
 	u64 now = clock_us();
 
 	con_bar((u32)(done_pages * 1000 / max_u64(total_pages, 1)));
-	if (now - s->told_us < TELL_US)
+	if (s->told_us && now - s->told_us < TELL_US)
 		return;
 	s->told_us = now;
 	con_printf("afterimage: survey: %s, %lu MiB of %lu\n", s->doing, mib(done_pages),
@@ -109,6 +109,7 @@ static void fill(struct survey *s)
 	}
 	s->restart = true;
 	s->doing = "filling";
+	s->told_us = 0;
 	pages = surveymem_fill(&s->handoff->map, r->seed, &p);
 	physmem_init(s->pm, &s->handoff->map);
 	r->state = DL_SURVEY_FILLED;
