@@ -64,9 +64,9 @@ def compare(left, right, usable, left_offset=lambda pa: pa, right_offset=lambda 
 
 
 def read_at(file, offset, count):
-    """A hole of the file is not read: most of a big guest's memory is one."""
+    """At most BLOCK. A hole of the file is not read: most of a big guest's memory is one."""
     try:
-        if os.lseek(file.fileno(), offset, os.SEEK_DATA) >= offset + count <= offset + BLOCK:
+        if os.lseek(file.fileno(), offset, os.SEEK_DATA) >= offset + count:
             return ZEROS[:count]
     except OSError:  # no data up to the file's end
         return ZEROS[:count]

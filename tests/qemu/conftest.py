@@ -77,7 +77,7 @@ def first(tmp_path_factory, kernel, step):
 def uefi_first(tmp_path_factory, kernel, step):
     """The whole story with UEFI firmware, and a victim that keeps off what a reset destroys."""
     folder = tmp_path_factory.mktemp("uefi")
-    disk = uefi.make_disk(folder / "dump.img", DISK_SIZE, "--level", FULL)
+    disk = tools.make_disk(folder / "dump.img", DISK_SIZE, "--level", FULL)
     lost = uefi.measure(folder, disk)
     word = uefi.memmap_word(uefi.reservation(lost))
     step(f"a reset changes {len(lost)} pages; the victim gets {word}")

@@ -37,7 +37,7 @@ def files(uefi_first, folder):
 def big(tmp_path_factory, kernel, step):
     """Memory on both sides of 4 GiB, two processors, a victim that keeps off nothing."""
     path = tmp_path_factory.mktemp("big")
-    disk = uefi.make_disk(path / "dump.img", "6G", "--level", "1")
+    disk = tools.make_disk(path / "dump.img", "6G", "--level", "1")
     yield uefi.play(path, disk, uefi.make_cd(kernel, path), step, ram_bytes=BIG, cpus=2)
     shutil.rmtree(path)
 

@@ -10,6 +10,7 @@ import struct
 import subprocess
 import tempfile
 import time
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,10 +30,13 @@ ESP_TYPE = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"
 BOOT_FILE = "::/EFI/BOOT/BOOTX64.EFI"
 IMAGE_FILE = "::/EFI/afterimage/afterimage.efi"
 SETTINGS_FILE = "::/EFI/afterimage/afterimage.cfg"
-# A variable in flash: mark, state, attributes, count, time, key index, sizes, owner's GUID
-# (edk2's authenticated format).
+# A variable in flash: mark, state, attributes, count, time, key index, sizes, owner's GUID, name,
+# value (edk2's authenticated format).
+VARIABLES = "variables.fd"
+VARIABLE_STORE, VARIABLE_STORE_HEADER = uuid.UUID("aaf32c78-947b-439a-a180-2e144ec37792"), 28
 VARIABLE_MARK, VARIABLE_ADDED = b"\xaa\x55", 0x3f
 VARIABLE_SIZES, VARIABLE_HEADER = 36, 60
+LASTING_ANYWHERE = 7  # attributes: non-volatile, to boot services and at runtime
 PAGE = compare.PAGE
 PATTERN = 0xa5c3e1870f1e2d3c  # with an address in it no text and no pointer
 NEAR_BYTES = 4 * MIB
@@ -51,24 +55,24 @@ NORMAL = Firmware("OVMF_CODE_4M.fd", "OVMF_VARS_4M.fd")
 SMALL = Firmware("OVMF_CODE.fd", "OVMF_VARS.fd")  # for 2 MiB of flash
 # Code that only system management mode may write variables of; the package's test key is
 # enrolled, and Secure Boot is on.
-SECURE = Firmware("OVMF_CODE_4M.secboot.fd", "OVMF_VARS_4M.snakeoil.fd",
-                  ("-machine", "smm=on",
-                   "-global", "driver=cfi.pflash01,property=secure,value=on"))
+SMM = ("-machine", "smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on")
+SECURE = Firmware("OVMF_CODE_4M.secboot.fd", "OVMF_VARS_4M.snakeoil.fd", SMM)
+SECURE_OFF = Firmware("OVMF_CODE_4M.secboot.fd", "OVMF_VARS_4M.fd", SMM)
 
 
 def flash(folder, firmware=NORMAL):
     """QEMU's words for @firmware, whose variables go to a new file in @folder. The machine
     keeps them through its resets."""
-    variables = Path(folder) / "variables.fd"
-    shutil.copyfile(OVMF / firmware.variables, variables)
+    variables_file = Path(folder) / VARIABLES
+    shutil.copyfile(OVMF / firmware.variables, variables_file)
     return (*firmware.words,
             "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={OVMF / firmware.code}",
-            "-drive", f"if=pflash,unit=1,format=raw,file={variables}")
+            "-drive", f"if=pflash,unit=1,format=raw,file={variables_file}")
 
 
-def make_cd(kernel, folder, cmdline=""):
+def make_cd(kernel, folder, cmdline="", **options):
     """The victim's CD, for UEFI."""
-    return victim.make_cd(kernel, folder, cmdline, platform=victim.UEFI)
+    return victim.make_cd(kernel, folder, cmdline, platform=victim.UEFI, **options)
 
 
 # --- a TPM -------------------------------------------------------------------------------
@@ -136,33 +140,40 @@ def sign(image, target):
     return target
 
 
-def make_disk(path, size, *options):
-    """A dump disk that UEFI boots."""
-    disk = tools.make_disk(path, size, *options)
-    image = tools.program("afterimage.efi")
-    settings = Path(path).with_suffix(".cfg")
-    settings.write_text(f"dump={tools.dump_entry(disk)[2]} console=serial:0:115200,screen\n")
-    on_esp(disk, "mmd", "::/EFI", "::/EFI/BOOT", "::/EFI/afterimage")
-    put(disk, image, BOOT_FILE, IMAGE_FILE)
-    put(disk, settings, SETTINGS_FILE)
-    return disk
-
-
 # --- variables ---------------------------------------------------------------------------
 
 
-def variable(folder, name):
-    """The bytes of the firmware's variable @name as they are in flash; None if it has none."""
-    data = (Path(folder) / "variables.fd").read_bytes()
-    found = [match.start() for match in re.finditer(re.escape(VARIABLE_MARK), data)
-             if data[match.start() + 2] == VARIABLE_ADDED]
-    wanted = (name + "\0").encode("utf-16-le")
-    for at in reversed(found):
-        name_bytes, data_bytes = struct.unpack_from("<II", data, at + VARIABLE_SIZES)
+def variables(data):
+    """Of the flash image @data, what it holds: name, place of the value, value. The last is the
+    place for another one."""
+    (at,) = (found.start() for found in re.finditer(re.escape(VARIABLE_STORE.bytes_le), data))
+    at += VARIABLE_STORE_HEADER
+    while data[at:at + 2] == VARIABLE_MARK:
+        name_bytes, count = struct.unpack_from("<II", data, at + VARIABLE_SIZES)
         start = at + VARIABLE_HEADER
-        if data[start:start + name_bytes] == wanted:
-            return data[start + name_bytes:start + name_bytes + data_bytes]
-    return None
+        value = start + name_bytes
+        if data[at + 2] == VARIABLE_ADDED:
+            yield data[start:value].decode("utf-16-le").rstrip("\0"), value, data[value:value + count]
+        at = -(-(value + count) // 4) * 4
+    yield None, at, b""
+
+
+def variable(folder, name):
+    """The bytes of the firmware's variable @name; None if it has none."""
+    data = (Path(folder) / VARIABLES).read_bytes()
+    found = [value for other, _, value in variables(data) if other == name]
+    return found[-1] if found else None
+
+
+def add_variable(folder, name, guid, value):
+    """Before the machine starts: a variable that lasts and that an operating system may set."""
+    data = bytearray((Path(folder) / VARIABLES).read_bytes())
+    *_, (_, at, _) = variables(data)
+    text = (name + "\0").encode("utf-16-le")
+    header = VARIABLE_MARK + bytes([VARIABLE_ADDED, 0]) + struct.pack("<I", LASTING_ANYWHERE)
+    header += bytes(VARIABLE_SIZES - len(header)) + struct.pack("<II", len(text), len(value))
+    data[at:at + VARIABLE_HEADER + len(text) + len(value)] = header + guid.bytes_le + text + value
+    (Path(folder) / VARIABLES).write_bytes(data)
 
 
 # --- stories -----------------------------------------------------------------------------
@@ -270,3 +281,17 @@ def play(folder, disk, cd, step, lost=frozenset(), extra=(), **options):
     (folder / "ram").unlink()
     step(f"image at {own[0]:#x}: {result.lines[-2]}")
     return Story(lost, crash, before, folder / "after", own, result, disk, folder)
+
+
+def power_on(folder, disk, crash=None, firmware=NORMAL, extra=(), **options):
+    """A machine about to boot @disk, with the victim's memory or, without one, empty."""
+    return capture.power_on(folder, disk, crash, extra=(*flash(folder, firmware), *extra),
+                            **options)
+
+
+def capture_kept(folder, disk, crash=None, **options):
+    """One capture from kept memory, by the machine's power button."""
+    with power_on(folder, disk, crash, **options) as m:
+        result = capture.watch_image(m, m.started, door="uefi")
+    (Path(folder) / "ram").unlink()
+    return result

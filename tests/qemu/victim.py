@@ -19,8 +19,8 @@ MOVABLE = "movablecore=384M"  # Linux keeps its own off it, so that a block can 
 
 GRUB_CONFIG = """\
 set timeout=0
-linux /boot/vmlinuz {cmdline}
-initrd /boot/initramfs
+linux{stub} /boot/vmlinuz {cmdline}
+initrd{stub} /boot/initramfs
 boot
 """
 
@@ -130,13 +130,15 @@ def make_grub_cd(folder, config, target, platform=BIOS):
 
 
 def make_cd(kernel, folder, extra_cmdline="", kdump=False, modules=None, image=None,
-            platform=BIOS):
-    """Path of the victim's CD, made in @folder."""
+            platform=BIOS, stub=False):
+    """Path of the victim's CD, made in @folder. With @stub GRUB for UEFI leaves the last talk
+    with firmware to the kernel itself."""
     with tempfile.TemporaryDirectory(dir=folder) as temp:
         boot = Path(temp) / "boot"
         boot.mkdir()
         shutil.copy(kernel.vmlinuz, boot / "vmlinuz")
         make_initramfs(boot / "initramfs", kernel if kdump else None, modules, image)
         cmdline = f"console=ttyS0 panic=0 {extra_cmdline}".strip().replace("$", "\\$")
-        return make_grub_cd(Path(temp), GRUB_CONFIG.format(cmdline=cmdline), Path(folder) /
+        config = GRUB_CONFIG.format(cmdline=cmdline, stub="efi" if stub else "")
+        return make_grub_cd(Path(temp), config, Path(folder) /
                             ("victim-kdump.iso" if kdump else "victim.iso"), platform)
