@@ -18,25 +18,31 @@ BASE    := -std=c11 -g $(WARN) -iquote . -iquote include -DAFTERIMAGE_VERSION='"
 METALF   = $(BASE) $(METAL_O) -iquote arch/x86/include -ffreestanding -fpie -fno-stack-protector \
            -fcf-protection=none -mno-red-zone -mgeneral-regs-only -ffunction-sections \
            -fdata-sections -fno-asynchronous-unwind-tables -fno-builtin-malloc
-EFIF     = $(BASE) -Os -isystem /usr/include/efi -isystem /usr/include/efi/x86_64 \
-           -DGNU_EFI_USE_MS_ABI -DEFI_BLOB='"$(BUILD)/afterimage-efi.bin"' -ffreestanding -fpic \
-           -fshort-wchar -fno-stack-protector -fcf-protection=none -mno-red-zone \
+EFI_ABI := -isystem /usr/include/efi -isystem /usr/include/efi/x86_64 -DGNU_EFI_USE_MS_ABI \
+           -fshort-wchar
+EFIF     = $(BASE) $(EFI_ABI) -Os -DEFI_BLOB='"$(BUILD)/afterimage-efi.bin"' -ffreestanding -fpic \
+           -fno-stack-protector -fcf-protection=none -mno-red-zone \
            -mgeneral-regs-only -fno-asynchronous-unwind-tables
 HOSTF   := $(BASE) -O2 -iquote tests/host/include -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64
 ASANF   := $(HOSTF) -O1 -fno-omit-frame-pointer -fsanitize=address,undefined \
            -fno-sanitize-recover=all
 FUZZF   := $(ASANF) -fsanitize=fuzzer-no-link
+FONT    ?= /usr/share/consolefonts/Lat15-TerminusBold16.psf.gz
 LIBZ_A  := /usr/lib/x86_64-linux-gnu/libz.a
 LZFF    := -I/usr/include/liblzf -DHLOG=$(HLOG) -DLZF_STATE_ARG=1 -DINIT_HTAB=1 -fno-sanitize=alignment -w
 
 # Pure code is compiled in every build; metal code only in the image.
-PURE    := $(sort $(wildcard lib/*.c linux/*.c drivers/*.c drivers/*/*.c dumpfmt/*.c) boot/main.c boot/survey.c boot/words.c)
+PURE    := $(sort $(wildcard lib/*.c linux/*.c drivers/*.c drivers/*/*.c dumpfmt/*.c) \
+           boot/main.c boot/survey.c boot/words.c $(BUILD)/font.c)
 METAL   := $(sort $(wildcard arch/x86/*.c arch/x86/*.S))
 BIOS    := $(METAL) boot/bios.S boot/door_bios.c
 LINUX   := $(METAL) boot/linux.S boot/door_linux.c
 EFI     := $(METAL) boot/efi.S boot/door_efi.c
-# The UEFI application around it: firmware's world, and the pure files that it shares.
-EFI_APP := boot/efi_app.c boot/efi_facts.c boot/efi_blob.S lib/efiboot.c lib/memmap.c lib/crc32c.c arch/x86/mem.c
+# The UEFI application around it: firmware's world, and the pure files that it shares. What asks
+# firmware is tested against one made of functions.
+EFI_ASK := boot/efi_facts.c boot/efi_survey.c
+EFI_APP := boot/efi_app.c $(EFI_ASK) boot/efi_blob.S arch/x86/mem.c \
+           dumpfmt/format.c lib/crc32c.c lib/efiboot.c lib/linuxboot_words.c lib/memmap.c lib/str.c
 GETDUMP := $(sort $(wildcard tools/getdump/*.c tools/common/*.c))
 MKDISK  := $(sort $(wildcard tools/mkdumpdisk/*.c tools/common/*.c))
 PORTS   := $(sort $(wildcard tests/host/*.c tests/model/*.c))
@@ -55,6 +61,7 @@ METAL_O := -Os
 HOT     := lib/crc32c.c lib/pattern.c lib/physmem.c linux/find.c linux/pagescan.c linux/pagejudge.c \
            linux/pagefields.c dumpfmt/capture.c dumpfmt/group.c arch/x86/mem.c liblzf/lzf_c.c
 $(call metal_o,$(HOT)): METAL_O := -O2
+$(call asan_o,$(EFI_ASK) tests/unit/test_efi_facts.c): ASANF += $(EFI_ABI)
 
 PURE_METAL := $(call metal_o,$(PURE) liblzf/lzf_c.c)
 TOOL_LIBS  := -lz -lzstd -llzo2 -ljson-c -luuid
@@ -109,12 +116,17 @@ $(BUILD)/mkdumpdisk: $(call host_o,$(MKDISK)) $(BUILD)/host/libpure.a
 
 $(BUILD)/metal/libpure.a: $(PURE_METAL)
 $(BUILD)/host/libpure.a: $(call host_o,$(PURE) liblzf/lzf_c.c)
-$(BUILD)/asan/libtest.a: $(call asan_o,$(PURE) $(PORTS) $(filter-out %/main.c,$(GETDUMP)) \
+$(BUILD)/asan/libtest.a: $(call asan_o,$(PURE) $(EFI_ASK) $(PORTS) $(filter-out %/main.c,$(GETDUMP)) \
                            liblzf/lzf_c.c liblzf/lzf_d.c)
 $(BUILD)/fuzz/libtest.a: $(call fuzz_o,$(PURE) $(PORTS) $(filter-out %/main.c,$(GETDUMP)) \
                            liblzf/lzf_c.c liblzf/lzf_d.c)
 $(BUILD)/%.a:
 	@rm -f $@; ar rcs $@ $^
+
+# The screen's font: taken from Debian's, nothing of it is in the sources.
+$(BUILD)/font.c: lib/font.sh $(wildcard $(FONT))
+	@mkdir -p $(@D)
+	@echo '  font   $(FONT)'; sh lib/font.sh $(FONT) >$@.new && mv $@.new $@
 
 # --- objects -------------------------------------------------------------------------------
 
@@ -132,7 +144,7 @@ endef
 $(eval $(call compile,metal,$(CC),$$(METALF)))
 $(eval $(call compile,efi,$(CC),$$(EFIF)))
 $(eval $(call compile,host,$(CC),$(HOSTF)))
-$(eval $(call compile,asan,$(CC),$(ASANF)))
+$(eval $(call compile,asan,$(CC),$$(ASANF)))
 $(eval $(call compile,fuzz,$(FUZZ_CC),$(FUZZF)))
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -44,8 +44,12 @@ static bool image_intact(void)
 static void consoles_init(void)
 {
 	const struct linuxboot_cmdline *c = &door.settings;
+	const struct framebuffer *screen = &door.boot.screen;
 
 	console_init(c->console & (u8)~BOOT_CONSOLE_SCREEN, c->serial_port, c->serial_baud);
+	if (c->console & BOOT_CONSOLE_SCREEN &&
+		!memmap_has(&door.boot.map, screen->pa, screen->bytes, MEM_RAM))
+		console_framebuffer(screen);
 	dump_hello(DOOR_UEFI);
 }
 
@@ -58,13 +62,22 @@ static void settings_say(struct handoff *h)
 		door.boot.has_settings ? "damaged" : "not there");
 }
 
+static void app_say(void)
+{
+	if (door.boot.not_left)
+		con_printf("afterimage: E%u %s; going on without its leave\n", E_FIRMWARE,
+			status_text(E_FIRMWARE));
+	if (door.boot.took_free)
+		con_printf("afterimage: firmware used too little memory; the image took 1 MiB of "
+			   "the old kernel's\n");
+	if (door.boot.next_set)
+		con_printf("afterimage: firmware will boot this disk once more, for the survey\n");
+}
+
 static void map_build(struct handoff *h)
 {
 	memcpy(&h->map, &door.boot.map, sizeof(h->map));
 	memmap_touch(&h->map, own_pa(image_start), (u64)(arena_limit - image_start), TOUCHED_OURS);
-	if (door.boot.took_free)
-		con_printf("afterimage: firmware used too little memory; the image took 1 MiB of "
-			   "the old kernel's\n");
 	if (door.boot.map_cut || h->map.dropped)
 		h->degraded |= DL_DEGRADED_MEMMAP;
 }
@@ -96,6 +109,7 @@ void door_efi(u64 boot_pa)
 	memcpy(h->boot_part_guid, door.boot.boot_part_guid, sizeof(h->boot_part_guid));
 	memcpy(h->target_uuid, door.settings.target_uuid, sizeof(h->target_uuid));
 	settings_say(h);
+	app_say();
 	map_build(h);
 	dump_main(h);
 }

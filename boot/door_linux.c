@@ -7,6 +7,7 @@
 #include "arch/x86/metal.h"
 #include "bootimage.h"
 #include "crc32c.h"
+#include "display.h"
 #include "dumplog.h"
 #include "elfcore.h"
 #include "handoff.h"
@@ -44,6 +45,11 @@ static void parameters_read(u64 zero_page_pa)
 	linuxboot_cmdline(door.text, &door.cmdline);
 }
 
+static bool screen_wanted(void)
+{
+	return door.cmdline.console & BOOT_CONSOLE_SCREEN && door.zero_page.screen.bytes;
+}
+
 static void machine_init(void)
 {
 	const struct linuxboot_cmdline *c = &door.cmdline;
@@ -52,6 +58,8 @@ static void machine_init(void)
 	if (!door.zero_page.text_mode)
 		console &= (u8)~BOOT_CONSOLE_SCREEN;
 	console_init(console, c->serial_port, c->serial_baud);
+	if (screen_wanted())
+		console_hold();
 	dump_hello(DOOR_LINUX);
 	mce_init();
 	paging_protect();
@@ -212,6 +220,22 @@ static void map_build(struct handoff *h, u64 zero_page_pa)
 		h->degraded |= DL_DEGRADED_MEMMAP;
 }
 
+/*
+ * What is told of the framebuffer is as old as the loader or the old kernel's start. It is used
+ * if it is not memory of that kernel's and there is still a display controller's in that place.
+ */
+static void screen_open(struct handoff *h)
+{
+	const struct framebuffer *fb = &door.zero_page.screen;
+
+	if (!screen_wanted() || memmap_has(&h->map, fb->pa, fb->bytes, MEM_RAM))
+		return;
+	if (!display_has(fb->pa, fb->bytes))
+		return;
+	h->screen = *fb;
+	console_framebuffer(fb);
+}
+
 void door_linux(u64 zero_page_pa)
 {
 	struct handoff *h = &door.handoff;
@@ -230,6 +254,7 @@ void door_linux(u64 zero_page_pa)
 	h->rsdp_pa = door.cmdline.rsdp_pa ? door.cmdline.rsdp_pa : door.zero_page.rsdp_pa;
 	memcpy(h->target_uuid, door.cmdline.target_uuid, sizeof(h->target_uuid));
 	map_build(h, zero_page_pa);
+	screen_open(h);
 	if (door.cmdline.bad_target)
 		dump_panic(E_CMDLINE, "");
 	dump_main(h);

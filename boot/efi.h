@@ -12,14 +12,16 @@
 #include "status.h"
 
 #define EFI_MAP_BYTES  (32u * KIB) /* of descriptors; more take firmware's memory */
+#define EFI_MAP_SPARE  16u	   /* descriptors */
 #define EFI_EXIT_TRIES 4u
+#define EFI_DISKS_MAX  512u
 #define EFI_PATH_NODES 64u
 #define EFI_TABLES_MAX 1024u
 #define EFI_SETTINGS   L"\\EFI\\afterimage\\afterimage.cfg"
 
 /* What the last GetMemoryMap gave. */
 struct efi_map {
-	u8 *buffer;
+	void *buffer;
 	UINTN room;
 	UINTN bytes;
 	UINTN key;
@@ -42,10 +44,22 @@ void efi_boot_partition(EFI_SYSTEM_TABLE *st, EFI_HANDLE device, u8 guid[16]);
 bool efi_settings(EFI_SYSTEM_TABLE *st, EFI_HANDLE device, char text[EFIBOOT_SETTINGS_BYTES]);
 
 /*
- * Leaves boot services; @map, whose buffer and room are set, then describes memory. A map that
- * does not fit gets memory from firmware, once. False if firmware does not let go of the machine;
- * it then is in no state to be called for anything but a reset.
+ * Reads the memory map to @map, whose buffer and room are set. One that does not fit gets memory
+ * from firmware. False if there is none.
  */
-bool efi_leave(EFI_SYSTEM_TABLE *st, EFI_HANDLE image, struct efi_map *map) MUST_CHECK;
+bool efi_map_first(EFI_SYSTEM_TABLE *st, struct efi_map *map) MUST_CHECK;
+
+/*
+ * Leaves boot services; @map, from efi_map_first, then describes memory. E_FIRMWARE if firmware
+ * does not let go of the machine, though the map is good; E_MEMMAP if it is not. Either way
+ * firmware is then in no state to be called for anything but a reset.
+ */
+enum status efi_leave(EFI_SYSTEM_TABLE *st, EFI_HANDLE image, struct efi_map *map) MUST_CHECK;
+
+/*
+ * If a survey of the dump disk with @uuid (all zero: of the first one found) needs another boot
+ * after this one, makes firmware boot the same way next time, once. True if it did.
+ */
+bool efi_survey_next(EFI_SYSTEM_TABLE *st, const u8 uuid[16]);
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "boot/efi.h"
 #include "crc32c.h"
+#include "linuxboot.h"
 
 #define TABLE_ENTRIES 512u
 #define TABLES	      5u /* of ours: levels 5 to 1, at the end of the image's memory */
@@ -64,8 +65,10 @@ static bool avoid_add(u64 pa, u64 bytes)
 	return true;
 }
 
-/* Does one of the tables that show @va lie in [pa, pa+bytes), or nothing show it? Then that is to
- * be avoided, too. */
+/*
+ * False if one of the tables that show @va lies in [pa, pa+bytes), or nothing shows it; that is
+ * then to be avoided, too.
+ */
 static bool path_clear(u64 va, u64 pa, u64 bytes)
 {
 	u64 table = cr3_read();
@@ -89,11 +92,14 @@ static bool path_clear(u64 va, u64 pa, u64 bytes)
 	return true;
 }
 
-/* While we copy to [pa, pa+bytes) and jump there, firmware's page tables must stay whole. */
+/* While we copy to [pa, pa+bytes) firmware's tables must go on showing that, and us. */
 static bool place_works(u64 pa, u64 bytes)
 {
-	for (u32 i = 0; i < app.avoids; i++) {
-		if (!path_clear(app.avoid[i].pa, pa, bytes))
+	const u64 ours[] = {
+		(u64)&place_works, (u64)&app, (u64)efi_blob, (u64)__builtin_frame_address(0)};
+
+	for (u32 i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
+		if (!path_clear(ours[i], pa, bytes))
 			return false;
 	}
 	for (u64 at = pa; at < pa + bytes; at += PAGE_BYTES) {
@@ -156,15 +162,46 @@ static __attribute__((noreturn)) void image_start(const struct efiboot_image *he
 static void facts_gather(EFI_SYSTEM_TABLE *st, const EFI_LOADED_IMAGE *loaded)
 {
 	struct efiboot *b = &app.boot;
+	struct linuxboot_cmdline settings;
 
 	b->magic = EFIBOOT_MAGIC;
 	b->rsdp_pa = efi_rsdp(st);
 	efi_screen(st, &b->screen);
 	efi_boot_partition(st, loaded->DeviceHandle, b->boot_part_guid);
 	b->has_settings = efi_settings(st, loaded->DeviceHandle, b->settings);
+	linuxboot_cmdline(b->settings, &settings);
+	b->next_set = efi_survey_next(st, settings.target_uuid);
 }
 
-/* From here on firmware can only be asked to reset the machine. */
+/* The map in our terms, and in it a place for the image; 0 if there is none. */
+static u64 place_choose(const EFI_LOADED_IMAGE *loaded, const struct efiboot_image *head)
+{
+	struct memmap *map = &app.boot.map;
+
+	memset(map, 0, sizeof(*map));
+	app.avoids = 0;
+	if (!efiboot_memmap(app.map.buffer, app.map.bytes, app.map.step, map))
+		return 0;
+	memmap_touch(map, (u64)loaded->ImageBase, loaded->ImageSize, TOUCHED_LOADER);
+	if (!avoid_add((u64)loaded->ImageBase, loaded->ImageSize) ||
+		!avoid_add((u64)__builtin_frame_address(0) - STACK_BYTES, 2 * STACK_BYTES) ||
+		!avoid_add((u64)app.map.buffer, app.map.room))
+		return 0;
+	return place_find(head->memory_bytes);
+}
+
+static EFI_STATUS fail(EFI_SYSTEM_TABLE *st, EFI_STATUS status, const char *text)
+{
+	efi_say(st, "afterimage: no dump: ");
+	efi_say(st, text);
+	efi_say(st, "\r\n");
+	return status;
+}
+
+/*
+ * After boot services were to end nobody can be relied on to show a message. All that can go
+ * wrong then was tried before.
+ */
 static __attribute__((noreturn)) void reset(EFI_SYSTEM_TABLE *st)
 {
 	st->RuntimeServices->ResetSystem(EfiResetWarm, EFI_ABORTED, 0, NULL);
@@ -172,43 +209,34 @@ static __attribute__((noreturn)) void reset(EFI_SYSTEM_TABLE *st)
 		__asm__ volatile("cli; hlt");
 }
 
-static EFI_STATUS fail(EFI_SYSTEM_TABLE *st, EFI_STATUS status, const char *text)
-{
-	efi_say(st, "afterimage: no dump: E53 ");
-	efi_say(st, text);
-	efi_say(st, "\r\n");
-	return status;
-}
-
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st)
 {
 	EFI_GUID guid = EFI_LOADED_IMAGE_PROTOCOL_GUID;
 	struct efiboot_image head;
 	EFI_LOADED_IMAGE *loaded;
-	EFI_STATUS status;
+	enum status left;
 	u64 pa;
 
 	st->BootServices->SetWatchdogTimer(0, 0, 0, NULL);
-	status = st->BootServices->HandleProtocol(image, &guid, (void **)&loaded);
-	if (status != EFI_SUCCESS)
-		return fail(st, status, "firmware does not say where the program came from");
+	if (st->BootServices->HandleProtocol(image, &guid, (void **)&loaded) != EFI_SUCCESS)
+		return fail(st, EFI_UNSUPPORTED, "E53 firmware does not say what it loaded");
 	memcpy(&head, efi_blob, sizeof(head));
 	crc32c_init();
 	app.boot.const_crc32c = crc32c(0, efi_blob, head.const_bytes);
 	facts_gather(st, loaded);
-
 	app.map.buffer = map_buffer;
 	app.map.room = sizeof(map_buffer);
-	if (!efi_leave(st, image, &app.map))
+	if (!efi_map_first(st, &app.map))
+		return fail(st, EFI_UNSUPPORTED, "E41 firmware gives no memory map; update it");
+	if (!place_choose(loaded, &head))
+		return fail(st, EFI_OUT_OF_RESOURCES, "E40 no 1 MiB of memory in one piece");
+
+	left = efi_leave(st, image, &app.map);
+	if (left == E_MEMMAP)
 		reset(st);
+	app.boot.not_left = left != OK;
 	__asm__ volatile("cli");
-	if (!efiboot_memmap(app.map.buffer, app.map.bytes, app.map.step, &app.boot.map))
-		reset(st);
-	memmap_touch(&app.boot.map, (u64)loaded->ImageBase, loaded->ImageSize, TOUCHED_LOADER);
-	avoid_add((u64)loaded->ImageBase, loaded->ImageSize);
-	avoid_add((u64)&status - STACK_BYTES, 2 * STACK_BYTES);
-	avoid_add((u64)app.map.buffer, app.map.room);
-	pa = place_find(head.memory_bytes);
+	pa = place_choose(loaded, &head);
 	if (!pa)
 		reset(st);
 	image_start(&head, pa);

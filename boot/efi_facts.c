@@ -6,6 +6,8 @@
 #include <string.h>
 #include "boot/efi.h"
 
+#define DRIVE_NODE_BYTES 42u /* s10.3.5.1; the structure may be padded */
+
 void efi_say(EFI_SYSTEM_TABLE *st, const char *text)
 {
 	CHAR16 cell[2] = {0};
@@ -108,9 +110,12 @@ void efi_boot_partition(EFI_SYSTEM_TABLE *st, EFI_HANDLE device, u8 guid[16])
 
 		if (bytes < sizeof(*node) || (node->Type & 0x7f) == END_DEVICE_PATH_TYPE)
 			return;
-		if (node->Type == MEDIA_DEVICE_PATH && node->SubType == MEDIA_HARDDRIVE_DP &&
-			bytes >= sizeof(*drive) && drive->SignatureType == SIGNATURE_TYPE_GUID)
-			memcpy(guid, drive->Signature, 16);
+		if (node->Type == MEDIA_DEVICE_PATH && node->SubType == MEDIA_HARDDRIVE_DP) {
+			if (bytes >= DRIVE_NODE_BYTES &&
+				drive->SignatureType == SIGNATURE_TYPE_GUID)
+				memcpy(guid, drive->Signature, 16);
+			return;
+		}
 		node = (const void *)((const u8 *)node + bytes);
 	}
 }
@@ -152,34 +157,32 @@ static EFI_STATUS map_read(EFI_SYSTEM_TABLE *st, struct efi_map *map)
 
 	map->bytes = map->room;
 	return st->BootServices->GetMemoryMap(
-		&map->bytes, (EFI_MEMORY_DESCRIPTOR *)map->buffer, &map->key, &map->step, &version);
+		&map->bytes, map->buffer, &map->key, &map->step, &version);
 }
 
-/* While boot services are whole: room for the map, and for the pieces that making room adds. */
-static bool map_room(EFI_SYSTEM_TABLE *st, struct efi_map *map)
+/* With room for the pieces that making room adds. */
+bool efi_map_first(EFI_SYSTEM_TABLE *st, struct efi_map *map)
 {
 	EFI_STATUS status = map_read(st, map);
 	void *buffer;
 
 	if (status != EFI_BUFFER_TOO_SMALL)
 		return status == EFI_SUCCESS;
-	map->room = map->bytes + 16 * map->step;
+	map->room = map->bytes + EFI_MAP_SPARE * map->step;
 	if (st->BootServices->AllocatePool(EfiLoaderData, map->room, &buffer) != EFI_SUCCESS)
 		return false;
 	map->buffer = buffer;
-	return true;
+	return map_read(st, map) == EFI_SUCCESS;
 }
 
 /* s7.4.6: with the map's key; if something changed memory since, with the new one. */
-bool efi_leave(EFI_SYSTEM_TABLE *st, EFI_HANDLE image, struct efi_map *map)
+enum status efi_leave(EFI_SYSTEM_TABLE *st, EFI_HANDLE image, struct efi_map *map)
 {
-	if (!map_room(st, map))
-		return false;
 	for (u32 i = 0; i < EFI_EXIT_TRIES; i++) {
 		if (map_read(st, map) != EFI_SUCCESS)
-			return false;
+			return E_MEMMAP;
 		if (st->BootServices->ExitBootServices(image, map->key) == EFI_SUCCESS)
-			return true;
+			return OK;
 	}
-	return false;
+	return E_FIRMWARE;
 }

@@ -97,7 +97,8 @@ static enum status memory_open(struct session *s)
 
 static enum status target_open(struct session *s)
 {
-	enum status st = target_find(s->handoff->target_uuid, &s->arena, &s->target);
+	const struct handoff *h = s->handoff;
+	enum status st = target_find(h->target_uuid, h->boot_part_guid, &s->arena, &s->target);
 
 	if (st != OK)
 		return st;
@@ -299,6 +300,7 @@ static enum status pages_write(struct session *s)
 		st = capture_run(&s->capture);
 	}
 	st = writer_finish(&s->writer, st);
+	words_lost(&s->writer.header);
 	if (st == OK)
 		words_left_out(&s->capture);
 	else

@@ -3,7 +3,7 @@
  * every field is copied, checked and only then used. Writes nothing, repairs nothing.
  */
 #include <string.h>
-#include <zlib.h>
+#include "crc32.h"
 #include "gpt.h"
 
 #define GPT_SIGNATURE	  "EFI PART"
@@ -73,8 +73,9 @@ struct gpt_disk {
 
 /* What to look for and what was found; counts on while entries stream by. */
 struct gpt_search {
-	const u8 *type;
-	u32 skip; /* matches still to pass over */
+	const u8 *type; /* or NULL */
+	const u8 *uuid; /* then this */
+	u32 skip;	/* matches still to pass over */
 	bool found;
 	struct gpt_entry entry;
 };
@@ -93,20 +94,15 @@ bool gpt_protected(const void *block0)
 	return false;
 }
 
-static u32 crc32_add(u32 crc, const void *data, u32 bytes)
-{
-	return (u32)crc32(crc, data, bytes);
-}
-
 /* Of the header in @buf with its checksum field as 0. */
 static u32 header_crc(const u8 *buf, u32 bytes)
 {
 	static const u8 zero[4];
-	u32 crc = crc32_add(0, buf, GPT_HEADER_CRC_AT);
+	u32 crc = crc32_ieee(0, buf, GPT_HEADER_CRC_AT);
 	u32 rest = GPT_HEADER_CRC_AT + sizeof(zero);
 
-	crc = crc32_add(crc, zero, sizeof(zero));
-	return crc32_add(crc, buf + rest, bytes - rest);
+	crc = crc32_ieee(crc, zero, sizeof(zero));
+	return crc32_ieee(crc, buf + rest, bytes - rest);
 }
 
 static u64 entries_blocks(const struct gpt_header *h, u32 block_bytes)
@@ -153,6 +149,16 @@ static enum status header_read(const struct gpt_disk *d, u64 lba, struct gpt_hea
 	return header_ok(d, h, lba) ? OK : E_GPT;
 }
 
+static bool matches(const struct gpt_search *s, const struct gpt_entry *e)
+{
+	static const u8 unused[sizeof(e->type)];
+
+	if (s->type)
+		return memcmp(e->type, s->type, sizeof(e->type)) == 0;
+	return memcmp(e->type, unused, sizeof(unused)) != 0 &&
+	       memcmp(e->uuid, s->uuid, sizeof(e->uuid)) == 0;
+}
+
 /* Looks at the entries that start in bytes [pos, pos+bytes) of the array, which are in @block. */
 static void search_block(
 	struct gpt_search *s, const u8 *block, u64 pos, u32 bytes, const struct gpt_header *h)
@@ -161,7 +167,7 @@ static void search_block(
 		if ((pos + off) % h->entry_bytes != 0)
 			continue;
 		memcpy(&s->entry, block + off, sizeof(s->entry));
-		if (memcmp(s->entry.type, s->type, sizeof(s->entry.type)) != 0)
+		if (!matches(s, &s->entry))
 			continue;
 		if (s->skip == 0)
 			s->found = true;
@@ -184,7 +190,7 @@ static enum status entries_search(
 		st = d->read(d->ctx, h->entries_lba + pos / d->block_bytes, 1, d->buf);
 		if (st != OK)
 			return st;
-		crc = crc32_add(crc, d->buf, bytes);
+		crc = crc32_ieee(crc, d->buf, bytes);
 		search_block(s, d->buf, pos, bytes, h);
 	}
 	return crc == h->entries_crc32 ? OK : E_GPT;
@@ -225,18 +231,35 @@ static bool is_answer(enum status st)
 	return st == OK || st == E_NO_PARTITION || st == E_GEOMETRY;
 }
 
+/* In the primary table, or if that is damaged in the backup. */
+static enum status find(
+	const struct gpt_disk *d, const struct gpt_search *s, struct gpt_partition *out)
+{
+	enum status first, second;
+
+	if (d->block_bytes < GPT_MAX_HEADER || d->block_bytes % GPT_ENTRY_STEP != 0)
+		return E_GPT;
+	first = table_search(d, GPT_PRIMARY_LBA, *s, out);
+	if (is_answer(first) || d->blocks <= GPT_PRIMARY_LBA)
+		return first;
+	second = table_search(d, d->blocks - 1, *s, out);
+	return is_answer(second) ? second : first;
+}
+
 enum status gpt_find(gpt_read_fn read, void *ctx, u64 device_blocks, u32 block_bytes,
 	const u8 type[16], u32 index, void *buf, struct gpt_partition *out)
 {
 	struct gpt_disk d = {read, ctx, device_blocks, block_bytes, buf};
 	struct gpt_search s = {.type = type, .skip = index};
-	enum status first, second;
 
-	if (block_bytes < GPT_MAX_HEADER || block_bytes % GPT_ENTRY_STEP != 0)
-		return E_GPT;
-	first = table_search(&d, GPT_PRIMARY_LBA, s, out);
-	if (is_answer(first) || device_blocks <= GPT_PRIMARY_LBA)
-		return first;
-	second = table_search(&d, device_blocks - 1, s, out);
-	return is_answer(second) ? second : first;
+	return find(&d, &s, out);
+}
+
+enum status gpt_find_uuid(gpt_read_fn read, void *ctx, u64 device_blocks, u32 block_bytes,
+	const u8 uuid[16], void *buf, struct gpt_partition *out)
+{
+	struct gpt_disk d = {read, ctx, device_blocks, block_bytes, buf};
+	struct gpt_search s = {.uuid = uuid};
+
+	return find(&d, &s, out);
 }

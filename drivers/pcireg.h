@@ -35,6 +35,7 @@
 
 /* Classes */
 #define PCI_CLASS_BASE(c) ((c) >> 16)
+#define PCI_CLASS_DISPLAY 0x03
 #define PCI_CLASS_BRIDGE  0x06
 #define PCI_CLASS_SUB(c)  ((c) >> 8 & 0xff)
 #define PCI_SUB_PCI	  0x04 /* those below it are host, ISA, EISA and MCA bridges */

@@ -2,27 +2,57 @@
  * Finding the dump partition: NVMe controllers, their namespaces, the dump-type
  * partitions on them, the superblocks in those. Reads only; what it leaves behind is
  * one running controller and a gate that is open for one partition.
+ *
+ * What is wanted is taken as soon as it is met. Then the other controllers are looked at
+ * too, but only to tell the operator of other dump disks: not for long, and no more once one
+ * of them fails. If nothing was wanted but the disk that was booted, and that has no dump
+ * partition, a second search goes to the controller of the first one that was seen.
  */
 #include <string.h>
 #include "drivers/nvme/nvmevar.h"
 #include "gpt.h"
+#include "ports.h"
 #include "str.h"
 #include "target.h"
 
 #define TARGET_BUF_BYTES      8192u /* two blocks, as gpt_find wants */
 #define TARGET_MAX_PARTITIONS 16    /* per namespace */
+#define TARGET_MAX_SEEN	      4
+#define ANY_BDF		      UINT32_MAX
 
 static const u8 any_uuid[16];
 
+/* A dump disk that is not the target, or not yet. */
+struct seen {
+	char name[NVME_NAME_BYTES];
+	u8 uuid[16];
+	u32 bdf;
+};
+
 struct search {
-	const u8 *uuid;
+	const u8 *uuid;	     /* any_uuid: see boot_part */
+	const u8 *boot_part; /* any_uuid: any disk will do */
 	struct arena *arena;
 	struct target *out;
+	u32 only_bdf;	 /* or ANY_BDF */
+	bool taken;	 /* @out is the target */
+	u64 taken_us;	 /* since then */
+	bool failed;	 /* a controller did, after that */
 	struct blk *blk; /* being looked at */
+	u32 bdf;
 	u8 *buf;
 	u64 buf_pa;
+	struct dl_super super; /* of the partition being looked at */
+	bool super_damaged;
 	enum status best; /* most telling failure so far */
+	u32 seen_count;
+	struct seen seen[TARGET_MAX_SEEN];
 };
+
+static bool is_any(const u8 uuid[16])
+{
+	return memcmp(uuid, any_uuid, sizeof(any_uuid)) == 0;
+}
 
 /* How much a failure tells; the higher one is reported. */
 static u32 telling(enum status st)
@@ -83,49 +113,91 @@ static enum status super_read(
 }
 
 /* The first copy that is good, else the more telling failure of the two. */
-static enum status supers_read(struct search *s, const struct extent *part, struct target *t)
+static enum status supers_read(struct search *s, const struct extent *part)
 {
 	struct dl_super back;
-	enum status front_st = super_read(s, part, 0, &t->super);
+	enum status front_st = super_read(s, part, 0, &s->super);
 	enum status back_st = super_read(s, part, part->blocks - 1, &back);
 
-	t->super_damaged =
-		front_st != OK || back_st != OK || memcmp(&t->super, &back, sizeof(back)) != 0;
+	s->super_damaged =
+		front_st != OK || back_st != OK || memcmp(&s->super, &back, sizeof(back)) != 0;
 	if (front_st == OK)
 		return OK;
 	if (back_st == OK) {
-		t->super = back;
+		s->super = back;
 		return OK;
 	}
 	return telling(back_st) > telling(front_st) ? back_st : front_st;
 }
 
-static bool uuid_matches(const struct search *s, const struct dl_super *super)
+/* Is it the disk that firmware booted from? */
+static bool disk_was_booted(struct search *s)
 {
-	if (memcmp(s->uuid, any_uuid, sizeof(any_uuid)) == 0)
-		return true;
-	return memcmp(s->uuid, super->disk_uuid, sizeof(super->disk_uuid)) == 0;
+	struct gpt_partition part;
+	enum status st;
+
+	if (is_any(s->boot_part))
+		return false;
+	st = gpt_find_uuid(
+		read_blocks, s, s->blk->blocks, s->blk->block_bytes, s->boot_part, s->buf, &part);
+	return st == OK || st == E_GEOMETRY;
 }
 
-static enum status partition_try(struct search *s, const struct extent *part)
+static bool is_wanted(const struct search *s, bool booted)
+{
+	if (s->taken)
+		return false;
+	if (!is_any(s->uuid))
+		return memcmp(s->uuid, s->super.disk_uuid, sizeof(s->super.disk_uuid)) == 0;
+	return booted || is_any(s->boot_part) || s->only_bdf != ANY_BDF;
+}
+
+static void remember_disk(struct search *s)
+{
+	struct seen *seen = &s->seen[s->seen_count];
+
+	if (s->seen_count == TARGET_MAX_SEEN || s->only_bdf != ANY_BDF)
+		return;
+	str_copy(seen->name, sizeof(seen->name), s->blk->name, sizeof(seen->name));
+	memcpy(seen->uuid, s->super.disk_uuid, sizeof(seen->uuid));
+	seen->bdf = s->bdf;
+	s->seen_count++;
+}
+
+static enum status partition_take(struct search *s, const struct extent *part, bool booted)
 {
 	struct target *t = s->out;
-	enum status st = supers_read(s, part, t);
+	enum status st = gate_open(&t->gate, s->blk, part, 1);
 
-	if (st != OK)
-		return st;
-	if (!uuid_matches(s, &t->super))
-		return E_NO_PARTITION;
-	st = gate_open(&t->gate, s->blk, part, 1);
 	if (st == OK)
 		st = gate_allow_writes(&t->gate, s->buf, s->buf_pa);
 	if (st != OK)
 		return st;
 	t->blk = s->blk;
+	t->bdf = s->bdf;
+	t->super = s->super;
+	t->super_damaged = s->super_damaged;
 	t->how = TARGET_EXACT;
-	if (memcmp(s->uuid, any_uuid, sizeof(any_uuid)) == 0)
-		t->how = TARGET_ANY;
+	if (is_any(s->uuid))
+		t->how = booted ? TARGET_BOOTED : TARGET_ANY;
+	t->elsewhere = !booted && !is_any(s->boot_part);
+	s->taken = true;
+	s->taken_us = clock_us();
 	return OK;
+}
+
+static enum status partition_try(struct search *s, const struct extent *part)
+{
+	enum status st = supers_read(s, part);
+	bool booted;
+
+	if (st != OK)
+		return st;
+	booted = !s->taken && disk_was_booted(s);
+	if (is_wanted(s, booted))
+		return partition_take(s, part, booted);
+	remember_disk(s);
+	return E_NO_PARTITION;
 }
 
 /* A disk that is not under a protective MBR holds no partitions, whatever else is on it. */
@@ -188,6 +260,7 @@ static enum status controller_try(struct search *s, const struct pci_dev *dev)
 	struct nvme *n;
 	enum status st, stopped;
 
+	s->bdf = dev->bdf;
 	st = nvme_open(dev, s->arena, &n);
 	if (st != OK)
 		return st;
@@ -199,7 +272,6 @@ static enum status controller_try(struct search *s, const struct pci_dev *dev)
 		st = namespaces_try(s, n);
 	}
 	if (st == OK) {
-		s->out->bdf = dev->bdf;
 		s->arena->used = mark_open; /* every read is complete */
 		return OK;
 	}
@@ -209,25 +281,71 @@ static enum status controller_try(struct search *s, const struct pci_dev *dev)
 	return stopped == OK ? st : stopped;
 }
 
-enum status target_find(const u8 uuid[16], struct arena *arena, struct target *out)
+static bool is_done(const struct search *s)
 {
-	struct search s = {.uuid = uuid, .arena = arena, .out = out, .best = E_NO_DISK};
+	return s->taken && (s->failed || clock_us() - s->taken_us > TARGET_LOOK_ON_US);
+}
+
+static void controllers_try(struct search *s)
+{
 	struct pci_dev dev;
 	u32 cursor = 0;
 
-	memset(out, 0, sizeof(*out));
-	while (pci_next(&cursor, &dev)) {
+	while (!is_done(s) && pci_next(&cursor, &dev)) {
 		char name[NVME_NAME_BYTES];
 		enum status st;
 
 		if (dev.class != PCI_CLASS_NVME)
 			continue;
-		st = controller_try(&s, &dev);
+		if (s->only_bdf != ANY_BDF && dev.bdf != s->only_bdf)
+			continue;
+		st = controller_try(s, &dev);
 		if (st == OK)
-			return OK;
+			continue;
 		nvme_name(&dev, 0, name, sizeof(name));
-		remember(&s, name, st);
+		remember(s, name, st);
+		s->failed = s->taken && telling(st) > telling(E_GPT);
 	}
+}
+
+static bool is_target(const struct target *t, const struct seen *seen)
+{
+	return memcmp(seen->name, t->blk->name, str_len(seen->name, NVME_NAME_BYTES - 1) + 1) == 0;
+}
+
+static void say_others(const struct search *s)
+{
+	const struct target *t = s->out;
+
+	if (s->taken && t->elsewhere)
+		con_printf("afterimage: the dump disk is not the disk that was booted\n");
+	for (u32 i = 0; i < s->seen_count; i++) {
+		const struct seen *seen = &s->seen[i];
+		bool twin = memcmp(seen->uuid, t->super.disk_uuid, sizeof(seen->uuid)) == 0;
+
+		if (s->taken && is_target(t, seen))
+			continue;
+		con_printf("afterimage: another dump disk%s, %s, is present and not used\n",
+			twin ? " with the same UUID" : "", seen->name);
+	}
+}
+
+enum status target_find(
+	const u8 uuid[16], const u8 boot_part[16], struct arena *arena, struct target *out)
+{
+	struct search s = {.uuid = uuid, .boot_part = boot_part, .arena = arena, .out = out};
+
+	s.best = E_NO_DISK;
+	s.only_bdf = ANY_BDF;
+	memset(out, 0, sizeof(*out));
+	controllers_try(&s);
+	if (!s.taken && is_any(uuid) && s.seen_count > 0) {
+		s.only_bdf = s.seen[0].bdf;
+		controllers_try(&s);
+	}
+	say_others(&s);
+	if (s.taken)
+		return OK;
 	memset(out, 0, sizeof(*out));
 	return s.best;
 }

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 #include "group.h"
+#include "pageuse.h"
 #include "ports.h"
 #include "str.h"
 
@@ -142,12 +143,8 @@ static u32 classes_asked(const struct capture *c)
 	u32 asked = BIT(DL_KEPT);
 
 	for (u32 i = 0; i < map->count && i < MEMMAP_MAX; i++) {
-		if (map->range[i].type != MEM_RAM)
-			continue;
-		if (map->range[i].touched == TOUCHED_FIRMWARE)
-			asked |= BIT(DL_OVERWRITTEN_FIRMWARE);
-		if (map->range[i].touched == TOUCHED_LOADER)
-			asked |= BIT(DL_OVERWRITTEN_LOADER);
+		if (map->range[i].type == MEM_RAM)
+			asked |= BIT(runs_range_class(&map->range[i])) & ALWAYS_SENT;
 	}
 	if (!c->scan)
 		return asked;
@@ -156,6 +153,33 @@ static u32 classes_asked(const struct capture *c)
 			asked |= BIT(later_class[i]);
 	}
 	return asked | BIT(DL_METADATA_LOST);
+}
+
+/*
+ * What the reset destroyed, and of that what the old kernel used. Where there was none, all that
+ * was written to since is memory that the old kernel had reserved for us.
+ */
+static void count_lost(struct capture *c)
+{
+	const struct memmap *map = c->pm->map;
+	struct dl_header *h = &c->writer->header;
+	struct pageuse lost = {0};
+
+	if (h->survey == DL_SURVEY_NOT_NEEDED)
+		return;
+	for (u32 i = 0; i < map->count && i < MEMMAP_MAX; i++) {
+		const struct mem_range *r = &map->range[i];
+		u64 pages = r->bytes >> PAGE_SHIFT;
+
+		if (r->type != MEM_RAM || r->touched == TOUCHED_NOBODY)
+			continue;
+		h->lost_pages += pages;
+		if (c->scan)
+			pageuse_count(
+				c->scan, r->pa >> PAGE_SHIFT, (r->pa >> PAGE_SHIFT) + pages, &lost);
+	}
+	h->lost_told_pages = lost.told;
+	h->lost_used_pages = lost.used;
 }
 
 static enum status first_pass(struct capture *c)
@@ -253,6 +277,7 @@ enum status capture_run(struct capture *c)
 	c->reported_us = c->start_us;
 	c->left_pages = memmap_ram_pages(c->pm->map);
 	c->at.total_pages = c->left_pages;
+	count_lost(c);
 	st = first_pass(c);
 	for (u32 i = 0; i < DL_LATER_PASSES && st == OK; i++)
 		st = later_pass(c, later_class[i]);

@@ -17,7 +17,7 @@ static u64 range_end_pfn(const struct mem_range *range)
 	return (range->pa + range->bytes) >> PAGE_SHIFT;
 }
 
-static u32 range_class(const struct mem_range *range)
+u32 runs_range_class(const struct mem_range *range)
 {
 	switch (range->touched) {
 	case TOUCHED_NOBODY:
@@ -26,6 +26,8 @@ static u32 range_class(const struct mem_range *range)
 		return DL_OVERWRITTEN_LOADER;
 	case TOUCHED_OURS:
 		return DL_OVERWRITTEN_OURS;
+	case TOUCHED_FIRMWARE:
+	case TOUCHED_SURVEY:
 	default:
 		return DL_OVERWRITTEN_FIRMWARE;
 	}
@@ -59,7 +61,7 @@ static const struct mem_range *next_ram(struct runs *r)
 /* Of @range up to @end_pfn, from the next page on. */
 static void ram_run(struct runs *r, const struct mem_range *range, u64 end_pfn, struct run *out)
 {
-	out->class = range_class(range);
+	out->class = runs_range_class(range);
 	if (r->scan && out->class == DL_KEPT)
 		pagescan_run(r->scan, r->next_pfn, end_pfn, out);
 	else

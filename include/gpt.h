@@ -1,5 +1,5 @@
 /*
- * GUID partition table (UEFI 2.10 s5.3), read only: finds a partition by its type.
+ * GUID partition table (UEFI 2.10 s5.3), read only: finds a partition by its type or by its own GUID.
  * Bytes in, facts out; used by the image and by the tools.
  */
 #ifndef AFTERIMAGE_GPT_H
@@ -34,6 +34,13 @@ typedef enum status (*gpt_read_fn)(void *ctx, u64 lba, u32 blocks, void *buf);
  */
 enum status gpt_find(gpt_read_fn read, void *ctx, u64 device_blocks, u32 block_bytes,
 	const u8 type[16], u32 index, void *buf, struct gpt_partition *out) MUST_CHECK;
+
+/*
+ * The same for the one partition, of any type, whose unique GUID is @uuid: E_NO_PARTITION if
+ * there is none.
+ */
+enum status gpt_find_uuid(gpt_read_fn read, void *ctx, u64 device_blocks, u32 block_bytes,
+	const u8 uuid[16], void *buf, struct gpt_partition *out) MUST_CHECK;
 
 /*
  * True if the device's first 512 bytes hold the protective MBR that a GPT needs (s5.2.3).

@@ -6,6 +6,7 @@
 #ifndef AFTERIMAGE_LINUXBOOT_H
 #define AFTERIMAGE_LINUXBOOT_H
 
+#include "framebuffer.h"
 #include "memmap.h"
 #include "status.h"
 
@@ -16,8 +17,9 @@ struct linuxboot_zero_page {
 	u64 cmdline_pa; /* 0: none */
 	u64 initrd_pa;	/* 0: none */
 	u64 initrd_bytes;
-	u64 rsdp_pa;	/* 0: not told */
-	bool text_mode; /* the screen is in VGA text mode */
+	u64 rsdp_pa;		   /* 0: not told */
+	bool text_mode;		   /* the screen is in VGA text mode */
+	struct framebuffer screen; /* as the loader tells; bytes 0: none, or it makes no sense */
 	struct memmap map;
 };
 

@@ -43,6 +43,7 @@ struct pagemap_tract {
 struct pagemap {
 	struct physmem *pm;
 	struct pagetable pt;
+	u64 page_offset; /* of the old kernel's map of all memory; 0 unknown */
 	struct page_rules rules;
 	u32 kind;    /* enum pagemap_kind */
 	u64 end_pfn; /* of what the page map can describe */

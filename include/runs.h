@@ -31,6 +31,9 @@ struct runs {
  */
 void runs_init(struct runs *r, const struct memmap *map, struct pagescan *scan);
 
+/* What a page of RAM in @range has without any page map: KEPT, or who overwrote it. */
+u32 runs_range_class(const struct mem_range *range);
+
 /* The next run, or false at the end. Neighbours may be of one class. */
 bool runs_next(struct runs *r, struct run *out);
 

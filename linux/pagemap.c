@@ -29,6 +29,7 @@ enum status pagemap_open(struct pagemap *m, struct physmem *pm, const struct old
 	memset(m, 0, sizeof(*m));
 	m->pm = pm;
 	m->pt = k->pt;
+	m->page_offset = k->page_offset;
 	st = page_rules_load(&k->vi, k->pt.levels, &m->rules);
 	if (st == OK)
 		st = open_kind(m, k);

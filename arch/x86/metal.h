@@ -5,6 +5,7 @@
 #ifndef AFTERIMAGE_METAL_H
 #define AFTERIMAGE_METAL_H
 
+#include "framebuffer.h"
 #include "status.h"
 #include "types.h"
 
@@ -52,12 +53,33 @@ void clock_init(void);
 void serial_init(u16 port, u32 baud);
 void serial_write(const char *text, u32 bytes);
 
-/* VGA text mode 80x25 as the BIOS left it. */
+/* VGA text mode 80x25 as the BIOS left it; the last line is the bar's. */
 void screen_init(void);
 void screen_write(const char *text, u32 bytes);
+void screen_bar(u32 permille);
 
-/* Which consoles con_write serves: BOOT_CONSOLE_* of include/bootimage.h. */
+/* Which consoles con_write serves: BOOT_CONSOLE_* of include/bootimage.h; the screen is VGA's. */
 void console_init(u32 console, u16 serial_port, u32 serial_baud);
+
+/* From now on @on draws what con_write and con_bar show; it stays the caller's. */
+struct console_screen {
+	void (*write)(const char *text, u32 bytes);
+	void (*bar)(u32 permille);
+};
+void console_draw(const struct console_screen *on);
+
+/*
+ * What is written from now on is kept, the first KiB of it, until console_framebuffer shows it:
+ * for a door that must print before it can tell whether there is a framebuffer.
+ */
+void console_hold(void);
+
+/*
+ * The screen is the framebuffer @fb from now on. The caller has made sure that nothing else is
+ * there; one that can not be drawn on, is larger than 256 MiB or out of the processor's reach is
+ * not used.
+ */
+void console_framebuffer(const struct framebuffer *fb);
 
 /* The image's code and constants become read-only, page 0 too; the page below the stack goes. */
 void paging_protect(void);

@@ -1,15 +1,20 @@
 /*
- * Screen console: VGA text memory, 80x25, scrolling. It only ever writes; reading
- * back would be slow on real adapters, so the text is kept in a shadow.
+ * Screen console: VGA text memory, 80x25, scrolling, a progress bar in the last line. It only ever
+ * writes; reading back would be slow on real adapters, so the text is kept in a shadow.
  */
 #include <string.h>
 #include "metal.h"
+#include "str.h"
 #include "x86.h"
 
 #define VGA_PA	       0xb8000u
 #define COLUMNS	       80u
-#define ROWS	       25u
+#define ROWS	       24u /* of the text */
 #define LIGHT_GREY     0x0700u
+#define BAR_DONE       0x09dbu /* light blue blocks */
+#define BAR_TO_DO      0x07b0u /* dotted */
+#define BAR_COLUMNS    75u     /* then the percentage */
+#define BAR_FULL       1000u
 #define CRTC_INDEX     0x3d4
 #define CRTC_DATA      0x3d5
 #define CRTC_CURSOR_HI 0x0e
@@ -21,10 +26,15 @@ static u16 shadow[ROWS * COLUMNS];
 static u32 row, column;
 static bool ready;
 
+static void cell_show(u32 at, u16 cell)
+{
+	((volatile u16 *)((u64)va_base + VGA_PA))[at] = cell;
+}
+
 static void cell_write(u32 at, u16 cell)
 {
 	shadow[at] = cell;
-	((volatile u16 *)((u64)va_base + VGA_PA))[at] = cell;
+	cell_show(at, cell);
 }
 
 static void scroll(void)
@@ -58,6 +68,7 @@ void screen_init(void)
 {
 	for (u32 i = 0; i < ROWS * COLUMNS; i++)
 		cell_write(i, LIGHT_GREY | ' ');
+	screen_bar(BAR_FULL + 1);
 	row = 0;
 	column = 0;
 	ready = true;
@@ -78,4 +89,18 @@ void screen_write(const char *text, u32 bytes)
 		column++;
 	}
 	cursor_move();
+}
+
+void screen_bar(u32 permille)
+{
+	char text[COLUMNS - BAR_COLUMNS + 1];
+
+	str_format(text, sizeof(text), "%4u%%", permille / 10);
+	for (u32 i = 0; i < COLUMNS; i++) {
+		u16 cell = i * BAR_FULL < permille * BAR_COLUMNS ? BAR_DONE : BAR_TO_DO;
+
+		if (i >= BAR_COLUMNS)
+			cell = (u16)(LIGHT_GREY | (u8)text[i - BAR_COLUMNS]);
+		cell_show(ROWS * COLUMNS + i, permille > BAR_FULL ? LIGHT_GREY | ' ' : cell);
+	}
 }

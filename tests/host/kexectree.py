@@ -66,8 +66,9 @@ class Tree:
     def has(self, path):
         return os.path.lexists(self.root / path)
 
-    def attach(self, name, kind="nvme", number=None, disk=None):
-        """Shows the disk as @name; with @number, MAJOR:MINOR, also to those who look for that."""
+    def attach(self, name, kind="nvme", number=None, disk=None, partitions=None):
+        """Shows the disk as @name; with @number, MAJOR:MINOR, also to those who look for that.
+        Its folder."""
         pci = "pci0000:00/0000:00:04.0" if kind != "vmd" else \
             "pci0000:00/0000:00:0e.0/pci10000:e0/10000:e1:00.0"
         parents = {"scsi": "host0/target0:0:0/0:0:0:0/block",
@@ -75,7 +76,7 @@ class Tree:
         above = ("virtual/" if kind == "multipath" else f"{pci}/") + \
             parents.get(kind, "nvme/nvme0")
         folder = f"sys/devices/{above}/{name}"
-        for i, part in enumerate(self.partitions["partitions"], 1):
+        for i, part in enumerate(partitions or self.partitions["partitions"], 1):
             at = f"{folder}/{name}{'p' if name[-1].isdigit() else ''}{i}"
             self.write(f"{at}/start", f"{part['start']}\n")
             self.write(f"{at}/partition", f"{i}\n")
@@ -84,9 +85,14 @@ class Tree:
             self.write(f"{controller}/transport", "tcp\n" if kind == "tcp" else "pcie\n")
         os.symlink(self.root / folder, self.root / "sys/block" / name)
         if number:
-            (self.root / "sys/dev/block").mkdir(parents=True, exist_ok=True)
-            os.symlink(self.root / folder, self.root / "sys/dev/block" / number)
+            self.number(number, folder)
         os.symlink(disk or self.disk, self.root / "dev" / name)
+        return folder
+
+    def number(self, number, folder):
+        """Shows what is in @folder to those who look for @number, MAJOR:MINOR."""
+        (self.root / "sys/dev/block").mkdir(parents=True, exist_ok=True)
+        os.symlink(self.root / folder, self.root / "sys/dev/block" / number)
 
     def detach(self, name="nvme0n1"):
         (self.root / "sys/block" / name).unlink()

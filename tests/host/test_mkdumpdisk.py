@@ -18,6 +18,7 @@ import uuid
 
 import pytest
 
+from efifile import efi_file
 from hosttools import check, run
 
 BUILD = os.path.abspath(os.environ.get("BUILD", "build"))
@@ -418,6 +419,10 @@ def test_boot_image_beside_program_then_in_lib(tmp_path, mbr):
     refused(run(tool, *args), img, "afterimage.mbr is neither in .*/p/bin nor in", "--image FILE")
     assert not img.exists()
     installed = fake_boot_image(lib / "afterimage.mbr", 30000)
+    refused(run(tool, *args), img, "afterimage.efi is neither in .*/p/bin nor in",
+            "--efi-image FILE")
+    assert not img.exists()
+    (lib / "afterimage.efi").write_bytes(efi_file())
     assert run(tool, *args).returncode == 0
     check_boot(img, installed, 512, read_at(img, 66 * MIB, 32)[16:])
     beside = fake_boot_image(bindir / "afterimage.mbr", 20000)
@@ -766,7 +771,7 @@ def test_failed_new_image_is_removed(tmp_path, mbr, shim):
         if r.returncode == 0:
             break
         assert "Input/output error" in r.stderr and not img.exists()
-        assert n == 1 or "nothing was left behind" in r.stderr
+        assert "in memory" in r.stderr or "nothing was left behind" in r.stderr
     assert 10 < n < 1000
     check_disk(img, mbr, tmp_path, size=100 * MIB)
 
@@ -777,7 +782,7 @@ def test_mkfs_fat_fails_half_way(tmp_path, mbr, shim):
     for n in (1, 3, 10):
         r = mk("--yes", "--image", mbr, img, env=failing(shim, n, "mkfs.fat"))
         line = r.stderr.splitlines()[-1]
-        assert r.returncode == 1 and "mkfs.fat failed; reinstall" in line
+        assert r.returncode == 1 and re.search("mkfs.fat failed: .*; reinstall", line)
         assert digest(img) == before
 
 

@@ -185,6 +185,7 @@ enum status rig_dump(struct rig *rig)
 	st = writer_start(&rig->writer, &rig->gate, &rig->super, &rig->arena, &info);
 	if (st != OK)
 		return st;
+	rig->writer.header.survey = rig->opt.survey;
 	if (rig->opt.room_blocks)
 		rig->writer.header.limit = min_u64(rig->opt.room_blocks, rig->writer.header.limit);
 	must(compress_init(&rig->comp, rig->opt.compressor, &rig->arena), "compressor");

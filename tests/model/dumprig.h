@@ -22,6 +22,7 @@ struct rig_options {
 	u32 overwrite;
 	u32 raw_below;
 	u32 level;
+	u32 survey;	 /* enum dl_survey_use */
 	u64 ram_bytes;	 /* at least 2 MiB */
 	u64 data_bytes;	 /* of the data area; at least DL_MIN_DATA_BYTES */
 	u64 room_blocks; /* for one dump, as if the disk had no more; 0: what it has */

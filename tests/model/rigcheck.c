@@ -342,6 +342,7 @@ static u8 planned_class(const struct rig *rig, u64 pfn)
 		return DL_NOT_RAM;
 	switch (m->touched) {
 	case TOUCHED_FIRMWARE:
+	case TOUCHED_SURVEY:
 		return DL_OVERWRITTEN_FIRMWARE;
 	case TOUCHED_LOADER:
 		return DL_OVERWRITTEN_LOADER;

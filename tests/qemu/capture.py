@@ -147,13 +147,13 @@ def watch_image(machine, started, start=0, timeout_s=CAPTURE_TIMEOUT_S, door="bi
     return Capture(state, number, code, reason, *counts, action, ended, hello_s, seconds, lines)
 
 
-def reset_and_capture(machine, timeout_s=CAPTURE_TIMEOUT_S):
+def reset_and_capture(machine, timeout_s=CAPTURE_TIMEOUT_S, door="bios"):
     """The reset button, and the image to its end."""
     machine.boot_next("dump")
     start = len(machine.console())
     started = time.monotonic()
     machine.reset()
-    return watch_image(machine, started, start, timeout_s)
+    return watch_image(machine, started, start, timeout_s, door)
 
 
 def power_on(folder, disk, crash=None, **options):

@@ -11,6 +11,7 @@ import pytest
 import capture
 import kernels
 import tools
+import uefi
 import victim
 from machine import Setup
 
@@ -69,6 +70,18 @@ def first(tmp_path_factory, kernel, step):
     (folder / "ram").unlink()
     firmware = capture.firmware_only(folder, disk, crash, folder / "firmware")
     yield FirstDump(crash, result, disk, folder / "after", firmware, reset_at)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def uefi_first(tmp_path_factory, kernel, step):
+    """The whole story with UEFI firmware, and a victim that keeps off what a reset destroys."""
+    folder = tmp_path_factory.mktemp("uefi")
+    disk = tools.make_disk(folder / "dump.img", DISK_SIZE, "--level", FULL)
+    lost = uefi.measure(folder, disk)
+    word = uefi.memmap_word(uefi.reservation(lost))
+    step(f"a reset changes {len(lost)} pages; the victim gets {word}")
+    yield uefi.play(folder, disk, uefi.make_cd(kernel, folder, word), step, lost=lost)
     shutil.rmtree(folder)
 
 

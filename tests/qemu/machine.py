@@ -1,7 +1,8 @@
-"""One QEMU machine: q35 with SeaBIOS, software emulation, RAM in a file of the host, an
-NVMe dump disk and, if wanted, the victim's CD. RAM survives the machine's resets and is
-there to be compared when it is stopped. It ends with its time limit, with the test that
-started it, or with the Python that runs it, whichever comes first."""
+"""One QEMU machine: q35 with SeaBIOS (uefi.py has the words for other firmware), software
+emulation, RAM in a file of the host, an NVMe dump disk and, if wanted, the victim's CD. RAM
+survives the machine's resets and is there to be compared when it is stopped. It ends with its
+time limit, with the test that started it, or with the Python that runs it, whichever comes
+first."""
 
 import contextlib
 import ctypes
@@ -48,6 +49,7 @@ class Setup:
     block_bytes: int = 512
     inject_error: dict | None = None  # blkdebug's rule for the dump disk
     sata: bool = False  # the dump disk on the SATA controller instead of NVMe
+    serial: bool = True  # without a port the console is a file that stays empty
     prealloc: bool = False  # RAM takes its memory of the host at once, not when it is touched
     limit_s: int = 300
     extra: tuple = field(default=())
@@ -92,7 +94,9 @@ def command_line(setup, folder):
             *memory_words(setup), "-vga", "std", "-boot", "menu=off,strict=on", "-action", "shutdown=pause,panic=none",
             "-chardev", f"socket,id=console,path={folder}/console,server=on,wait=off,"
                         f"logfile={folder}/console.log",
-            "-serial", "chardev:console", "-qmp", f"unix:{folder}/qmp,server=on,wait=off"]
+            "-qmp", f"unix:{folder}/qmp,server=on,wait=off"]
+    if setup.serial:
+        line += ["-serial", "chardev:console"]
     if setup.disk:
         blocks = f"logical_block_size={setup.block_bytes},physical_block_size={setup.block_bytes}"
         kind = "ide-hd,bus=ide.1" if setup.sata else "nvme,serial=afterimage"
@@ -206,13 +210,14 @@ class Machine:
                                  property="bootindex",
                                  value=10 + index if name == device else -1)
 
-    def reset(self):
-        """The reset button, RAM preserved; a stopped machine runs on."""
+    def reset(self, cont=True):
+        """The reset button, RAM preserved; a stopped machine runs on if @cont."""
         self.qmp.events.clear()
         self.qmp.command("system_reset")
         if not self.qmp.wait_event("RESET", 20):
             raise MachineError("QEMU did not reset the machine")
-        self.cont()
+        if cont:
+            self.cont()
 
     def freeze_at_reboot(self):
         """From now on a reset made by the guest pauses the machine instead. Not for the time

@@ -12,14 +12,15 @@ from pathlib import Path
 GUEST = Path(__file__).parent / "guest"
 PROCESSES = ("victim-alpha", "victim-beta", "victim-gamma")
 TIMEOUT_S = 120
+BIOS, UEFI = "i386-pc", "x86_64-efi"  # GRUB's names of the firmware that boots the CD
 FILES_BYTES = 256 << 20
 FILES_SERIAL = "afterimage-files"  # by which guest/classes knows the disk
 MOVABLE = "movablecore=384M"  # Linux keeps its own off it, so that a block can be offlined
 
 GRUB_CONFIG = """\
 set timeout=0
-linux /boot/vmlinuz {cmdline}
-initrd /boot/initramfs
+linux{stub} /boot/vmlinuz {cmdline}
+initrd{stub} /boot/initramfs
 boot
 """
 
@@ -119,22 +120,25 @@ def make_initramfs(target, kernel=None, modules=None, image=None):
         pack(root, target)
 
 
-def make_grub_cd(folder, config, target):
+def make_grub_cd(folder, config, target, platform=BIOS):
     """Path of a boot CD with the files in @folder, which gets GRUB's configuration too."""
     (folder / "boot" / "grub").mkdir(parents=True, exist_ok=True)
     (folder / "boot" / "grub" / "grub.cfg").write_text(config)
-    subprocess.run(["grub-mkrescue", "-d", "/usr/lib/grub/i386-pc", "-o", target, folder],
+    subprocess.run(["grub-mkrescue", "-d", f"/usr/lib/grub/{platform}", "-o", target, folder],
                    capture_output=True, check=True, timeout=TIMEOUT_S)
     return target
 
 
-def make_cd(kernel, folder, extra_cmdline="", kdump=False, modules=None, image=None):
-    """Path of the victim's CD, made in @folder."""
+def make_cd(kernel, folder, extra_cmdline="", kdump=False, modules=None, image=None,
+            platform=BIOS, stub=False):
+    """Path of the victim's CD, made in @folder. With @stub GRUB for UEFI leaves the last talk
+    with firmware to the kernel itself."""
     with tempfile.TemporaryDirectory(dir=folder) as temp:
         boot = Path(temp) / "boot"
         boot.mkdir()
         shutil.copy(kernel.vmlinuz, boot / "vmlinuz")
         make_initramfs(boot / "initramfs", kernel if kdump else None, modules, image)
         cmdline = f"console=ttyS0 panic=0 {extra_cmdline}".strip().replace("$", "\\$")
-        return make_grub_cd(Path(temp), GRUB_CONFIG.format(cmdline=cmdline), Path(folder) /
-                            ("victim-kdump.iso" if kdump else "victim.iso"))
+        config = GRUB_CONFIG.format(cmdline=cmdline, stub="efi" if stub else "")
+        return make_grub_cd(Path(temp), config, Path(folder) /
+                            ("victim-kdump.iso" if kdump else "victim.iso"), platform)

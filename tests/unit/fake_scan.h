@@ -6,7 +6,7 @@
 #define AFTERIMAGE_FAKE_SCAN_H
 
 #include <stdlib.h>
-#include "pagescan.h"
+#include "pageuse.h"
 #include "tests/model/dumprig.h"
 
 static struct {
@@ -35,6 +35,19 @@ void pagescan_run(struct pagescan *s, u64 pfn, u64 end_pfn, struct run *out)
 	while (pfn + out->count < end_pfn && fake_scan.plan[pfn + out->count] == class &&
 		out->count != fake_scan.longest_run)
 		out->count++;
+}
+
+/* By class only. */
+void pageuse_count(struct pagescan *s, u64 pfn, u64 end_pfn, struct pageuse *u)
+{
+	while (pfn < end_pfn) {
+		struct run run;
+
+		pagescan_run(s, pfn, end_pfn, &run);
+		u->told += run.class == DL_METADATA_LOST ? 0 : run.count;
+		u->used += run.class == DL_METADATA_LOST || run.class == DL_FREE ? 0 : run.count;
+		pfn += run.count;
+	}
 }
 
 /* Makes the rig's plan count. */

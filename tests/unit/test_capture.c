@@ -145,6 +145,58 @@ static u64 pages_with_contents(const struct memmap *map)
 	return pages;
 }
 
+/* Everybody's, and only after a reset; without a page map nobody can tell more. */
+static void test_lost_pages_are_counted(void **state)
+{
+	static const u64 first = 1 + 8 + 1 + RIG_ARENA_BYTES / PAGE_BYTES;
+	struct dl_header h;
+
+	(void)state;
+	for (u32 use = 0; use <= DL_SURVEY_UNFIT; use++) {
+		struct rig_options opt = rig_defaults();
+
+		opt.survey = use;
+		rig_open(&rig, &opt);
+		memmap_touch(&rig.map, MIB, 5 * PAGE_BYTES, TOUCHED_SURVEY);
+		assert_int_equal(rig_dump(&rig), OK);
+		rig_check_all(&rig, 0);
+		assert_true(rig_header(&rig, 0, &h));
+		assert_int_equal(h.survey, use);
+		assert_int_equal(h.lost_pages, use ? first + 5 : 0);
+		assert_int_equal(h.lost_told_pages, 0);
+		assert_int_equal(h.lost_used_pages, 0);
+		rig_close(&rig);
+	}
+}
+
+/* What a survey found is asked for like all that firmware overwrote. */
+static void test_what_a_survey_found_is_whole(void **state)
+{
+	struct rig_options opt = rig_defaults();
+	u64 firmware = 1 + 8;
+	struct dl_header h;
+
+	(void)state;
+	for (u64 room = 0; room < 300; room += 60) {
+		enum status st;
+
+		opt.room_blocks = room;
+		rig_open(&rig, &opt);
+		for (u32 i = 0; i < rig.map.count; i++) {
+			if (rig.map.range[i].touched == TOUCHED_FIRMWARE)
+				rig.map.range[i].touched = TOUCHED_SURVEY;
+		}
+		st = rig_dump(&rig);
+		assert_int_equal(st, room ? E_FULL : OK);
+		assert_true(rig_header(&rig, 0, &h));
+		assert_int_equal(h.incomplete >> DL_OVERWRITTEN_FIRMWARE & 1, st != OK);
+		if (st == OK)
+			assert_int_equal(
+				rig.capture.count[DL_OVERWRITTEN_FIRMWARE].written, firmware);
+		rig_close(&rig);
+	}
+}
+
 static void test_level_0_keeps_zero_pages(void **state)
 {
 	struct rig_options opt = rig_defaults();
@@ -263,6 +315,8 @@ int main(void)
 		cmocka_unit_test(test_ring_is_not_reused_too_early),
 		cmocka_unit_test(test_raw_when_device_is_idle),
 		cmocka_unit_test(test_packs_when_space_is_short),
+		cmocka_unit_test(test_lost_pages_are_counted),
+		cmocka_unit_test(test_what_a_survey_found_is_whole),
 		cmocka_unit_test(test_level_0_keeps_zero_pages),
 		cmocka_unit_test(test_views_do_not_outlive_their_window),
 		cmocka_unit_test(test_progress_at_most_once_a_second),

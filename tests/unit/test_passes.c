@@ -220,6 +220,38 @@ static void test_class_all_unreadable(void **state)
 	rig_close(&rig);
 }
 
+/* Also of what is not in the dump at all, and whatever the level. */
+static void test_use_of_lost_pages(void **state)
+{
+	struct dl_header h;
+
+	(void)state;
+	for (u32 level = 0; level <= DL_LEVEL_MAX; level += 31) {
+		struct rig_options opt = rig_defaults();
+
+		opt.level = level;
+		opt.survey = DL_SURVEY_USED;
+		rig_open(&rig, &opt);
+		fake_scan_use(&rig);
+		memmap_touch(&rig.map, 0x180000, 32 * PAGE_BYTES, TOUCHED_SURVEY);
+		memset(rig.plan, DL_METADATA_LOST, 256);
+		rig.plan[0] = DL_USER;	/* firmware's */
+		rig.plan[8] = DL_CACHE; /* the loader's */
+		rig.plan[0x10] = DL_KEPT;
+		rig.plan[0x11] = DL_FREE; /* ours */
+		memset(rig.plan + 0x180, DL_FREE, 20);
+		memset(rig.plan + 0x194, DL_USER, 2);
+		memset(rig.plan + 0x196, DL_METADATA_LOST, 3);
+		assert_int_equal(rig_dump(&rig), OK);
+		rig_check_all(&rig, 0);
+		assert_true(rig_header(&rig, 0, &h));
+		assert_int_equal(h.lost_pages, 1 + 1 + RIG_ARENA_BYTES / PAGE_BYTES + 32 + 8);
+		assert_int_equal(h.lost_told_pages, 4 + 20 + 2 + 7 + 8);
+		assert_int_equal(h.lost_used_pages, 3 + 2 + 7 + 8);
+		rig_close(&rig);
+	}
+}
+
 static u64 last_done;
 
 static void watch_progress(void *ctx, const struct capture_progress *p)
@@ -354,6 +386,7 @@ int main(void)
 		cmocka_unit_test(test_unreadable_pages),
 		cmocka_unit_test(test_errors_met_while_reading),
 		cmocka_unit_test(test_class_all_unreadable),
+		cmocka_unit_test(test_use_of_lost_pages),
 		cmocka_unit_test(test_progress_is_monotone),
 		cmocka_unit_test(test_time_left),
 		cmocka_unit_test(test_pages_that_vanish),

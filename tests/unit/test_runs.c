@@ -63,7 +63,8 @@ static void test_every_class(void **state)
 	add(8, 2, MEM_RAM, TOUCHED_OURS);
 	add(10, 5, MEM_RESERVED, 0);
 	add(20, 3, MEM_RAM, TOUCHED_LOADER);
-	add(23, 100, MEM_RESERVED, 0);
+	add(23, 2, MEM_RAM, TOUCHED_SURVEY);
+	add(25, 98, MEM_RESERVED, 0);
 	add(1ull << 24, 1ull << 20, MEM_RAM, TOUCHED_NOBODY);
 	add(1ull << 26, 1, MEM_RESERVED, 0);
 	runs_init(&r, &map, NULL);
@@ -73,7 +74,8 @@ static void test_every_class(void **state)
 	expect(&r, 8, 2, DL_OVERWRITTEN_OURS);
 	expect(&r, 10, 10, DL_NOT_RAM);
 	expect(&r, 20, 3, DL_OVERWRITTEN_LOADER);
-	expect(&r, 23, (1ull << 24) - 23, DL_NOT_RAM);
+	expect(&r, 23, 2, DL_OVERWRITTEN_FIRMWARE);
+	expect(&r, 25, (1ull << 24) - 25, DL_NOT_RAM);
 	expect(&r, 1ull << 24, 1ull << 20, DL_KEPT);
 	expect_end(&r);
 }

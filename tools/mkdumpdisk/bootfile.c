@@ -1,17 +1,23 @@
 /*
- * Finds the files that belong to the program, and reads afterimage.mbr. What the bytes must be is decided in bootpatch.c.
+ * Finds the files that belong to the program, and reads them. What the bytes must be is decided
+ * in bootpatch.c, efiimage.c and kexecimage.c.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "bootfile.h"
 #include "device.h"
+#include "efiimage.h"
+#include "kexec.h"
+#include "tools/common/guid.h"
 #include "tools/common/tool.h"
 
-#define NAME_IT "name it with --image FILE"
+#define NAME_IT	    "name it with --image FILE"
+#define NAME_EFI_IT "name it with --efi-image FILE"
 
 /* Beside the program as `make` leaves it, then where `make install` puts it. */
 static const char *const places[] = {"", "/../lib/afterimage"};
@@ -20,10 +26,11 @@ bool bootfile_find(char *path, u32 size, const char *name, const char *target, b
 {
 	char dir[2048];
 	ssize_t n = readlink("/proc/self/exe", dir, sizeof(dir) - 1);
+	const char *todo = strcmp(name, BOOTFILE_EFI) == 0 ? NAME_EFI_IT : NAME_IT;
 	char *slash;
 
 	if (n < 0 || n >= (ssize_t)sizeof(dir) - 1) {
-		tool_error(target, NAME_IT, "the boot image %s cannot be searched for", name);
+		tool_error(target, todo, "the boot image %s cannot be searched for", name);
 		return false;
 	}
 	dir[n] = '\0';
@@ -36,9 +43,44 @@ bool bootfile_find(char *path, u32 size, const char *name, const char *target, b
 		if (access(path, F_OK) == 0)
 			return true;
 	}
-	tool_error(target, NAME_IT,
-		"the boot image %s is neither in %s nor in %s/../lib/afterimage", name, dir, dir);
+	tool_error(target, todo, "the boot image %s is neither in %s nor in %s/../lib/afterimage",
+		name, dir, dir);
 	return false;
+}
+
+static u8 *read_file(int fd, u64 max_bytes, u64 *bytes)
+{
+	struct stat st;
+	u8 *data;
+
+	if (fstat(fd, &st) != 0)
+		return NULL;
+	if (!S_ISREG(st.st_mode) || st.st_size > (off_t)max_bytes) {
+		errno = EINVAL;
+		return NULL;
+	}
+	*bytes = (u64)st.st_size;
+	data = malloc(*bytes + 1);
+	if (data && !device_read(fd, 0, data, *bytes)) {
+		free(data);
+		return NULL;
+	}
+	return data;
+}
+
+u8 *bootfile_read(const char *path, u64 max_bytes, u64 *bytes)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	u8 *data;
+	int err;
+
+	if (fd < 0)
+		return NULL;
+	data = read_file(fd, max_bytes, bytes);
+	err = errno;
+	close(fd);
+	errno = err;
+	return data;
 }
 
 /* Reads at most one byte more than fits, so that a longer file shows. */
@@ -82,5 +124,34 @@ bool bootfile_load(struct bootfile *f, const char *path, const char *target)
 		return false;
 	}
 	f->bytes = (u32)bytes;
+	return true;
+}
+
+bool efi_files_load(struct efi_files *f, const struct options *o, const u8 uuid[16])
+{
+	static const char todo[] = "build it again with make, or " NAME_EFI_IT;
+	char path[4096], console[64], text[GUID_TEXT_BYTES];
+	const char *fault;
+	bool installed;
+
+	if (o->efi_image)
+		snprintf(path, sizeof(path), "%s", o->efi_image);
+	else if (!bootfile_find(path, sizeof(path), BOOTFILE_EFI, o->target, &installed))
+		return false;
+	f->image = bootfile_read(path, EFI_IMAGE_MAX_BYTES, &f->image_bytes);
+	if (!f->image) {
+		tool_error_errno(path, "read the boot image", errno, NAME_EFI_IT);
+		return false;
+	}
+	fault = efiimage_fault(f->image, f->image_bytes);
+	if (fault) {
+		tool_error(path, todo, "%s", fault);
+		free(f->image);
+		f->image = NULL;
+		return false;
+	}
+	kexec_console_text(o, console);
+	snprintf(f->settings, sizeof(f->settings), "dump=%s console=%s\n", guid_text(uuid, text),
+		console);
 	return true;
 }

@@ -8,6 +8,8 @@
 #include "bootimage.h"
 #include "types.h"
 
+#define BOOTFILE_EFI "afterimage.efi"
+
 #define BOOT_FILE_MAX_BYTES (BOOT_SECTOR_BYTES + BOOT_MAX_BYTES)
 
 struct bootfile {
@@ -40,6 +42,12 @@ void bootfile_apply(u8 *data, u64 bytes, const struct boot_settings *s);
  */
 bool bootfile_find(
 	char *path, u32 size, const char *name, const char *target, bool *installed) MUST_CHECK;
+
+/*
+ * The contents of the regular file @path of at most @max_bytes, to be freed by the caller; NULL
+ * with errno, EINVAL if it is longer or another kind of file.
+ */
+u8 *bootfile_read(const char *path, u64 max_bytes, u64 *bytes) MUST_CHECK;
 
 /*
  * Reads @path, or, if that is NULL, afterimage.mbr beside the running program or in

@@ -1,94 +1,147 @@
 /*
- * Makes the EFI system partition's file system with mkfs.fat, in memory.
+ * Makes the EFI system partition's file system with mkfs.fat and puts the files on it with
+ * mtools, in memory. Nothing is mounted.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
+#include "device.h"
+#include "esp.h"
+#include "kexec.h"
 #include "plan.h"
 #include "tools/common/tool.h"
 
-#define INSTALL_IT "install the package dosfstools"
-#define ARGS_MAX   24
+#define ARGS_MAX 12
 
-/* Administrators' programs are not in everybody's PATH. */
-static const char *find_program(void)
+/* A program that is run, and the package it is in. */
+struct program {
+	const char *name;
+	const char *package;
+};
+
+static const struct program mkfs_fat = {"mkfs.fat", "dosfstools"};
+static const struct program make_folders = {"mmd", "mtools"};
+static const struct program copy_file = {"mcopy", "mtools"};
+
+/* A file in memory as another program names it. */
+struct memory_file {
+	int fd;
+	char path[32];
+};
+
+/* Not close-on-exec: other programs open it by number. */
+static bool memory_file_open(struct memory_file *m, const char *name)
 {
-	static const char *const places[] = {"/usr/sbin/mkfs.fat", "/sbin/mkfs.fat",
-		"/usr/local/sbin/mkfs.fat", "/usr/bin/mkfs.fat"};
-
-	for (u32 i = 0; i < ARRAY_SIZE(places); i++) {
-		if (access(places[i], X_OK) == 0)
-			return places[i];
-	}
-	return NULL;
+	m->fd = memfd_create(name, 0);
+	snprintf(m->path, sizeof(m->path), "/proc/self/fd/%d", m->fd);
+	return m->fd >= 0;
 }
 
-/* Runs @argv with its output to nowhere; the exit code, or -1. */
-static int run_quietly(const char *program, char **argv)
+static void memory_file_close(struct memory_file *m)
 {
-	posix_spawn_file_actions_t files;
-	int status = -1;
-	pid_t pid;
-	int err;
+	if (m->fd >= 0)
+		close(m->fd);
+	m->fd = -1;
+}
 
-	if (posix_spawn_file_actions_init(&files) != 0)
-		return -1;
-	err = posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);
-	if (err == 0)
-		err = posix_spawn(&pid, program, &files, NULL, argv, environ);
-	posix_spawn_file_actions_destroy(&files);
-	if (err != 0)
-		return -1;
-	while (waitpid(pid, &status, 0) < 0) {
-		if (errno != EINTR)
-			return -1;
+/* Runs @program with @argv, whose first place is the program's. False: reported. */
+static bool run(const struct plan *p, const struct program *program, char **argv)
+{
+	char path[KEXEC_PATH_BYTES], said[KEXEC_TEXT_BYTES], todo[64];
+	int code;
+
+	if (!kexec_find_program(p->options, program->name, path)) {
+		snprintf(todo, sizeof(todo), "install the package %s", program->package);
+		tool_error(p->target.path, todo, "the program %s is missing", program->name);
+		return false;
 	}
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+	argv[0] = path;
+	code = kexec_run(argv, said, sizeof(said));
+	argv[0] = NULL;
+	if (code == 0)
+		return true;
+	snprintf(todo, sizeof(todo), "reinstall the package %s", program->package);
+	tool_error(p->target.path, todo, "%s failed: %s", path, said);
+	return false;
 }
 
 /*
  * FAT32 needs 65525 clusters (FAT specification 1.03 s3.5): 512-byte sectors give them in
- * 64 MiB, 4096-byte ones do not, so those get FAT16, which firmware reads as well.
+ * 64 MiB, 4096-byte ones do not, so those get FAT16, which firmware reads as well. The volume's
+ * number is a part of the dump disk's UUID: it tells two dump disks from each other.
  */
-static int make_file_system(const struct layout *l, const char *program, int fd)
+static bool make_file_system(const struct plan *p, const struct memory_file *esp)
 {
-	bool fat32 = l->block_bytes == 512;
-	char path[32], sector[16], hidden[24];
-	char *argv[ARGS_MAX] = {"mkfs.fat", "-F", fat32 ? "32" : "16", "-s", "1", "-S", sector,
-		"-h", hidden, "-n", "AFTERIMAGE", path, NULL};
+	const struct layout *l = &p->layout;
+	const u8 *id = p->super.disk_uuid;
+	char sector[16], hidden[24], volume[16];
+	char *argv[ARGS_MAX + 4] = {NULL, "--invariant", "-F", l->block_bytes == 512 ? "32" : "16",
+		"-s", "1", "-S", sector, "-h", hidden, "-i", volume, "-n", ESP_LABEL,
+		(char *)esp->path};
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	snprintf(sector, sizeof(sector), "%u", l->block_bytes);
 	snprintf(hidden, sizeof(hidden), "%llu",
 		(unsigned long long)(l->part[PART_ESP].start / l->block_bytes));
-	return run_quietly(program, argv);
+	snprintf(volume, sizeof(volume), "%02x%02x%02x%02x", id[3], id[2], id[1], id[0]);
+	return run(p, &mkfs_fat, argv);
 }
 
-int esp_make(const struct layout *l, const char *target)
+static bool make_file(
+	const struct plan *p, const struct memory_file *esp, const char *from, const char *to)
 {
-	const char *program = find_program();
-	int fd;
+	char *argv[ARGS_MAX] = {NULL, "-i", (char *)esp->path, (char *)from, (char *)to};
 
-	if (!program) {
-		tool_error(target, INSTALL_IT, "the program mkfs.fat is missing");
-		return -1;
-	}
-	/* Not close-on-exec: mkfs.fat opens it by number. */
-	fd = memfd_create("esp", 0);
-	if (fd < 0 || ftruncate(fd, (off_t)l->part[PART_ESP].bytes) != 0)
-		tool_error_errno(target, "make the EFI system partition in memory", errno,
+	return run(p, &copy_file, argv);
+}
+
+static bool make_files(const struct plan *p, const struct memory_file *esp, const char *image,
+	const char *settings)
+{
+	char *folders[ARGS_MAX] = {
+		NULL, "-i", (char *)esp->path, "::/EFI", "::/EFI/BOOT", "::/EFI/afterimage"};
+
+	return run(p, &make_folders, folders) &&
+	       make_file(p, esp, image, "::/EFI/BOOT/BOOTX64.EFI") &&
+	       make_file(p, esp, image, "::/EFI/afterimage/afterimage.efi") &&
+	       make_file(p, esp, settings, "::/EFI/afterimage/afterimage.cfg");
+}
+
+/* The same files and the same time in every copy; no set-up of the user's changes that. */
+static bool prepare_mtools(void)
+{
+	return setenv("SOURCE_DATE_EPOCH", "315532800", 1) == 0 && setenv("TZ", "UTC0", 1) == 0 &&
+	       setenv("MTOOLSRC", "/dev/null", 1) == 0 && setenv("MTOOLS_SKIP_CHECK", "1", 1) == 0;
+}
+
+/* False, with errno, if there is no memory for it. */
+static bool fill(struct memory_file *m, const void *data, u64 bytes)
+{
+	struct device d = {.bytes = bytes};
+
+	if (!memory_file_open(m, "file"))
+		return false;
+	d.fd = m->fd;
+	return device_write(&d, 0, data, bytes);
+}
+
+int esp_make(const struct plan *p)
+{
+	struct memory_file esp = {.fd = -1}, image = {.fd = -1}, settings = {.fd = -1};
+	bool ok = prepare_mtools() && memory_file_open(&esp, "esp") &&
+		  ftruncate(esp.fd, (off_t)p->layout.part[PART_ESP].bytes) == 0 &&
+		  fill(&image, p->efi.image, p->efi.image_bytes) &&
+		  fill(&settings, p->efi.settings, strlen(p->efi.settings));
+
+	if (!ok)
+		tool_error_errno(p->target.path, "make the EFI system partition in memory", errno,
 			"free some memory");
-	else if (make_file_system(l, program, fd) != 0)
-		tool_error(target, "reinstall the package dosfstools", "%s failed", program);
-	else
-		return fd;
-	if (fd >= 0)
-		close(fd);
-	return -1;
+	ok = ok && make_file_system(p, &esp) && make_files(p, &esp, image.path, settings.path);
+	memory_file_close(&image);
+	memory_file_close(&settings);
+	if (!ok)
+		memory_file_close(&esp);
+	return esp.fd;
 }

@@ -83,7 +83,7 @@ static bool copy_range(const struct plan *p, u64 from, u64 to)
 	return true;
 }
 
-/* Only what mkfs.fat wrote: tables and root directory; free clusters may hold anything. */
+/* Only what was written to it: tables, folders, files; free clusters may hold anything. */
 static bool step_esp(struct plan *p)
 {
 	off_t end = (off_t)p->layout.part[PART_ESP].bytes;

@@ -8,40 +8,24 @@
 #include "dumplog.h"
 #include "gpt.h"
 #include "kexec.h"
+#include "sysdisk.h"
 
 #define PARTITIONS_MAX 16 /* the image looks at no more */
 
-struct disk {
-	int fd;
-	u64 bytes;
-	u32 block_bytes;
-};
-
-static enum status read_blocks(void *ctx, u64 lba, u32 blocks, void *buf)
-{
-	const struct disk *d = ctx;
-	u64 total = d->bytes / d->block_bytes;
-
-	if (!range_fits(lba, blocks, total))
-		return E_GEOMETRY;
-	return device_read(d->fd, lba * d->block_bytes, buf, (u64)blocks * d->block_bytes) ? OK
-											   : E_READ;
-}
-
 /* The same conditions as the image's, or the image would not take the partition. */
 static bool super_read(
-	struct disk *d, const struct gpt_partition *p, u64 lba, struct dl_super *super)
+	struct sysdisk *d, const struct gpt_partition *p, u64 lba, struct dl_super *super)
 {
 	u8 block[4096];
 
-	if (read_blocks(d, lba, 1, block) != OK)
+	if (sysdisk_read(d, lba, 1, block) != OK)
 		return false;
 	memcpy(super, block, sizeof(*super));
 	return dl_super_check(super) == OK && super->blocks == p->last_lba - p->first_lba + 1 &&
 	       super->block_bytes == d->block_bytes;
 }
 
-static void look_at(struct disk *d, const struct gpt_partition *p, struct kexec_scan *s)
+static void look_at(struct sysdisk *d, const struct gpt_partition *p, struct kexec_scan *s)
 {
 	u64 start = p->first_lba * d->block_bytes;
 	struct dl_super super;
@@ -55,13 +39,13 @@ static void look_at(struct disk *d, const struct gpt_partition *p, struct kexec_
 	if (s->found++ > 0)
 		return;
 	s->first_bytes = start;
+	s->first = super;
 	s->first_size = (p->last_lba - p->first_lba + 1) * d->block_bytes;
-	memcpy(s->first_uuid, super.disk_uuid, sizeof(s->first_uuid));
 }
 
 bool kexec_scan_disk(int fd, u64 bytes, u32 block_bytes, struct kexec_scan *s)
 {
-	struct disk d = {.fd = fd, .bytes = bytes, .block_bytes = block_bytes};
+	struct sysdisk d = {.fd = fd, .bytes = bytes, .block_bytes = block_bytes};
 	enum status st = OK;
 	u8 buf[8192];
 
@@ -77,7 +61,7 @@ bool kexec_scan_disk(int fd, u64 bytes, u32 block_bytes, struct kexec_scan *s)
 	for (u32 i = 0; i < PARTITIONS_MAX && (st == OK || st == E_GEOMETRY); i++) {
 		struct gpt_partition p;
 
-		st = gpt_find(read_blocks, &d, bytes / block_bytes, block_bytes, gpt_dump_type, i,
+		st = gpt_find(sysdisk_read, &d, bytes / block_bytes, block_bytes, gpt_dump_type, i,
 			buf, &p);
 		if (st == OK)
 			look_at(&d, &p, s);

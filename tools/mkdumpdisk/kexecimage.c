@@ -3,12 +3,9 @@
  * kernel check as well (Linux x86 boot protocol), and the name that makes it ours.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-#include "device.h"
+#include "bootfile.h"
 #include "kexec.h"
 #include "tools/common/tool.h"
 
@@ -70,41 +67,17 @@ const char *kexec_image_fault(const u8 *data, u64 bytes)
 	return NULL;
 }
 
-/* The whole file; NULL with errno. */
-static u8 *read_file(int fd, u64 *bytes)
-{
-	struct stat st;
-	u8 *data;
-
-	if (fstat(fd, &st) != 0)
-		return NULL;
-	if (!S_ISREG(st.st_mode) || st.st_size > (off_t)IMAGE_MAX_BYTES) {
-		errno = EINVAL;
-		return NULL;
-	}
-	*bytes = (u64)st.st_size;
-	data = malloc(*bytes + 1);
-	if (data && !device_read(fd, 0, data, *bytes)) {
-		free(data);
-		return NULL;
-	}
-	return data;
-}
-
 u8 *kexec_image_load(const char *path, u64 *bytes)
 {
 	static const char todo[] = "build it again with make, or install it again with mkdumpdisk "
 				   "--kexec --image FILE TARGET";
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	u8 *data = fd < 0 ? NULL : read_file(fd, bytes);
+	u8 *data = bootfile_read(path, IMAGE_MAX_BYTES, bytes);
 	const char *fault;
 
-	if (!data)
+	if (!data) {
 		tool_error_errno(path, "be read as the image", errno, todo);
-	if (fd >= 0)
-		close(fd);
-	if (!data)
 		return NULL;
+	}
 	fault = kexec_image_fault(data, *bytes);
 	if (!fault)
 		return data;

@@ -4,33 +4,20 @@
  */
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <glob.h>
-#include <libgen.h>
 #include <limits.h>
-#include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 #include "kexec.h"
+#include "sysdisk.h"
 #include "tools/common/guid.h"
 #include "tools/common/tool.h"
 
 #define ENTRIES_MAX 65536
 #define NAME_ONE    "name a dump disk or a dump partition"
-
-/* A disk being looked at; @sysfs as it is below the root, or the running system's own. */
-struct disk {
-	char sysfs[KEXEC_PATH_BYTES];
-	char name[64];
-	int fd;
-	u64 bytes;
-	u32 block_bytes;
-};
 
 /* --- how the disk is attached --- */
 
@@ -68,7 +55,7 @@ static bool is_pcie_nvme(const char *path, bool *fabrics)
 	return hit;
 }
 
-static const char *attachment_fault(const struct disk *d)
+const char *kexec_disk_fault(const struct sysdisk *d)
 {
 	char link[KEXEC_PATH_BYTES + 80], path[PATH_MAX];
 	bool fabrics;
@@ -86,115 +73,26 @@ static const char *attachment_fault(const struct disk *d)
 
 /* --- what is on it --- */
 
-static bool measure(struct disk *d)
-{
-	struct stat st;
-	int sector;
-
-	if (fstat(d->fd, &st) != 0)
-		return false;
-	d->bytes = (u64)st.st_size;
-	d->block_bytes = 512;
-	if (!S_ISBLK(st.st_mode))
-		return S_ISREG(st.st_mode);
-	if (ioctl(d->fd, BLKGETSIZE64, &d->bytes) != 0 || ioctl(d->fd, BLKSSZGET, &sector) != 0)
-		return false;
-	d->block_bytes = (u32)sector;
-	return true;
-}
-
-static bool disk_open(struct disk *d, const struct options *o)
-{
-	char path[KEXEC_PATH_BYTES], name[80];
-
-	snprintf(name, sizeof(name), "/dev/%s", d->name);
-	d->fd = open(kexec_path(o, name, path), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (d->fd < 0 && errno == ENOENT)
-		d->fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (d->fd < 0)
-		return false;
-	if (measure(d))
-		return true;
-	close(d->fd);
-	return false;
-}
-
-static u64 partition_start(const struct disk *d, const char *name)
-{
-	char path[KEXEC_PATH_BYTES + 400];
-	unsigned long long start = 0;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/block/%s/%s/start", d->sysfs, d->name, name);
-	f = fopen(path, "re");
-	if (!f)
-		return 0;
-	if (fscanf(f, "%llu", &start) != 1 || start > INT64_MAX / 512)
-		start = 0;
-	fclose(f);
-	return start * 512; /* always counted so */
-}
-
 /* The kernel's name of the partition that starts at @bytes; the disk's, if it has none. */
-static void name_node(const struct disk *d, u64 bytes, struct kexec_target *t)
+static void name_node(const struct sysdisk *d, u64 bytes, struct kexec_target *t)
 {
-	char path[KEXEC_PATH_BYTES + 80];
-	struct dirent *e;
-	bool hit = false;
-	DIR *dir;
+	char name[64];
 
 	snprintf(t->disk, sizeof(t->disk), "%s", d->name);
-	snprintf(t->node, sizeof(t->node), "/dev/%s", d->name);
-	snprintf(path, sizeof(path), "%s/block/%s", d->sysfs, d->name);
-	dir = opendir(path);
-	if (!dir)
-		return;
-	for (u32 i = 0; !hit && i < ENTRIES_MAX && (e = readdir(dir)); i++) {
-		hit = strncmp(e->d_name, d->name, strlen(d->name)) == 0 &&
-		      partition_start(d, e->d_name) == bytes;
-		if (hit)
-			snprintf(t->node, sizeof(t->node), "/dev/%.64s", e->d_name);
-	}
-	closedir(dir);
+	snprintf(t->node, sizeof(t->node), "/dev/%s",
+		sysdisk_partition(d, bytes, name) ? name : d->name);
 }
 
-static void fill(struct kexec_target *t, const struct disk *d, const struct kexec_scan *s)
+static void fill(struct kexec_target *t, const struct sysdisk *d, const struct kexec_scan *s)
 {
-	const char *fault = attachment_fault(d);
+	const char *fault = kexec_disk_fault(d);
 
-	memcpy(t->uuid, s->first_uuid, sizeof(t->uuid));
+	memcpy(t->uuid, s->first.disk_uuid, sizeof(t->uuid));
 	name_node(d, s->first_bytes, t);
 	snprintf(t->fault, sizeof(t->fault), "%s", fault ? fault : "");
 }
 
 /* --- by name --- */
-
-/* Disk and, if it is a partition, where that starts; 0 for a whole disk. */
-static bool identify(const struct options *o, const struct stat *st, struct disk *d, u64 *start)
-{
-	char link[KEXEC_PATH_BYTES + 64], path[PATH_MAX], below[PATH_MAX + 16];
-	char *name, *last;
-
-	kexec_path(o, "/sys", d->sysfs);
-	snprintf(link, sizeof(link), "%s/dev/block", d->sysfs);
-	if (access(link, F_OK) != 0)
-		snprintf(d->sysfs, sizeof(d->sysfs), "/sys");
-	snprintf(link, sizeof(link), "%s/dev/block/%u:%u", d->sysfs, major(st->st_rdev),
-		minor(st->st_rdev));
-	if (!realpath(link, path))
-		return false;
-	snprintf(below, sizeof(below), "%s/partition", path);
-	*start = 0;
-	name = basename(path);
-	if (access(below, F_OK) == 0) {
-		last = strrchr(path, '/');
-		*last = '\0';
-		snprintf(d->name, sizeof(d->name), "%.63s", basename(path));
-		*start = partition_start(d, last + 1);
-		return *start > 0;
-	}
-	return (u32)snprintf(d->name, sizeof(d->name), "%s", name) < sizeof(d->name);
-}
 
 static bool refuse_kind(const char *path, mode_t mode)
 {
@@ -204,14 +102,21 @@ static bool refuse_kind(const char *path, mode_t mode)
 	return false;
 }
 
+static const char *action_name(const struct options *o)
+{
+	return o->boot_entry ? "boot-entry" : "kexec";
+}
+
 static bool stat_target(const struct options *o, struct stat *st)
 {
-	static const char *const actions[] = {"status", "remove", "load", "unload"};
+	static const char *const actions[] = {
+		"status", "remove", "load", "unload", "add", "first", "last", "next"};
 	char todo[64] = NAME_ONE;
 
 	for (u32 i = 0; i < ARRAY_SIZE(actions); i++) {
 		if (strcmp(o->target, actions[i]) == 0)
-			snprintf(todo, sizeof(todo), "did you mean --kexec=%s?", actions[i]);
+			snprintf(todo, sizeof(todo), "did you mean --%s=%s?", action_name(o),
+				actions[i]);
 	}
 	if (stat(o->target, st) != 0) {
 		if (errno == ENOENT)
@@ -235,7 +140,9 @@ static bool report_scan(const struct options *o, const struct kexec_scan *s)
 			"prepare it with mkdumpdisk, and give it the type that mkdumpdisk names",
 			"is not a dump partition of a disk with a GPT");
 	else
-		tool_error(o->target, "prepare it first with mkdumpdisk, without --kexec",
+		tool_error(o->target,
+			o->boot_entry ? "prepare it first with mkdumpdisk, without --boot-entry"
+				      : "prepare it first with mkdumpdisk, without --kexec",
 			"is not a dump disk");
 	return false;
 }
@@ -243,17 +150,17 @@ static bool report_scan(const struct options *o, const struct kexec_scan *s)
 bool kexec_target_open(const struct options *o, struct kexec_target *t)
 {
 	struct kexec_scan scan = {0};
-	struct disk d;
+	struct sysdisk d;
 	struct stat st;
 	bool read;
 
 	if (!stat_target(o, &st))
 		return false;
-	if (!identify(o, &st, &d, &scan.start_bytes)) {
+	if (!sysdisk_identify(o, st.st_rdev, &d, &scan.start_bytes)) {
 		tool_error(o->target, NAME_ONE, "is not known to the kernel as a disk");
 		return false;
 	}
-	if (!disk_open(&d, o)) {
+	if (!sysdisk_open(&d, o)) {
 		tool_error_errno(o->target, "be opened", errno,
 			errno == EACCES ? "run this as root" : NAME_ONE);
 		return false;
@@ -282,21 +189,19 @@ static bool worth_opening(const char *name)
 		if (strncmp(name, others[i], strlen(others[i])) == 0)
 			return false;
 	}
-	return strlen(name) < sizeof(((struct disk *)NULL)->name);
+	return strlen(name) < sizeof(((struct sysdisk *)NULL)->name);
 }
 
 static bool try_disk(
 	const struct options *o, const char *name, const u8 uuid[16], struct kexec_target *t)
 {
 	struct kexec_scan scan = {.uuid = uuid};
-	struct disk d;
+	struct sysdisk d;
 	bool hit;
 
 	if (!worth_opening(name))
 		return false;
-	kexec_path(o, "/sys", d.sysfs);
-	snprintf(d.name, sizeof(d.name), "%s", name);
-	if (!disk_open(&d, o))
+	if (!sysdisk_named(o, name, &d) || !sysdisk_open(&d, o))
 		return false;
 	hit = kexec_scan_disk(d.fd, d.bytes, d.block_bytes, &scan) && scan.found > 0;
 	close(d.fd);

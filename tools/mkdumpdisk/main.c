@@ -1,7 +1,7 @@
 /*
  * mkdumpdisk: prepares a disk, a partition or an image file to take dumps. Everything
- * is checked and decided here in order; install() does the writing. What --kexec and
- * --survey ask for is handed on.
+ * is checked and decided here in order; install() does the writing. What --kexec,
+ * --boot-entry, --survey and --check ask for is handed on.
  */
 #include <limits.h>
 #include <errno.h>
@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 #include <uuid/uuid.h>
+#include "bootentry.h"
+#include "check.h"
 #include "crc32c.h"
 #include "kexec.h"
 #include "plan.h"
@@ -77,7 +79,9 @@ static bool plan_boot(struct plan *p)
 		return false;
 	memcpy(s.target_uuid, p->super.disk_uuid, sizeof(s.target_uuid));
 	bootfile_apply(p->boot.data, p->boot.bytes, &s);
-	p->esp_fd = esp_make(&p->layout, p->target.path);
+	if (!efi_files_load(&p->efi, o, p->super.disk_uuid))
+		return false;
+	p->esp_fd = esp_make(p);
 	return p->esp_fd >= 0;
 }
 
@@ -169,9 +173,10 @@ static bool kexec_act(const struct options *o)
 	}
 }
 
-static bool kexec_main(const struct options *o)
+/* Actions that prepare nothing. */
+static bool act(const struct options *o)
 {
-	bool ok = kexec_act(o);
+	bool ok = o->kexec ? kexec_act(o) : boot_entry(o);
 
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return ok;
@@ -191,8 +196,10 @@ int main(int argc, char **argv)
 			return exit_code;
 		return tool_error("standard output", "check where it goes", "cannot be written");
 	}
-	if (options.kexec)
-		return kexec_main(&options) ? TOOL_DONE : TOOL_FAILED;
+	if (options.kexec || options.boot_entry)
+		return act(&options) ? TOOL_DONE : TOOL_FAILED;
+	if (options.check)
+		return check_run(&options);
 	if (options.survey)
 		return survey_act(&options) ? TOOL_DONE : TOOL_FAILED;
 	plan.options = &options;

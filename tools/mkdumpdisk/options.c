@@ -32,6 +32,14 @@ static const char *const kexec_names[] = {
 	[KEXEC_LOAD] = "load",
 	[KEXEC_UNLOAD] = "unload",
 };
+static const char *const boot_entry_names[] = {
+	[BOOT_ENTRY_ADD] = "add",
+	[BOOT_ENTRY_FIRST] = "first",
+	[BOOT_ENTRY_LAST] = "last",
+	[BOOT_ENTRY_NEXT] = "next",
+	[BOOT_ENTRY_REMOVE] = "remove",
+	[BOOT_ENTRY_STATUS] = "status",
+};
 static const char *const compressor_names[] = {
 	[DL_COMP_NONE] = "none",
 	[DL_COMP_LZF] = "lzf",
@@ -39,7 +47,7 @@ static const char *const compressor_names[] = {
 	[DL_COMP_ZSTD] = "zstd",
 };
 
-#define SHORT_OPTIONS ":s:l:c:a:C:o:L:i:S:k::u::r:fynjhV"
+#define SHORT_OPTIONS ":s:l:c:a:C:o:L:i:E:S:k::b::u::r:xfynjhV"
 #define PREPARING     "slcaoLSf" /* options that decide what is written to TARGET */
 #define ROOT_MAX      1024
 
@@ -52,10 +60,13 @@ static const struct option long_options[] = {
 	{"overwrite", required_argument, NULL, 'o'},
 	{"label", required_argument, NULL, 'L'},
 	{"image", required_argument, NULL, 'i'},
+	{"efi-image", required_argument, NULL, 'E'},
 	{"sector-size", required_argument, NULL, 'S'},
 	{"kexec", optional_argument, NULL, 'k'},
 	{"survey", optional_argument, NULL, 'u'},
+	{"boot-entry", optional_argument, NULL, 'b'},
 	{"root", required_argument, NULL, 'r'},
+	{"check", no_argument, NULL, 'x'},
 	{"force", no_argument, NULL, 'f'},
 	{"yes", no_argument, NULL, 'y'},
 	{"dry-run", no_argument, NULL, 'n'},
@@ -233,6 +244,13 @@ static bool parse_survey(const char *text, struct options *o)
 	return true;
 }
 
+static bool parse_boot_entry(const char *text, u32 *action)
+{
+	*action = BOOT_ENTRY_ADD;
+	return !text || parse_name("boot-entry", text, boot_entry_names,
+				ARRAY_SIZE(boot_entry_names), action);
+}
+
 static bool parse_size(const char *text, u64 *bytes)
 {
 	if (tool_parse_size(text, bytes) && *bytes > 0)
@@ -269,6 +287,9 @@ static bool take_flag(struct options *o, int c)
 	case 'j':
 		o->json = true;
 		return true;
+	case 'x':
+		o->check = true;
+		return true;
 	default:
 		return false;
 	}
@@ -297,12 +318,17 @@ static bool take_value(struct options *o, int c, const char *value, const char *
 	case 'i':
 		o->image = value;
 		return true;
+	case 'E':
+		o->efi_image = value;
+		return true;
 	case 'S':
 		return parse_sector_size(value, &o->sector_bytes);
 	case 'k':
 		return parse_kexec(value, &o->kexec);
 	case 'u':
 		return parse_survey(value, o);
+	case 'b':
+		return parse_boot_entry(value, &o->boot_entry);
 	case 'r':
 		return parse_root(value, &o->root);
 	case ':':
@@ -316,7 +342,7 @@ static bool take_value(struct options *o, int c, const char *value, const char *
 
 static bool take_target(struct options *o, int argc, char **argv)
 {
-	if (optind == argc && o->kexec > KEXEC_INSTALL)
+	if (optind == argc && (o->kexec > KEXEC_INSTALL || o->check))
 		return true;
 	if (optind == argc)
 		tool_error_usage("no TARGET given");
@@ -333,10 +359,10 @@ static bool check_kexec(const struct options *o, const char *preparing)
 	const char *action = o->kexec ? kexec_names[o->kexec] : "";
 	bool only_install = o->given_console || o->image || o->target;
 
-	if (!o->kexec && *o->root)
-		tool_error_usage("--root is for --kexec");
-	else if (o->kexec && preparing)
+	if (o->kexec && preparing)
 		tool_error_usage("--%s is for preparing a disk, not for --kexec", preparing);
+	else if (o->kexec && o->efi_image)
+		tool_error_usage("--efi-image is not for --kexec");
 	else if (o->kexec && o->json && o->kexec != KEXEC_STATUS)
 		tool_error_usage("--kexec=%s has no report as JSON", action);
 	else if (o->kexec && o->kexec != KEXEC_INSTALL && only_install)
@@ -355,6 +381,8 @@ static bool check_survey(const struct options *o, const char *preparing)
 	const char *other = o->kexec	       ? "kexec"
 			    : o->given_console ? "console"
 			    : o->image	       ? "image"
+			    : o->efi_image     ? "efi-image"
+			    : o->boot_entry    ? "boot-entry"
 					       : NULL;
 
 	if (!o->survey)
@@ -367,6 +395,56 @@ static bool check_survey(const struct options *o, const char *preparing)
 		tool_error_usage("--force is for arming, not for --survey=off");
 	else
 		return true;
+	return false;
+}
+
+/* Likewise for --boot-entry. */
+static bool check_boot_entry(const struct options *o, const char *preparing)
+{
+	bool files = o->boot_entry != BOOT_ENTRY_REMOVE && o->boot_entry != BOOT_ENTRY_STATUS;
+
+	if (!o->boot_entry)
+		return true;
+	if (o->kexec)
+		tool_error_usage("--boot-entry and --kexec are two things: do one after the other");
+	else if (preparing)
+		tool_error_usage("--%s is for preparing a disk, not for --boot-entry", preparing);
+	else if (o->json && o->dry_run)
+		tool_error_usage("--boot-entry --dry-run has no report as JSON");
+	else if (o->image)
+		tool_error_usage("--image is not for --boot-entry; it takes --efi-image");
+	else if (!files && (o->efi_image || o->given_console))
+		tool_error_usage("--boot-entry=%s takes no --%s: it writes no files",
+			boot_entry_names[o->boot_entry], o->efi_image ? "efi-image" : "console");
+	else
+		return true;
+	return false;
+}
+
+/* Likewise for --check. */
+static bool check_check(const struct options *o, const char *preparing)
+{
+	if (!o->check)
+		return true;
+	if (o->kexec || o->survey || o->boot_entry)
+		tool_error_usage("--check and --%s are two things; give one of them",
+			o->kexec    ? "kexec"
+			: o->survey ? "survey"
+				    : "boot-entry");
+	else if (preparing)
+		tool_error_usage("--%s is for preparing a disk, not for --check", preparing);
+	else if (o->given_console || o->image || o->efi_image)
+		tool_error_usage("--check takes no image and no console");
+	else
+		return true;
+	return false;
+}
+
+static bool check_root(const struct options *o)
+{
+	if (!*o->root || o->kexec || o->boot_entry || o->check)
+		return true;
+	tool_error_usage("--root is for --kexec, --boot-entry and --check");
 	return false;
 }
 
@@ -409,6 +487,7 @@ bool options_parse(int argc, char **argv, struct options *o, int *exit_code)
 			preparing = long_name(c);
 	}
 	*exit_code = TOOL_USAGE;
-	return take_target(o, argc, argv) && check_survey(o, preparing) &&
-	       check_kexec(o, preparing);
+	return take_target(o, argc, argv) && check_root(o) && check_check(o, preparing) &&
+	       check_kexec(o, preparing) && check_survey(o, preparing) &&
+	       check_boot_entry(o, preparing);
 }

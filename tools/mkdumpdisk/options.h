@@ -25,13 +25,25 @@ enum survey_action {
 	SURVEY_OFF,
 };
 
+/* What --boot-entry asks for. */
+enum boot_entry_action {
+	BOOT_ENTRY_NONE,
+	BOOT_ENTRY_ADD,
+	BOOT_ENTRY_FIRST,
+	BOOT_ENTRY_LAST,
+	BOOT_ENTRY_NEXT,
+	BOOT_ENTRY_REMOVE,
+	BOOT_ENTRY_STATUS,
+};
+
 /* Strings point into the argument vector. */
 struct options {
-	const char *target; /* NULL only for an action of --kexec that takes none */
-	const char *image;  /* NULL: search for it */
-	const char *label;  /* never NULL */
-	u64 size_bytes;	    /* 0: not given */
-	u32 sector_bytes;   /* 0: not given */
+	const char *target;    /* NULL only for --check, and an action of --kexec without */
+	const char *image;     /* NULL: search for it */
+	const char *efi_image; /* likewise */
+	const char *label;     /* never NULL */
+	u64 size_bytes;	       /* 0: not given */
+	u32 sector_bytes;      /* 0: not given */
 	u32 level;
 	u32 compressor; /* enum dl_compressor */
 	u32 after;	/* enum machine_action */
@@ -39,10 +51,12 @@ struct options {
 	u8 console;	/* BOOT_CONSOLE_* */
 	u16 serial_port;
 	u32 serial_baud;
-	const char *root;   /* what paths of the system follow; never NULL, empty: nothing */
-	u32 kexec;	    /* enum kexec_action */
-	u32 survey;	    /* enum survey_action */
-	u32 survey_cycles;  /* of SURVEY_ARM */
+	const char *root;  /* what paths of the system follow; never NULL, empty: nothing */
+	u32 kexec;	   /* enum kexec_action */
+	u32 survey;	   /* enum survey_action */
+	u32 survey_cycles; /* of SURVEY_ARM */
+	u32 boot_entry;	   /* enum boot_entry_action */
+	bool check;
 	bool given_console; /* not the default */
 	bool force;
 	bool yes;

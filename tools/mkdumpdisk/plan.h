@@ -5,6 +5,7 @@
 #define MKDUMPDISK_PLAN_H
 
 #include "bootfile.h"
+#include "efiimage.h"
 #include "layout.h"
 #include "options.h"
 #include "probe.h"
@@ -17,14 +18,16 @@ struct plan {
 	struct layout layout;
 	struct dl_super super;
 	struct bootfile boot; /* only of a whole disk; settings applied */
+	struct efi_files efi; /* likewise */
 	int esp_fd;	      /* file with the EFI system partition's contents; -1: none */
 };
 
 /*
- * Makes the file system of the EFI system partition in a file in memory: its fd, or -1 after
- * the message. A file and not the target, so that a failure costs nothing.
+ * Makes the EFI system partition of @p with its files in a file in memory: its fd, or -1 after
+ * the message. A file and not the target, so that a failure costs nothing. What is in it depends
+ * on @p alone, not on the time.
  */
-int esp_make(const struct layout *l, const char *target);
+int esp_make(const struct plan *p);
 
 /* Writes the partition table to a target that has none; false with errno. */
 bool table_write(const struct plan *p) MUST_CHECK;
