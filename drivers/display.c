@@ -20,10 +20,11 @@ static u32 bar_mask(u32 bdf, u32 index)
 	return mask;
 }
 
-/* 0 if it is not a size. */
+/* 0 if what it answers is not a size: all bits above it can be changed, none below. */
 static u64 bar_bytes(const struct pci_dev *dev, u32 index)
 {
 	u32 low = pci_read(dev->bdf, PCI_BAR(index));
+	u64 bytes;
 	u64 mask = (u64)UINT32_MAX << 32;
 
 	if (!pci_command_change(dev->bdf, PCI_COMMAND_MEMORY, 0))
@@ -33,7 +34,8 @@ static u64 bar_bytes(const struct pci_dev *dev, u32 index)
 		mask = (mask & UINT32_MAX) | (u64)bar_mask(dev->bdf, index + 1) << 32;
 	if (!pci_command_change(dev->bdf, 0, PCI_COMMAND_MEMORY))
 		return 0;
-	return mask & -mask;
+	bytes = mask & -mask;
+	return mask == -bytes ? bytes : 0;
 }
 
 static bool bar_has(const struct pci_dev *dev, u32 index, u64 pa, u64 bytes)

@@ -16,6 +16,14 @@ enum page_use {
 /* How the old kernel used the page with the class that @s gave it. Slow; for single pages. */
 enum page_use pageuse_of(struct pagescan *s, u64 pfn, u32 class);
 
+/* The same with what led to it: for getdump why. */
+struct page_past {
+	enum page_use use;
+	bool set_aside; /* the page allocator never had it */
+	bool slab;
+};
+void pageuse_report(struct pagescan *s, u64 pfn, u32 class, struct page_past *past);
+
 struct pageuse {
 	u64 told; /* pages whose use is known */
 	u64 used; /* of them */

@@ -6,6 +6,7 @@
  */
 #include <string.h>
 #include "dumplog.h"
+#include "pagefields.h"
 #include "pageuse.h"
 
 #define LOW_END_PFN (MIB >> PAGE_SHIFT) /* below, what is set aside is for firmware */
@@ -74,6 +75,20 @@ enum page_use pageuse_of(struct pagescan *s, u64 pfn, u32 class)
 	default:
 		return PAGE_USE_SOME;
 	}
+}
+
+void pageuse_report(struct pagescan *s, u64 pfn, u32 class, struct page_past *past)
+{
+	const struct page_rules *r = &s->map->rules;
+	u8 page[PAGEINFO_MAX_BYTES];
+	u64 va;
+
+	memset(past, 0, sizeof(*past));
+	past->use = pageuse_of(s, pfn, class);
+	if (class != DL_KEPT || pagemap_read(s->map, pfn, page, &va) != OK)
+		return;
+	past->set_aside = is_set_aside(r, page, va);
+	past->slab = fields_load(r, page).slab;
 }
 
 void pageuse_count(struct pagescan *s, u64 pfn, u64 end_pfn, struct pageuse *u)

@@ -80,6 +80,9 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		if (st == OK && (part.first_lba > part.last_lba || part.last_lba >= in.blocks))
 			abort();
 	}
+	if (gpt_find_uuid(read_input, &in, in.blocks, BLOCK, data, scratch, &part) == OK &&
+		(memcmp(part.uuid, data, 16) != 0 || part.last_lba >= in.blocks))
+		abort();
 	free(scratch);
 	free(in.bytes);
 	return 0;

@@ -40,6 +40,8 @@ static void check_zero_page(const u8 *data, size_t bytes)
 	linuxboot_zero_page(page, &zp);
 	if (zp.map.count > MEMMAP_MAX)
 		abort();
+	if (zp.screen.bytes && (zp.text_mode || zp.screen.pa + zp.screen.bytes < zp.screen.pa))
+		abort();
 	for (u32 i = 0; i < zp.map.count; i++) {
 		const struct mem_range *r = &zp.map.range[i];
 

@@ -148,7 +148,7 @@ static void ask_why(const struct reader_map *m)
 	if (!k || reader_pages_open(&pages, m) != OK)
 		abort();
 	for (u64 pfn = 0; pfn < WHY_PAGES; pfn++) {
-		struct page_report report;
+		struct why_report report;
 		char text[WHY_TEXT];
 		struct why w;
 		u64 pa = pfn << PAGE_SHIFT;

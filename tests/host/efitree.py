@@ -4,6 +4,7 @@ firmware."""
 
 import json
 import os
+import re
 import struct
 import uuid
 
@@ -66,8 +67,8 @@ class Firmware:
         return struct.unpack("<H", data)[0] if data else None
 
     def entries(self):
-        return sorted(int(n[4:8], 16) for n in os.listdir(self.folder)
-                      if n.endswith(GLOBAL) and n[4:8].isalnum() and n[8] == "-")
+        found = (re.fullmatch(f"Boot([0-9A-F]{{4}})-{GLOBAL}", n) for n in os.listdir(self.folder))
+        return sorted(int(m[1], 16) for m in found if m)
 
 
 def efibootmgr(root, args):

@@ -15,6 +15,7 @@ VMCOREINFO, UTSNAME, MEMMAP, PRSTATUS, KERNEL = 1, 2, 3, 4, 6
 NOT_RAM, KEPT, ZERO, FREE, CACHE, PRIVATE, USER = range(7)
 HWPOISON, OFFLINE, UNREADABLE, BY_FIRMWARE, BY_LOADER, BY_US, LOST = range(7, 14)
 INCOMPLETE, COMPLETE = 1, 2
+NOBODY, FIRMWARE, LOADER, OURS, SURVEY = range(5)
 TYPE = uuid.UUID("3f5d8c62-6b0e-4e2c-9a41-af7e1d0b5c90")
 
 
@@ -124,6 +125,7 @@ class Dump:
         self.fields = dict(state=INCOMPLETE, reason=0, flags=0, time=1750000000 + number,
                            release=b"6.1.0-test", node=b"crashhost", machine=b"x86_64",
                            panic=b"", degraded=0, dropped=0, incomplete=0, asked=level,
+                           survey=0, lost=0, used=0, told=0,
                            limit=log.blocks - 1 - log.slots - log.free)
         self.fields.update(fields)
         self.put_header()
@@ -132,12 +134,13 @@ class Dump:
     def header(self):
         f = self.fields
         data = struct.pack(
-            "<8sII16s16sIIII QQQQQQ IIIIII QQQQ 65s65s65s97sII40xI", b"AFTRDMP1", 1,
+            "<8sII16s16sIIII QQQQQQ IIIIII QQQQ 65s65s65s97sIIIQQQ12xI", b"AFTRDMP1", 1,
             self.generation, self.log.uuid, self.uuid, self.number, f["state"], f["flags"],
             f["reason"], self.start, f["limit"], self.next, self.sequence, self.end_at,
             f["time"], 1234, 1, f["asked"], self.level, LZF, f["degraded"], self.ram, self.kept,
             self.zero, self.next * self.log.block, f["release"], f["node"], f["machine"],
-            f["panic"], f["dropped"], f["incomplete"], 0)
+            f["panic"], f["dropped"], f["incomplete"],
+            f["survey"], f["lost"], f["used"], f["told"], 0)
         return sealed(data, 508)
 
     def put_header(self, front=True, back=True, **fields):
@@ -259,19 +262,22 @@ def rich_page(pfn):
     return bytes(PAGE) if pfn % 16 == 15 else page(pfn)
 
 
-def rich(log, number=1, level=0, passes=LATER, reason=0, old=None, info=INFO, **fields):
+def rich(log, number=1, level=0, passes=LATER, reason=0, old=None, info=INFO, touched=(),
+         first=((0, 16, KEPT),), **fields):
     """A dump with 16 pages of every class. Of those of later passes pages 0-7 have contents,
     8-11 were found zero and 12-13 unreadable; 14 and 15 have contents, 15 being zero. Passes
-    not in @passes were not made. The pages in @old have those contents."""
+    not in @passes were not made. The pages in @old have those contents. @touched says by class
+    who wrote there, @first the classes of the first 16 pages."""
     def contents(pfn):
         return (old or {}).get(pfn) or rich_page(pfn)
 
     d = log.dump(number, level, **fields)
     d.note(KERNEL, struct.pack("<QqQQIIII", 0x1000, PHYS_BASE, PAGE_OFFSET, 0x2000, 4, 1, 1, 0))
     d.note(VMCOREINFO, info)
-    d.note(MEMMAP, b"".join(struct.pack("<QQII", p * PAGE, n * PAGE, 1, 0)
-                            for p, n in [(0, 0x10), (0x20, 0x10 * len(CLASS_AT))]))
-    d.classes([(0, 16, KEPT), (0x10, 0x10, NOT_RAM)]
+    who = dict(touched)
+    d.note(MEMMAP, b"".join(struct.pack("<QQII", p * PAGE, 0x10 * PAGE, 1, who.get(k, 0))
+                            for k, p in [(0, 0), *CLASS_AT.items()]))
+    d.classes([*first, (0x10, 0x10, NOT_RAM)]
               + [(pfn, 16, klass) for klass, pfn in CLASS_AT.items()])
     d.pages(range(16), LZF, contents)
     for klass in ALWAYS:

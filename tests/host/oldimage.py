@@ -62,8 +62,14 @@ def of_class(klass, pfn):
     return struct_page(RESERVED, 1)
 
 
-def memory():
-    """Pages by number: tables at 1, section pointers at 7, the page map at 8 to 11."""
+def set_aside(pfn):
+    """As the kernel's own memory, which the page allocator never had."""
+    return struct_page(RESERVED, 1, lru=VMEMMAP + 64 * pfn + 8)
+
+
+def memory(others=()):
+    """Pages by number: tables at 1, section pointers at 7, the page map at 8 to 11. @others: struct pages that
+    are other than their class says."""
     words = {n: [0] * 512 for n in range(TABLES, MAP)}
 
     def link(table, va, shift, target):
@@ -82,6 +88,8 @@ def memory():
     words[SECTIONS][256] = VMEMMAP | 3
     pages = {n: struct.pack("<512Q", *w) for n, w in words.items()}
     klass = {at + i: k for k, at in li.CLASS_AT.items() for i in range(16)}
-    structs = b"".join(of_class(klass.get(pfn, li.KEPT), pfn) for pfn in range(256))
+    others = dict(others)
+    structs = b"".join(others.get(pfn) or of_class(klass.get(pfn, li.KEPT), pfn)
+                       for pfn in range(256))
     pages.update({MAP + i: structs[i * li.PAGE:][:li.PAGE] for i in range(4)})
     return pages

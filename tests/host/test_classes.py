@@ -441,8 +441,7 @@ def test_why_believes_the_record_and_not_the_page_map(tmp_path):
     image = saved(tmp_path, old=old, info=oldimage.INFO)
     assert why(image, f"{user:x}000") == [f"0x{user:x}000: user; in the dump"]
     assert len(why(image, f"{user + 1:x}000")) == 2
-    for klass in (li.BY_FIRMWARE, li.BY_US, li.HWPOISON):
-        assert len(why(image, f"{li.CLASS_AT[klass]:x}000")) == 1
+    assert len(why(image, f"{li.CLASS_AT[li.HWPOISON]:x}000")) == 1
     assert len(why(image, f"{kept:x}000")) == 2
 
 
@@ -455,12 +454,11 @@ def test_why_translates_addresses_of_the_old_kernel(kernel):
     assert why(kernel, "ffffffff81000000", "0xff00000000000000", "ffffffffffffffff") == [
         f"0x{a}: not mapped by the old kernel"
         for a in ("ffffffff81000000", "ff00000000000000", "ffffffffffffffff")]
-    at = li.PAGE_OFFSET + (li.CLASS_AT[li.BY_US] << 12)
+    at = li.PAGE_OFFSET + (li.CLASS_AT[li.UNREADABLE] << 12)
     doc = json.loads(out("why", kernel, "--json", hex(at), "ffffffff81000000"))
     assert doc["addresses"] == [
-        {"address": hex(at), "physical": f"0x{li.CLASS_AT[li.BY_US]:x}000", "state": "excluded",
-         "class": "overwritten by afterimage",
-         "text": "overwritten by afterimage; not in the dump"},
+        {"address": hex(at), "physical": f"0x{li.CLASS_AT[li.UNREADABLE]:x}000",
+         "state": "excluded", "class": "unreadable", "text": "unreadable: a memory error"},
         {"address": "0xffffffff81000000", "state": "not mapped",
          "text": "not mapped by the old kernel"}]
 

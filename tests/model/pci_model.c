@@ -62,6 +62,18 @@ void pci_model_bar(struct pci_model_fn *fn, u64 pa, u64 bytes, const struct mmio
 	fn->config[BAR0_AT + 1] = (u32)(pa >> 32);
 }
 
+void pci_model_memory_bar(struct pci_model_fn *fn, u32 index, u64 pa, u64 bytes, bool wide)
+{
+	u64 fixed = bytes - 1;
+
+	fn->config[BAR0_AT + index] = (u32)pa | (wide ? BAR_64 : 0);
+	fn->bar_fixed[index] = (u32)fixed;
+	if (!wide)
+		return;
+	fn->config[BAR0_AT + index + 1] = (u32)(pa >> 32);
+	fn->bar_fixed[index + 1] = (u32)(fixed >> 32);
+}
+
 void pci_model_cap(struct pci_model_fn *fn, u32 at, u32 id, u32 bits)
 {
 	fn->config[COMMAND_AT] |= PCI_MODEL_CAPS;
@@ -229,6 +241,16 @@ static void write_cap(struct pci_model_fn *fn, u32 at, u32 value)
 		fn->config[at] = (fn->config[at] & ~PCI_MODEL_MSI_ON) | (value & PCI_MODEL_MSI_ON);
 }
 
+static void write_header(struct pci_model_fn *fn, u32 at, u32 value)
+{
+	u32 fixed = at < BAR0_AT + 6 ? fn->bar_fixed[at - BAR0_AT] : 0;
+	u32 new = (fn->config[at] & fixed) | (value & ~fixed);
+
+	if (at < BAR0_AT + 6 && new != fn->config[at] && fn->config[COMMAND_AT] & PCI_MODEL_MEMORY)
+		fn->bar_moved++;
+	fn->config[at] = new;
+}
+
 void pci_write(u32 bdf, u32 offset, u32 value)
 {
 	struct pci_model_fn *fn = find(bdf, offset);
@@ -241,7 +263,7 @@ void pci_write(u32 bdf, u32 offset, u32 value)
 	else if (at > LAST_AT)
 		write_cap(fn, at, value);
 	else if (at >= BAR0_AT && at != CAPS_AT && !asleep(fn))
-		fn->config[at] = value;
+		write_header(fn, at, value);
 }
 
 const struct mmio *mmio_map(u64 pa, u64 bytes)

@@ -45,6 +45,8 @@ struct pci_model_fn {
 	u32 status_written;  /* ones written to the status half: a driver's mistake */
 	u64 bar_pa;
 	u64 bar_bytes;
+	u32 bar_fixed[6];	 /* bits of a BAR that can not be written */
+	u32 bar_moved;		 /* writes that changed one while it decoded: a driver's mistake */
 	u64 mapped_bytes;	 /* most that mmio_map was asked for */
 	const struct mmio *regs; /* NULL: mmio_map fails */
 };
@@ -56,6 +58,9 @@ struct pci_model_fn *pci_model_add(u32 bdf, u32 class);
 
 /* Gives it a 64-bit memory BAR 0. */
 void pci_model_bar(struct pci_model_fn *fn, u64 pa, u64 bytes, const struct mmio *regs);
+
+/* Gives it a memory BAR whose size can be asked for; @wide: 64 bits, which takes the next one too. */
+void pci_model_memory_bar(struct pci_model_fn *fn, u32 index, u64 pa, u64 bytes, bool wide);
 
 /* Adds a bridge to bus @secondary. */
 struct pci_model_fn *pci_model_bridge(u32 bdf, u32 secondary);

@@ -20,7 +20,7 @@ from machine import Machine, Setup
 
 SUITE = "bookworm"
 PACKAGES = ("systemd-sysv", "udev", "kexec-tools", "kmod", "util-linux", "coreutils", "dash",
-            "procps", "base-passwd", "libfdisk1", "libblkid1", "libjson-c5", "libuuid1", "zlib1g")
+            "procps", "base-passwd", "efibootmgr", "mtools", "libfdisk1", "libblkid1", "libjson-c5", "libuuid1", "zlib1g")
 NEEDLESS = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info",
             "usr/share/zoneinfo", "usr/lib/udev/hwdb.d", "lib/udev/hwdb.d", "var/cache",
             "var/lib/apt")
@@ -161,19 +161,24 @@ def drain(line):
             pass
 
 
-class Debian(Machine):
-    """The running system. Its kernel comes from outside, so a reset boots it again. A second
-    processor can be plugged."""
+def cmdline(words=""):
+    """The kernel's, @words included."""
+    return f"root=PARTUUID={ROOT_UUID} rw console=ttyS0 loglevel=1 " \
+           f"systemd.show_status=0 panic=0 net.ifnames=0 {words}".rstrip()
 
-    def __init__(self, folder, kernel, root_disk, dump_disk, words="", **options):
+
+class Debian(Machine):
+    """The running system. Its kernel comes from outside, so a reset boots it again, or, with
+    @kernel None, from a medium that is among the @options. A second processor can be plugged."""
+
+    def __init__(self, folder, kernel, root_disk, dump_disk, words="", extra=(), **options):
         node = "driver=raw,node-name=root,cache.no-flush=on,file.driver=file," \
                f"file.filename={root_disk}"
-        cmdline = f"root=PARTUUID={ROOT_UUID} rw console=ttyS0 loglevel=1 " \
-                  f"systemd.show_status=0 panic=0 net.ifnames=0 {words}"
+        boot = ("-kernel", str(kernel.vmlinuz), "-append", cmdline(words)) if kernel else ()
         super().__init__(Setup(
             ram_file=Path(folder) / "ram", disk=dump_disk, extra=(
-                "-kernel", str(kernel.vmlinuz), "-append", cmdline, "-blockdev", node,
-                "-device", "nvme,serial=root,drive=root", "-smp", "1,maxcpus=2"),
+                *boot, "-blockdev", node,
+                "-device", "nvme,serial=root,drive=root", "-smp", "1,maxcpus=2", *extra),
             **({"limit_s": LIMIT_S} | options)))
         self.seen = 0
         self.asked = 0

@@ -19,7 +19,8 @@ VMLINUZ = "*/vmlinuz*"  # in /boot or, since 7.x, with the modules
 # What a balloon takes, in the order of loading; newer kernels have all but the last built in.
 MODULES = ("virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci",
            "virtio_balloon")
-LAST_MODULE = MODULES[-1]
+# The firmware's variables and FAT, likewise.
+EFI_MODULES = ("nls_cp437", "nls_ascii", "nls_utf8", "fat", "vfat", "efivarfs")
 TIMEOUT_S = 120
 
 
@@ -108,29 +109,34 @@ def get(suite):
             return kernel
 
 
-def find_modules(package, target):
-    """Puts those of MODULES that are in the package file into @target, unpacked."""
+def find_modules(package, names, target):
+    """Puts those of the modules @names that are in the package file into @target, unpacked."""
+    patterns = [f"*/kernel/*/{name}.ko*" for name in names]
     with tempfile.TemporaryDirectory(dir=target) as temp:
         unpack = subprocess.Popen(["dpkg-deb", "--fsys-tarfile", package], stdout=subprocess.PIPE)
-        subprocess.run(["tar", "-x", "-C", temp, "--wildcards", "*/kernel/drivers/virtio/*.ko*"],
-                       stdin=unpack.stdout, check=True, timeout=TIMEOUT_S)
+        # tar complains of those that are built in, and so are not there.
+        subprocess.run(["tar", "-x", "-C", temp, "--wildcards", *patterns],
+                       stdin=unpack.stdout, stderr=subprocess.DEVNULL, check=False,
+                       timeout=TIMEOUT_S)
         unpack.stdout.close()
         if unpack.wait(timeout=TIMEOUT_S):
             raise KernelError(f"{package} is damaged; remove it and repeat")
         # The last one last: where it is, all are.
-        for file in sorted(Path(temp).rglob("*.ko*"), key=lambda f: LAST_MODULE in f.name):
+        for file in sorted(Path(temp).rglob("*.ko*"), key=lambda f: names[-1] in f.name):
             if file.suffix == ".xz":
                 subprocess.run(["unxz", file], check=True, timeout=TIMEOUT_S)
                 file = file.with_suffix("")
-            if file.stem in MODULES:
-                os.replace(file, target / file.name)
+            os.replace(file, target / file.name)
 
 
-def modules(suite, kernel):
-    """The folder with those of MODULES that @kernel does not have built in."""
+def modules(suite, kernel, names=MODULES):
+    """The folder with those of the modules @names that @kernel does not have built in; the last
+    of them is not."""
     place = kernels.cache_dir() / "modules" / f"{kernel.release}_{kernel.version}"
+    if names is not MODULES:
+        place = place.with_name(f"{place.name}_{names[-1]}")
     with kernels.cache_lock():
-        if (place / f"{LAST_MODULE}.ko").exists():
+        if (place / f"{names[-1]}.ko").exists():
             return place
         options = [] if suite == own_suite() else apt_options(suite_folder(suite) / "apt")
         item = (kernels.resolve(f"linux-modules-{kernel.release}", options)
@@ -140,10 +146,10 @@ def modules(suite, kernel):
                               "run apt-get update and repeat")
         place.mkdir(parents=True, exist_ok=True)
         package = kernels.download(item, kernels.cache_dir(), options)
-        find_modules(package, place)
+        find_modules(package, names, place)
         package.unlink()
-    if not (place / f"{LAST_MODULE}.ko").exists():
-        raise KernelError(f"{item.file} does not hold {LAST_MODULE}; report this")
+    if not (place / f"{names[-1]}.ko").exists():
+        raise KernelError(f"{item.file} does not hold {names[-1]}; report this")
     return place
 
 

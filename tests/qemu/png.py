@@ -9,15 +9,23 @@ def chunk(kind, data):
             struct.pack(">I", zlib.crc32(kind + data)))
 
 
-def from_ppm(ppm):
-    """PNG bytes of a binary PPM (P6, 8 bits a colour)."""
-    magic, width, height, depth, pixels = ppm.split(maxsplit=4)
+def lines(ppm):
+    """Width, height and the lines of a binary PPM (P6, 8 bits a colour)."""
+    magic, width, height, depth, _ = ppm.split(maxsplit=4)
     if magic != b"P6" or depth != b"255":
         raise ValueError("not a picture QEMU writes")
-    # split() may have eaten pixels that look like blanks: take them from the end.
+    # split() may have eaten pixels that look like blanks: take them from the end. QEMU pads
+    # every line to a multiple of four bytes.
     width, height = int(width), int(height)
-    pixels = ppm[-width * height * 3:]
-    rows = b"".join(b"\0" + pixels[y * width * 3:(y + 1) * width * 3] for y in range(height))
+    stride = -(-width * 3 // 4) * 4
+    pixels = ppm[-stride * height:]
+    return width, height, [pixels[y * stride:y * stride + width * 3] for y in range(height)]
+
+
+def from_ppm(ppm):
+    """PNG bytes of such a picture."""
+    width, height, rows = lines(ppm)
     head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) +
-            chunk(b"IDAT", zlib.compress(rows, 6)) + chunk(b"IEND", b""))
+            chunk(b"IDAT", zlib.compress(b"".join(b"\0" + row for row in rows), 9)) +
+            chunk(b"IEND", b""))

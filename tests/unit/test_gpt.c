@@ -119,6 +119,37 @@ static void test_index(void **state)
 	assert_int_equal(find(UINT32_MAX), E_NO_PARTITION);
 }
 
+static enum status find_uuid(u8 first_byte)
+{
+	u8 uuid[16];
+
+	memset(uuid, 0x77, sizeof(uuid));
+	uuid[0] = first_byte;
+	memset(&part, 0, sizeof(part));
+	return gpt_find_uuid(read_disk, &disk, disk.blocks, disk.block_bytes, uuid, scratch, &part);
+}
+
+/* Of any type, but not of none: that entry is not in use. */
+static void test_by_uuid(void **state)
+{
+	(void)state;
+	assert_int_equal(find_uuid(0x77), OK);
+	assert_int_equal(part.first_lba, FIRST);
+	assert_int_equal(part.last_lba, LAST);
+	assert_int_equal(part.uuid[0], 0x77);
+	assert_int_equal(find_uuid(0x78), E_NO_PARTITION);
+	memset(disk.bytes + ENTRIES_AT + ENTRY_AT, 0x99, 16);
+	machine_gpt_seal(&disk, 1);
+	assert_int_equal(find_uuid(0x77), OK);
+	memset(disk.bytes + ENTRIES_AT + ENTRY_AT, 0, 16);
+	machine_gpt_seal(&disk, 1);
+	assert_int_equal(find_uuid(0x77), E_NO_PARTITION);
+	disk.bytes[512] ^= 1;
+	assert_int_equal(find_uuid(0x77), OK);
+	only_primary();
+	assert_int_equal(find_uuid(0x77), E_GPT);
+}
+
 static void test_every_damaged_byte(void **state)
 {
 	(void)state;
@@ -272,6 +303,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_both_places, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_index, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_by_uuid, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_every_damaged_byte, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lying_header, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_entry_sizes, setup, teardown),

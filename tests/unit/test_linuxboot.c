@@ -92,6 +92,69 @@ static void test_text_mode(void **state)
 	}
 }
 
+/* As GRUB tells of 1024x768 with 32 bits. */
+static void put_screen(u8 video)
+{
+	page[0x0f] = video;
+	put_u32(0x12, 768 << 16 | 1024);
+	page[0x16] = 32;
+	put_u32(0x18, 0xfd000000);
+	put_u32(0x1c, 48);
+	page[0x25] = 4096 >> 8;
+	memcpy(page + 0x26, "\x08\x10\x08\x08\x08\x00\x08\x18", 8);
+}
+
+static void test_framebuffer(void **state)
+{
+	(void)state;
+	put_screen(0x23);
+	linuxboot_zero_page(page, &zp);
+	assert_false(zp.text_mode);
+	assert_int_equal(zp.screen.pa, 0xfd000000);
+	assert_int_equal(zp.screen.bytes, 4096 * 768);
+	assert_int_equal(zp.screen.width, 1024);
+	assert_int_equal(zp.screen.height, 768);
+	assert_int_equal(zp.screen.stride_bytes, 4096);
+	assert_int_equal(zp.screen.pixel_bytes, 4);
+	assert_int_equal(zp.screen.red.shift, 16);
+	assert_int_equal(zp.screen.red.bits, 8);
+	assert_int_equal(zp.screen.green.shift, 8);
+	assert_int_equal(zp.screen.green.bits, 8);
+	assert_int_equal(zp.screen.blue.shift, 0);
+	assert_int_equal(zp.screen.blue.bits, 8);
+	put_u32(0x3a, 0x12); /* means nothing without its bit */
+	linuxboot_zero_page(page, &zp);
+	assert_int_equal(zp.screen.pa, 0xfd000000);
+	put_screen(0x70);
+	put_u32(0x36, 2);
+	page[0x16] = 15;
+	linuxboot_zero_page(page, &zp);
+	assert_int_equal(zp.screen.pa, 0x12fd000000);
+	assert_int_equal(zp.screen.pixel_bytes, 2);
+}
+
+static void test_no_framebuffer(void **state)
+{
+	static const struct linuxboot_zero_page none;
+
+	(void)state;
+	for (u32 video = 0; video < 256; video++) {
+		put_screen((u8)video);
+		linuxboot_zero_page(page, &zp);
+		assert_int_equal(zp.screen.bytes != 0, video == 0x23 || video == 0x70);
+	}
+	put_screen(0x70);
+	put_u32(0x18, 0);
+	linuxboot_zero_page(page, &zp);
+	assert_memory_equal(&zp.screen, &none.screen, sizeof(zp.screen));
+	put_screen(0x70);
+	put_u32(0x36, 2);
+	put_u32(0x3a, 0xffffffff);
+	put_u32(0x18, 0xfffff000); /* the end of all addresses */
+	linuxboot_zero_page(page, &zp);
+	assert_memory_equal(&zp.screen, &none.screen, sizeof(zp.screen));
+}
+
 static void test_memory_map(void **state)
 {
 	(void)state;
@@ -154,6 +217,8 @@ int main(void)
 		cmocka_unit_test_setup(test_fields_below_4_gib, setup),
 		cmocka_unit_test_setup(test_fields_above_4_gib, setup),
 		cmocka_unit_test_setup(test_text_mode, setup),
+		cmocka_unit_test_setup(test_framebuffer, setup),
+		cmocka_unit_test_setup(test_no_framebuffer, setup),
 		cmocka_unit_test_setup(test_memory_map, setup),
 		cmocka_unit_test_setup(test_count_beyond_the_table, setup),
 		cmocka_unit_test_setup(test_any_bytes, setup),

@@ -120,6 +120,7 @@ static void add_header(struct json_object *o, const struct reader_map *m)
 	field_number(o, "level", h->level_applied);
 	field_text(o, "compress", dl_compressor_name(h->compressor));
 	add_degraded(o, h->degraded);
+	field_text(o, "survey", describe_survey(h->survey));
 	field_classes(o, "dropped_classes", h->dropped);
 	field_classes(o, "incomplete_classes", h->incomplete);
 	add_uuid(o, "uuid", h->dump_uuid);
@@ -166,6 +167,7 @@ static bool add_dump(struct json_object *o, const struct reader_map *m)
 	field_number(o, "damaged_chunks", m->bad_chunks);
 	field_number(o, "bytes", m->log_blocks * m->r->super.block_bytes);
 	counted = info_add_pages(o, m);
+	info_add_lost(o, m);
 	add_kernel(o, m);
 	return counted;
 }

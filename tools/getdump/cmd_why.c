@@ -54,13 +54,18 @@ static int check_addresses(const struct options *o)
 
 static void add_json(struct json_object *entry, const struct why *w, const char *text)
 {
-	const struct page_report *r = &w->report;
+	const struct page_report *r = &w->report.page;
 
 	field_text(entry, "state", why_state(w));
 	if (w->place == WHY_PAGE && w->run.class < DL_CLASSES)
 		field_text(entry, "class", dl_class_name(w->run.class));
 	if (w->run.found)
 		field_text(entry, "found", dl_class_name(w->run.found));
+	if (w->touched == TOUCHED_FIRMWARE || w->touched == TOUCHED_SURVEY)
+		field_text(entry, "known_from",
+			w->touched == TOUCHED_SURVEY ? "survey" : "firmware's memory map");
+	if (w->told)
+		field_text(entry, "before", why_past(w));
 	if (w->detailed) {
 		field_number(entry, "order", r->order);
 		field_hex(entry, "block", r->head_pfn << PAGE_SHIFT);
@@ -108,7 +113,7 @@ static struct json_object *begin(const struct asker *a, u64 address, u64 pa)
 static void answer(struct asker *a, u64 address, u64 pa)
 {
 	struct json_object *entry = begin(a, address, pa);
-	struct page_report report;
+	struct why_report report;
 	char buf[WHY_TEXT];
 	struct why w;
 
@@ -121,7 +126,7 @@ static void answer(struct asker *a, u64 address, u64 pa)
 	}
 	puts(why_text(&w, buf));
 	if (w.detailed)
-		print_details(&w.report);
+		print_details(&w.report.page);
 }
 
 static void answer_not_mapped(struct asker *a, u64 address)

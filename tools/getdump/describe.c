@@ -86,6 +86,18 @@ const char *describe_degraded(u32 bit)
 	}
 }
 
+const char *describe_survey(u32 use)
+{
+	static const char *const words[] = {
+		[DL_SURVEY_NOT_NEEDED] = "not needed",
+		[DL_SURVEY_NONE] = "none was made",
+		[DL_SURVEY_USED] = "used",
+		[DL_SURVEY_UNFIT] = "unfit: made by another boot path or with other memory",
+	};
+
+	return use < ARRAY_SIZE(words) ? words[use] : "unknown";
+}
+
 const char *describe_after(u32 after)
 {
 	static const char *const words[] = {

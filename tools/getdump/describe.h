@@ -21,6 +21,9 @@ const char *describe_classes(u32 mask, char buf[DESCRIBE_CLASSES]);
 /* What bit @bit of dl_header.degraded means, or NULL. */
 const char *describe_degraded(u32 bit);
 
+/* How a dump knows what memory was lost: enum dl_survey_use. */
+const char *describe_survey(u32 use);
+
 /* The words of the numbers in a superblock. */
 const char *describe_after(u32 after);
 const char *describe_overwrite(u32 overwrite);

@@ -23,6 +23,20 @@ static enum why_place place_outside(const struct reader_map *m, u64 pfn)
 	return pfn >= m->end_pfn ? WHY_BEYOND : WHY_NOT_RAM;
 }
 
+/* By the memory map as the image had it. */
+static u32 touched_by(const struct reader_map *m, u64 pfn)
+{
+	const struct reader_note *n = reader_map_note(m, DL_NOTE_MEMMAP, 0);
+	struct mem_range range;
+
+	for (u32 at = 0; n && range_fits(at, sizeof(range), n->bytes); at += (u32)sizeof(range)) {
+		memcpy(&range, n->data + at, sizeof(range));
+		if (pfn - (range.pa >> PAGE_SHIFT) < range.bytes >> PAGE_SHIFT)
+			return range.touched;
+	}
+	return TOUCHED_NOBODY;
+}
+
 void why_look(struct why *w, const struct reader_map *m, struct reader_pages *pages, u64 pfn)
 {
 	struct reader_iter it;
@@ -37,22 +51,52 @@ void why_look(struct why *w, const struct reader_map *m, struct reader_pages *pa
 		return;
 	}
 	w->run.count = 1;
+	w->touched = touched_by(m, pfn);
 	if (w->run.fate == READER_HERE)
 		w->contents = reader_pages_get(pages, pfn, page);
 	if (w->run.fate == READER_MISSING && w->run.class == DL_CLASSES)
 		w->place = WHY_NOT_RECORDED;
 }
 
-void why_add_report(struct why *w, const struct page_report *report)
+bool why_class_is_lost(u32 class)
 {
-	if (w->place != WHY_PAGE || report->struct_va == 0)
+	return class == DL_OVERWRITTEN_FIRMWARE || class == DL_OVERWRITTEN_LOADER ||
+	       class == DL_OVERWRITTEN_OURS;
+}
+
+/* What was zero is recorded as that: any class that the first pass took may be below it. */
+static bool agrees(const struct why *w, u32 class)
+{
+	if (w->run.class == DL_ZERO)
+		return dl_class_has_data(class, w->m->dump->h.level_applied);
+	return w->run.class == class;
+}
+
+void why_add_report(struct why *w, const struct why_report *report)
+{
+	if (w->place != WHY_PAGE)
 		return;
-	/* What was zero is recorded as that: any class that the first pass took may be below it. */
-	if (w->run.class == DL_ZERO ? !dl_class_has_data(report->class, w->m->dump->h.level_applied)
-				    : w->run.class != report->class)
+	w->told = why_class_is_lost(w->run.class);
+	if (!w->told && !agrees(w, report->page.class))
 		return;
-	w->detailed = true;
+	w->detailed = report->page.struct_va != 0;
 	w->report = *report;
+}
+
+const char *why_past(const struct why *w)
+{
+	const struct page_past *past = &w->report.past;
+	u32 class = w->report.page.class;
+
+	if (past->use == PAGE_USE_UNKNOWN)
+		return "not known";
+	if (class == DL_KEPT && past->slab)
+		return "slab";
+	if (class != DL_KEPT && class != DL_METADATA_LOST)
+		return dl_class_name(class);
+	if (past->use == PAGE_USE_NONE)
+		return "nothing, kept away from it";
+	return past->set_aside ? "taken at its start" : "the kernel's own";
 }
 
 struct words {
@@ -72,6 +116,19 @@ PRINTF_LIKE(2, 3) static void say(struct words *to, const char *format, ...)
 		to->at = (u32)min_u64(to->at + (u32)n, WHY_TEXT - 1);
 }
 
+/* How it is known that firmware was there. */
+static const char *firmware_words(u32 touched)
+{
+	switch (touched) {
+	case TOUCHED_FIRMWARE:
+		return ", as its memory map says";
+	case TOUCHED_SURVEY:
+		return ", as a survey of this machine says";
+	default:
+		return "";
+	}
+}
+
 static void say_class(struct words *to, const struct why *w)
 {
 	switch (w->run.class) {
@@ -81,6 +138,9 @@ static void say_class(struct words *to, const struct why *w)
 	case DL_HWPOISON:
 	case DL_OFFLINE:
 		say(to, "%s: its contents were never read", dl_class_name(w->run.class));
+		break;
+	case DL_OVERWRITTEN_FIRMWARE:
+		say(to, "%s%s", dl_class_name(w->run.class), firmware_words(w->touched));
 		break;
 	case DL_UNREADABLE:
 		say(to, "unreadable: a memory error");
@@ -141,11 +201,19 @@ static void say_missing(struct words *to, enum status why)
 		say(to, "; missing: %s (E%d)", status_text(why), (int)why);
 }
 
+static void say_past(struct words *to, const struct why *w)
+{
+	bool here = w->run.fate == READER_HERE && w->contents == OK;
+
+	say(to, "%s: %s", here ? "" : "; the old kernel had there", why_past(w));
+	say_block(to, &w->report.page);
+}
+
 static void say_page(struct words *to, const struct why *w)
 {
 	say_class(to, w);
-	if (w->detailed)
-		say_block(to, &w->report);
+	if (w->detailed && !w->told)
+		say_block(to, &w->report.page);
 	switch (w->run.fate) {
 	case READER_HERE:
 		say_here(to, w);
@@ -159,6 +227,8 @@ static void say_page(struct words *to, const struct why *w)
 	default:
 		say_missing(to, w->m->verdict);
 	}
+	if (w->told)
+		say_past(to, w);
 }
 
 const char *why_text(const struct why *w, char buf[WHY_TEXT])

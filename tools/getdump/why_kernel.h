@@ -5,8 +5,8 @@
 #ifndef AFTERIMAGE_WHY_KERNEL_H
 #define AFTERIMAGE_WHY_KERNEL_H
 
-#include "pagescan.h"
 #include "reader.h"
+#include "why.h"
 
 struct why_kernel;
 
@@ -17,7 +17,10 @@ void why_kernel_close(struct why_kernel *k);
 /* By the page tables. E_PAGETABLE: not mapped; else why that can not be said. */
 enum status why_kernel_translate(struct why_kernel *k, u64 va, u64 *pa) MUST_CHECK;
 
-/* What the page map says of @pfn; false if it can not be asked. */
-bool why_kernel_report(struct why_kernel *k, u64 pfn, struct page_report *report);
+/*
+ * What the page map says of @pfn; false if it can not be asked. It is read only where nobody
+ * has written to it since.
+ */
+bool why_kernel_report(struct why_kernel *k, u64 pfn, struct why_report *report);
 
 #endif

@@ -40,7 +40,7 @@ bool firmware_read(const struct options *o, const u8 guid[16], struct firmware *
 u32 firmware_position(const struct firmware *f, u16 number);
 
 /*
- * Runs efibootmgr with @args, NULL at the end and at most 8. With --dry-run only says so. False:
+ * Runs efibootmgr with @args, NULL at the end and at most 10. With --dry-run only says so. False:
  * reported.
  */
 bool firmware_run(const struct options *o, const char *const args[]) MUST_CHECK;

@@ -20,7 +20,7 @@
 #define ATTRIBUTE_BYTES 4u /* what efivarfs puts before a variable's contents */
 #define VARIABLE_MAX	8192u
 #define ENTRIES_MAX	65536
-#define ARGS_MAX	8
+#define ARGS_MAX	10
 #define INSTALL_IT	"install the package efibootmgr"
 
 /* --- can it be done --- */

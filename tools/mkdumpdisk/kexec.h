@@ -5,6 +5,7 @@
 #ifndef MKDUMPDISK_KEXEC_H
 #define MKDUMPDISK_KEXEC_H
 
+#include "dumplog.h"
 #include "options.h"
 #include "types.h"
 
@@ -75,14 +76,19 @@ bool kexec_target_open(const struct options *o, struct kexec_target *t) MUST_CHE
 bool kexec_target_find(
 	const struct options *o, const u8 uuid[16], struct kexec_target *t) MUST_CHECK;
 
+struct sysdisk;
+
+/* Why the image can not reach a disk, in words; NULL: it can. */
+const char *kexec_disk_fault(const struct sysdisk *d) MUST_CHECK;
+
 /* Finds a dump partition as the image does: by table, type and superblock. */
 struct kexec_scan {
-	const u8 *uuid;	 /* NULL: any */
-	u64 start_bytes; /* 0: any */
-	u32 found;	 /* how many match */
-	u64 first_bytes; /* where the first of them starts */
-	u64 first_size;	 /* its bytes */
-	u8 first_uuid[16];
+	const u8 *uuid;	       /* NULL: any */
+	u64 start_bytes;       /* 0: any */
+	u32 found;	       /* how many match */
+	u64 first_bytes;       /* where the first of them starts */
+	u64 first_size;	       /* its bytes */
+	struct dl_super first; /* its superblock, checked */
 };
 
 /* Looks through the disk of @bytes at @fd. False, with errno, if it could not be read. */

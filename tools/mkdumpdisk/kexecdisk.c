@@ -39,8 +39,8 @@ static void look_at(struct sysdisk *d, const struct gpt_partition *p, struct kex
 	if (s->found++ > 0)
 		return;
 	s->first_bytes = start;
+	s->first = super;
 	s->first_size = (p->last_lba - p->first_lba + 1) * d->block_bytes;
-	memcpy(s->first_uuid, super.disk_uuid, sizeof(s->first_uuid));
 }
 
 bool kexec_scan_disk(int fd, u64 bytes, u32 block_bytes, struct kexec_scan *s)

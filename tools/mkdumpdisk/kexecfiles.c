@@ -32,8 +32,8 @@ static bool failed(const char *path)
 	return false;
 }
 
-/* Every folder that leads to @path and is missing; other failures show at the file itself. */
-static void make_folders(const char *path)
+/* Every folder that leads to @path and is missing; false with errno. */
+static bool make_folders(const char *path)
 {
 	char part[KEXEC_PATH_BYTES];
 
@@ -43,17 +43,17 @@ static void make_folders(const char *path)
 			continue;
 		*c = '\0';
 		if (mkdir(part, 0755) != 0 && errno != EEXIST)
-			return;
+			return false;
 		*c = '/';
 	}
+	return true;
 }
 
 static bool file_begin(struct new_file *n, const struct options *o, const char *path, mode_t mode)
 {
 	kexec_path(o, path, n->path);
 	snprintf(n->temp, sizeof(n->temp), "%s.new", n->path);
-	make_folders(n->path);
-	if (unlink(n->temp) != 0 && errno != ENOENT)
+	if (!make_folders(n->path) || (unlink(n->temp) != 0 && errno != ENOENT))
 		return failed(n->path);
 	n->fd = open(n->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (n->fd < 0)
@@ -157,9 +157,8 @@ bool kexec_file_link(const struct options *o, const char *path, const char *to)
 
 	kexec_path(o, path, full);
 	snprintf(temp, sizeof(temp), "%s.new", full);
-	make_folders(full);
-	if ((unlink(temp) == 0 || errno == ENOENT) && symlink(to, temp) == 0 &&
-		rename(temp, full) == 0 && sync_folder(full))
+	if (make_folders(full) && (unlink(temp) == 0 || errno == ENOENT) &&
+		symlink(to, temp) == 0 && rename(temp, full) == 0 && sync_folder(full))
 		return true;
 	return failed(full);
 }

@@ -55,7 +55,7 @@ static bool is_pcie_nvme(const char *path, bool *fabrics)
 	return hit;
 }
 
-static const char *attachment_fault(const struct sysdisk *d)
+const char *kexec_disk_fault(const struct sysdisk *d)
 {
 	char link[KEXEC_PATH_BYTES + 80], path[PATH_MAX];
 	bool fabrics;
@@ -85,9 +85,9 @@ static void name_node(const struct sysdisk *d, u64 bytes, struct kexec_target *t
 
 static void fill(struct kexec_target *t, const struct sysdisk *d, const struct kexec_scan *s)
 {
-	const char *fault = attachment_fault(d);
+	const char *fault = kexec_disk_fault(d);
 
-	memcpy(t->uuid, s->first_uuid, sizeof(t->uuid));
+	memcpy(t->uuid, s->first.disk_uuid, sizeof(t->uuid));
 	name_node(d, s->first_bytes, t);
 	snprintf(t->fault, sizeof(t->fault), "%s", fault ? fault : "");
 }

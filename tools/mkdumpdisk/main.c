@@ -1,7 +1,7 @@
 /*
  * mkdumpdisk: prepares a disk, a partition or an image file to take dumps. Everything
  * is checked and decided here in order; install() does the writing. What --kexec,
- * --boot-entry and --survey ask for is handed on.
+ * --boot-entry, --survey and --check ask for is handed on.
  */
 #include <limits.h>
 #include <errno.h>
@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <uuid/uuid.h>
 #include "bootentry.h"
+#include "check.h"
 #include "crc32c.h"
 #include "kexec.h"
 #include "plan.h"
@@ -197,6 +198,8 @@ int main(int argc, char **argv)
 	}
 	if (options.kexec || options.boot_entry)
 		return act(&options) ? TOOL_DONE : TOOL_FAILED;
+	if (options.check)
+		return check_run(&options);
 	if (options.survey)
 		return survey_act(&options) ? TOOL_DONE : TOOL_FAILED;
 	plan.options = &options;

@@ -47,7 +47,7 @@ static const char *const compressor_names[] = {
 	[DL_COMP_ZSTD] = "zstd",
 };
 
-#define SHORT_OPTIONS ":s:l:c:a:C:o:L:i:E:S:k::b::u::r:fynjhV"
+#define SHORT_OPTIONS ":s:l:c:a:C:o:L:i:E:S:k::b::u::r:xfynjhV"
 #define PREPARING     "slcaoLSf" /* options that decide what is written to TARGET */
 #define ROOT_MAX      1024
 
@@ -66,6 +66,7 @@ static const struct option long_options[] = {
 	{"survey", optional_argument, NULL, 'u'},
 	{"boot-entry", optional_argument, NULL, 'b'},
 	{"root", required_argument, NULL, 'r'},
+	{"check", no_argument, NULL, 'x'},
 	{"force", no_argument, NULL, 'f'},
 	{"yes", no_argument, NULL, 'y'},
 	{"dry-run", no_argument, NULL, 'n'},
@@ -286,6 +287,9 @@ static bool take_flag(struct options *o, int c)
 	case 'j':
 		o->json = true;
 		return true;
+	case 'x':
+		o->check = true;
+		return true;
 	default:
 		return false;
 	}
@@ -338,7 +342,7 @@ static bool take_value(struct options *o, int c, const char *value, const char *
 
 static bool take_target(struct options *o, int argc, char **argv)
 {
-	if (optind == argc && o->kexec > KEXEC_INSTALL)
+	if (optind == argc && (o->kexec > KEXEC_INSTALL || o->check))
 		return true;
 	if (optind == argc)
 		tool_error_usage("no TARGET given");
@@ -377,6 +381,8 @@ static bool check_survey(const struct options *o, const char *preparing)
 	const char *other = o->kexec	       ? "kexec"
 			    : o->given_console ? "console"
 			    : o->image	       ? "image"
+			    : o->efi_image     ? "efi-image"
+			    : o->boot_entry    ? "boot-entry"
 					       : NULL;
 
 	if (!o->survey)
@@ -415,11 +421,30 @@ static bool check_boot_entry(const struct options *o, const char *preparing)
 	return false;
 }
 
+/* Likewise for --check. */
+static bool check_check(const struct options *o, const char *preparing)
+{
+	if (!o->check)
+		return true;
+	if (o->kexec || o->survey || o->boot_entry)
+		tool_error_usage("--check and --%s are two things; give one of them",
+			o->kexec    ? "kexec"
+			: o->survey ? "survey"
+				    : "boot-entry");
+	else if (preparing)
+		tool_error_usage("--%s is for preparing a disk, not for --check", preparing);
+	else if (o->given_console || o->image || o->efi_image)
+		tool_error_usage("--check takes no image and no console");
+	else
+		return true;
+	return false;
+}
+
 static bool check_root(const struct options *o)
 {
-	if (!*o->root || o->kexec || o->boot_entry)
+	if (!*o->root || o->kexec || o->boot_entry || o->check)
 		return true;
-	tool_error_usage("--root is for --kexec and --boot-entry");
+	tool_error_usage("--root is for --kexec, --boot-entry and --check");
 	return false;
 }
 
@@ -462,6 +487,7 @@ bool options_parse(int argc, char **argv, struct options *o, int *exit_code)
 			preparing = long_name(c);
 	}
 	*exit_code = TOOL_USAGE;
-	return take_target(o, argc, argv) && check_root(o) && check_kexec(o, preparing) &&
-	       check_survey(o, preparing) && check_boot_entry(o, preparing);
+	return take_target(o, argc, argv) && check_root(o) && check_check(o, preparing) &&
+	       check_kexec(o, preparing) && check_survey(o, preparing) &&
+	       check_boot_entry(o, preparing);
 }

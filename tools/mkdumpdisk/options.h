@@ -38,7 +38,7 @@ enum boot_entry_action {
 
 /* Strings point into the argument vector. */
 struct options {
-	const char *target;    /* NULL only for an action of --kexec that takes none */
+	const char *target;    /* NULL only for --check, and an action of --kexec without */
 	const char *image;     /* NULL: search for it */
 	const char *efi_image; /* likewise */
 	const char *label;     /* never NULL */
@@ -51,11 +51,12 @@ struct options {
 	u8 console;	/* BOOT_CONSOLE_* */
 	u16 serial_port;
 	u32 serial_baud;
-	const char *root;   /* what paths of the system follow; never NULL, empty: nothing */
-	u32 kexec;	    /* enum kexec_action */
-	u32 survey;	    /* enum survey_action */
-	u32 survey_cycles;  /* of SURVEY_ARM */
-	u32 boot_entry;	    /* enum boot_entry_action */
+	const char *root;  /* what paths of the system follow; never NULL, empty: nothing */
+	u32 kexec;	   /* enum kexec_action */
+	u32 survey;	   /* enum survey_action */
+	u32 survey_cycles; /* of SURVEY_ARM */
+	u32 boot_entry;	   /* enum boot_entry_action */
+	bool check;
 	bool given_console; /* not the default */
 	bool force;
 	bool yes;

@@ -130,8 +130,9 @@ static bool write_record(struct survey_plan *p)
 		return false;
 	if (dumpdisk_write_survey(&p->disk, arm ? &v : NULL) && dumpdisk_close(&p->disk))
 		return true;
-	tool_error(p->disk.path, "check the disk; nothing but the survey's record was touched",
-		"writing the survey's record failed: %s", strerror(errno));
+	tool_error(p->disk.path, "check the disk, then do it again",
+		"writing the survey's record failed: %s (nothing else was touched)",
+		strerror(errno));
 	return false;
 }
 
