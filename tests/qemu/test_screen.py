@@ -23,6 +23,7 @@ set gfxpayload={mode}
 linux /afterimage.bzimage {words}
 boot
 """
+MIDDLE = r"^afterimage: ([3-9]\d\d|\d{4}) MiB of|^afterimage: dump \d+ complete"  # of 1 GiB
 DRAWN_S = 0.5  # after its line on the serial port a line is drawn
 PICTURE = "capture.png"  # in the build directory, from the mode that it is taken in
 PICTURE_MODE = (800, 600)
@@ -36,7 +37,7 @@ def same_words(shown, lines):
 
 def follow(machine, door, read):
     """The screen in the middle of a capture, and at its end."""
-    machine.wait_console(r"MiB/s", capture.CAPTURE_TIMEOUT_S)
+    machine.wait_console(MIDDLE, capture.CAPTURE_TIMEOUT_S)
     time.sleep(DRAWN_S)
     middle = read(machine)
     result = capture.watch_image(machine, machine.started, door=door)
