@@ -4,6 +4,8 @@
  */
 #include "tests/unit/survey_rig.h"
 
+#define LEAST_ARENA 368640u
+
 static void test_two_cycles(void **state)
 {
 	u64 overwritten = host_overwritten_pages();
@@ -82,11 +84,20 @@ static bool note_on_disk(const void *data, size_t bytes)
 	return memmem(disk.bytes, disk.blocks * 512, note, sizeof(head) + bytes) != NULL;
 }
 
-static void test_used(void **state)
+/* Of the record that make_done leaves. */
+static void expect_note(void)
 {
-	struct dl_survey v;
+	struct dl_survey v = record();
 	u8 data[sizeof(v) + 3 * sizeof(struct dl_survey_range)];
 
+	assert_int_equal(v.range_count, 3);
+	memcpy(data, &v, sizeof(v));
+	memcpy(data + sizeof(v), ranges(), 3 * sizeof(*ranges()));
+	assert_true(note_on_disk(data, sizeof(data)));
+}
+
+static void test_used(void **state)
+{
 	(void)state;
 	make_done();
 	fill_ram();
@@ -97,14 +108,24 @@ static void test_used(void **state)
 	assert_int_equal(touched_at(5 * MIB), TOUCHED_SURVEY);
 	assert_int_equal(touched_at(5 * MIB + 2 * PAGE_BYTES), TOUCHED_NOBODY);
 	assert_int_equal(touched_at(0x5000), TOUCHED_OURS);
-	v = record();
-	assert_int_equal(v.range_count, 3);
-	memcpy(data, &v, sizeof(v));
-	memcpy(data + sizeof(v), ranges(), 3 * sizeof(*ranges()));
-	assert_true(note_on_disk(data, sizeof(data)));
+	expect_note();
 	/* And it stays. */
 	boot_capture(" complete: ");
 	assert_int_equal(header(1).survey, DL_SURVEY_USED);
+}
+
+/* The least memory that the image has: what the survey takes of it, it gives back. */
+static void test_used_with_little_memory(void **state)
+{
+	(void)state;
+	make_done();
+	fill_ram();
+	super_edit(ACTION_REBOOT, DL_COMP_ZLIB);
+	handoff.arena_bytes = LEAST_ARENA;
+	boot_capture(" complete: ");
+	assert_int_equal(count_of("no memory for compressor"), 0);
+	assert_int_equal(header(0).survey, DL_SURVEY_USED);
+	expect_note();
 }
 
 static void test_none(void **state)
@@ -260,6 +281,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_two_cycles, setup_survey, teardown),
 		cmocka_unit_test_setup_teardown(test_moved_page, setup_survey, teardown),
 		cmocka_unit_test_setup_teardown(test_used, setup_survey, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_used_with_little_memory, setup_survey, teardown),
 		cmocka_unit_test_setup_teardown(test_none, setup_survey, teardown),
 		cmocka_unit_test_setup_teardown(test_unfit, setup_survey, teardown),
 		cmocka_unit_test_setup_teardown(test_many_ranges, setup_survey, teardown),

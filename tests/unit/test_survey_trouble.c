@@ -68,6 +68,20 @@ static void test_left_over(void **state)
 	expect_range(2, fk.text_pa, 2, DL_LOST_FIRMWARE);
 }
 
+/* Its words may lie there too, but all the rest of it can not. */
+static void test_verified_in_between(void **state)
+{
+	(void)state;
+	wipe_kernel();
+	firmware_pa = fk.text_pa;
+	boot_survey(DL_SURVEY_FILLED);
+	fk.note_pa = 0;
+	memset(ram + fk.image_pa, 0, FAKE_IMAGE_BYTES);
+	fake_kernel_build(&fk);
+	boot_capture(" complete: ");
+	expect_ended(E_SURVEY_LOST);
+}
+
 static void test_kexec_in_between(void **state)
 {
 	(void)state;
@@ -228,6 +242,7 @@ int main(void)
 			test_small_kernel_in_between, setup_survey, teardown),
 		cmocka_unit_test_setup_teardown(test_unverified_in_between, setup_survey, teardown),
 		cmocka_unit_test_setup_teardown(test_left_over, setup_survey, teardown),
+		cmocka_unit_test_setup_teardown(test_verified_in_between, setup_survey, teardown),
 		cmocka_unit_test_setup_teardown(test_kexec_in_between, setup_survey, teardown),
 		cmocka_unit_test_setup_teardown(test_wiped, setup_survey, teardown),
 		cmocka_unit_test_setup_teardown(test_half_is_left, setup_survey, teardown),
