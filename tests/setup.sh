@@ -7,7 +7,7 @@ set -eu
 build="gcc libc6-dev make binutils clang clang-format clang-tidy libclang-rt-14-dev
 	llvm liblzf-dev zlib1g-dev libzstd-dev liblzo2-dev libjson-c-dev libfdisk-dev libblkid-dev
 	uuid-dev libcmocka-dev gnu-efi console-setup-linux"
-run="dosfstools mtools fdisk mount e2fsprogs dmsetup util-linux"
+run="dosfstools mtools fdisk mount e2fsprogs dmsetup util-linux efibootmgr"
 test="qemu-system-x86 qemu-utils seabios grub-pc-bin grub-common xorriso busybox-static cpio
 	kmod mmdebstrap debian-archive-keyring python3 python3-pytest crash python3-drgn gdb makedumpfile kexec-tools gdisk
 	git xz-utils systemd ovmf grub-efi-amd64-bin sbsigntool swtpm"

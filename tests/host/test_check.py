@@ -378,7 +378,7 @@ def test_bios_target(tmp_path, disk):
 
 def test_system_disk(tree, disk):
     """A dump partition on a disk that starts something else."""
-    put_loader(disk, signed_pe())
+    put_loader(disk, signed_pe(False))
     with open(disk, "r+b") as f:
         f.write(bytes(440))
     parts = json.loads(check("sfdisk", "--json", disk))["partitiontable"]["partitions"]

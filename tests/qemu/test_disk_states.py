@@ -15,7 +15,7 @@ import readers
 import tools
 from machine import MIB, Setup, disk_node
 
-E_NO_KERNEL, E_VMCOREINFO, E_NO_DISK, E_WRITE = 10, 11, 20, 27
+E_NO_KERNEL, E_VMCOREINFO, E_WIPED, E_NO_DISK, E_WRITE = 10, 11, 17, 20, 27
 E_NO_PARTITION, E_SUPERBLOCK, E_FULL = 30, 32, 34
 E_READ, E_BOOT_HEADER, E_CPU, E_IMAGE = 26, 44, 45, 47
 BOOT_LOCATE = 416  # in the boot sector: where the boot area begins
@@ -102,9 +102,9 @@ def check_readers_open_part(disk, raw, folder, first):
 
 
 def test_machine_that_was_powered_off(disk, run_image):
-    """Nothing of a kernel in memory: no dump, and the disk is left as it was."""
+    """Nothing in memory at all: no dump, and the disk is left as it was."""
     before = partition_bytes(disk)
-    check_no_dump(run_image(disk, crash=None), E_NO_KERNEL)
+    check_no_dump(run_image(disk, crash=None), E_WIPED)
     assert partition_bytes(disk) == before
 
 

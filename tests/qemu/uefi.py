@@ -61,10 +61,10 @@ SECURE_OFF = Firmware("OVMF_CODE_4M.secboot.fd", "OVMF_VARS_4M.fd", SMM)
 
 
 def flash(folder, firmware=NORMAL):
-    """QEMU's words for @firmware, whose variables go to a new file in @folder. The machine
-    keeps them through its resets."""
+    """QEMU's words for @firmware, whose variables are in @folder: new ones if there are none."""
     variables_file = Path(folder) / VARIABLES
-    shutil.copyfile(OVMF / firmware.variables, variables_file)
+    if not variables_file.exists():
+        shutil.copyfile(OVMF / firmware.variables, variables_file)
     return (*firmware.words,
             "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={OVMF / firmware.code}",
             "-drive", f"if=pflash,unit=1,format=raw,file={variables_file}")

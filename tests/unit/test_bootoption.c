@@ -150,6 +150,7 @@ static void test_others(void **state)
 	memset(longer, 'x', sizeof(longer) - 1);
 	longer[sizeof(longer) - 1] = '\0';
 	longer[3] = '\x1b';
+	longer[4] = '\x7f';
 	from = begin(&e, longer);
 	add_node(&e, 2, 1, 8);
 	add(&e, "PCIROOT", 8);
@@ -159,7 +160,7 @@ static void test_others(void **state)
 	set_path_bytes(&e, from);
 	assert_true(parse(&e, e.bytes, &b));
 	assert_int_equal(strlen(b.description), BOOT_OPTION_TEXT_BYTES - 1);
-	assert_int_equal(b.description[3], '?');
+	assert_memory_equal(b.description, "xxx??x", 6);
 	assert_true(boot_option_leads_to(&b, guid, PATH));
 }
 
@@ -216,6 +217,9 @@ static void test_damage(void **state)
 	e.data[5] = 0;
 	assert_false(parse(&e, e.bytes, &b));
 	e.data[5] = 0xff;
+	assert_false(parse(&e, e.bytes, &b));
+	e = make();
+	e.data[e.bytes - 2] = 3; /* of the end, too */
 	assert_false(parse(&e, e.bytes, &b));
 	e = make();
 	e.data[e.bytes - 6] = 'x'; /* the file's name has no end */

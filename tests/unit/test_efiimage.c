@@ -67,6 +67,32 @@ static const char *fault_with(u32 at, u64 value, u32 bytes)
 	return fault ? fault : "";
 }
 
+/* A signature outside the file counts only if the header counts its directory. */
+static void test_directory_count(void **state)
+{
+	u8 *f = make(FILE_BYTES);
+
+	(void)state;
+	put(f + SIGNATURES_AT + 4, 0xffffffff, 4);
+	put(f + OPTIONAL_AT + 108, 4, 4);
+	assert_null(efiimage_fault(f, FILE_BYTES));
+	put(f + OPTIONAL_AT + 108, 5, 4);
+	assert_string_equal(efiimage_fault(f, FILE_BYTES), cut_short);
+	free(f);
+}
+
+/* A section without bytes in the file, as .bss, may name any place. */
+static void test_empty_section(void **state)
+{
+	u8 *f = make(FILE_BYTES);
+
+	(void)state;
+	put(f + SECTIONS_AT + 16, 0, 4);
+	put(f + SECTIONS_AT + 20, 0xffffffff, 4);
+	assert_null(efiimage_fault(f, FILE_BYTES));
+	free(f);
+}
+
 static void test_good(void **state)
 {
 	(void)state;
@@ -74,8 +100,6 @@ static void test_good(void **state)
 	/* Without directories, and with fewer than the one of signatures. */
 	assert_string_equal(fault_with(OPTIONAL_AT + 108, 0, 4), "");
 	assert_string_equal(fault_with(OPTIONAL_AT + 108, 4, 4), "");
-	/* A section without bytes in the file, as .bss, may name any place. */
-	assert_string_equal(fault_with(SECTIONS_AT + 16, 0, 4), "");
 }
 
 /* Every length: the signature's last byte is the file's. */
@@ -173,6 +197,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_directory_count),
+		cmocka_unit_test(test_empty_section),
 		cmocka_unit_test(test_every_length),
 		cmocka_unit_test(test_kinds),
 		cmocka_unit_test(test_another_program),

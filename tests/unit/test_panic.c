@@ -223,11 +223,103 @@ static void test_no_log(void **state)
 	assert_string_equal(text, "");
 }
 
+static bool ended_in_order(void)
+{
+	memset(&kernel, 0, sizeof(kernel));
+	kernel.verified = true;
+	kernel.pt = pt;
+	kernel.vi = vi;
+	memset(&scratch, 0xee, sizeof(scratch));
+	return panic_orderly_end(&pm, &kernel, &scratch);
+}
+
+static void start_over(void **state)
+{
+	rig_teardown(state);
+	setup(state);
+}
+
+static void test_goodbyes(void **state)
+{
+	static const char *const words[] = {
+		"reboot: Restarting system",
+		"reboot: Restarting system with command 'bootloader'",
+		"reboot: Power down",
+		"reboot: System halted",
+		"kexec_core: Starting new kernel",
+	};
+
+	for (u32 i = 0; i < ARRAY_SIZE(words); i++) {
+		start_over(state);
+		add_noise(20);
+		assert_false(ended_in_order());
+		add(words[i]);
+		assert_true(ended_in_order());
+		add("reboot: machine restart");
+		assert_true(ended_in_order());
+	}
+}
+
+/* Drivers may say something more; a kernel that goes on for long has not stopped. */
+static void test_few_words_after_goodbye(void **state)
+{
+	(void)state;
+	add("reboot: Restarting system");
+	add_noise(8);
+	assert_true(ended_in_order());
+	add_noise(1);
+	assert_false(ended_in_order());
+}
+
+static void test_crash_after_goodbye(void **state)
+{
+	static const char *const words[] = {
+		"Kernel panic - not syncing: Attempted to kill init!",
+		"Kernel panic - not syncing: Fatal exception",
+		"BUG: kernel NULL pointer dereference, address: 0000000000000008",
+		"watchdog: BUG: soft lockup - CPU#0 stuck for 26s!",
+	};
+
+	for (u32 i = 0; i < ARRAY_SIZE(words); i++) {
+		start_over(state);
+		add("reboot: Restarting system");
+		add(words[i]);
+		assert_false(ended_in_order());
+	}
+	/* Survived, and rebooted later. */
+	start_over(state);
+	add(words[2]);
+	add("reboot: Restarting system");
+	assert_true(ended_in_order());
+}
+
+static void test_no_goodbye(void **state)
+{
+	(void)state;
+	assert_false(ended_in_order());
+	add("systemd-shutdown[1]: reboot: Restarting system");
+	add("reboot: Restartin");
+	add("sysrq: Resetting");
+	assert_false(ended_in_order());
+	add("reboot: Power down");
+	assert_true(ended_in_order());
+	kernel.verified = false;
+	assert_false(panic_orderly_end(&pm, &kernel, &scratch));
+	kernel.verified = true;
+	kernel.vi.text[0] = '\0';
+	kernel.vi.bytes = 0;
+	assert_false(panic_orderly_end(&pm, &kernel, &scratch));
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, rig_teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_no_panic),
+		T(test_goodbyes),
+		T(test_few_words_after_goodbye),
+		T(test_crash_after_goodbye),
+		T(test_no_goodbye),
 		T(test_panic_line),
 		T(test_last_panic_counts),
 		T(test_oops),

@@ -86,6 +86,16 @@ const char *options_overwrite_name(u32 overwrite)
 	return overwrite_names[overwrite];
 }
 
+const char *options_kexec_name(u32 kexec)
+{
+	return kexec_names[kexec];
+}
+
+const char *options_boot_entry_name(u32 boot_entry)
+{
+	return boot_entry_names[boot_entry];
+}
+
 /* Index of @text in @names, or false after the message. */
 static bool parse_name(
 	const char *option, const char *text, const char *const *names, u32 count, u32 *value)
@@ -353,101 +363,6 @@ static bool take_target(struct options *o, int argc, char **argv)
 	return o->target != NULL;
 }
 
-/* What is wrong with the options together if --kexec is, or is not, among them. */
-static bool check_kexec(const struct options *o, const char *preparing)
-{
-	const char *action = o->kexec ? kexec_names[o->kexec] : "";
-	bool only_install = o->given_console || o->image || o->target;
-
-	if (o->kexec && preparing)
-		tool_error_usage("--%s is for preparing a disk, not for --kexec", preparing);
-	else if (o->kexec && o->efi_image)
-		tool_error_usage("--efi-image is not for --kexec");
-	else if (o->kexec && o->json && o->kexec != KEXEC_STATUS)
-		tool_error_usage("--kexec=%s has no report as JSON", action);
-	else if (o->kexec && o->kexec != KEXEC_INSTALL && only_install)
-		tool_error_usage("--kexec=%s takes no %s: it goes by what was installed", action,
-			o->target  ? "TARGET"
-			: o->image ? "--image"
-				   : "--console");
-	else
-		return true;
-	return false;
-}
-
-/* Likewise for --survey; --force is its own, too. */
-static bool check_survey(const struct options *o, const char *preparing)
-{
-	const char *other = o->kexec	       ? "kexec"
-			    : o->given_console ? "console"
-			    : o->image	       ? "image"
-			    : o->efi_image     ? "efi-image"
-			    : o->boot_entry    ? "boot-entry"
-					       : NULL;
-
-	if (!o->survey)
-		return true;
-	if (preparing && strcmp(preparing, "force") != 0)
-		tool_error_usage("--%s is for preparing a disk, not for --survey", preparing);
-	else if (other)
-		tool_error_usage("--%s does not go with --survey", other);
-	else if (o->survey == SURVEY_OFF && o->force)
-		tool_error_usage("--force is for arming, not for --survey=off");
-	else
-		return true;
-	return false;
-}
-
-/* Likewise for --boot-entry. */
-static bool check_boot_entry(const struct options *o, const char *preparing)
-{
-	bool files = o->boot_entry != BOOT_ENTRY_REMOVE && o->boot_entry != BOOT_ENTRY_STATUS;
-
-	if (!o->boot_entry)
-		return true;
-	if (o->kexec)
-		tool_error_usage("--boot-entry and --kexec are two things: do one after the other");
-	else if (preparing)
-		tool_error_usage("--%s is for preparing a disk, not for --boot-entry", preparing);
-	else if (o->json && o->dry_run)
-		tool_error_usage("--boot-entry --dry-run has no report as JSON");
-	else if (o->image)
-		tool_error_usage("--image is not for --boot-entry; it takes --efi-image");
-	else if (!files && (o->efi_image || o->given_console))
-		tool_error_usage("--boot-entry=%s takes no --%s: it writes no files",
-			boot_entry_names[o->boot_entry], o->efi_image ? "efi-image" : "console");
-	else
-		return true;
-	return false;
-}
-
-/* Likewise for --check. */
-static bool check_check(const struct options *o, const char *preparing)
-{
-	if (!o->check)
-		return true;
-	if (o->kexec || o->survey || o->boot_entry)
-		tool_error_usage("--check and --%s are two things; give one of them",
-			o->kexec    ? "kexec"
-			: o->survey ? "survey"
-				    : "boot-entry");
-	else if (preparing)
-		tool_error_usage("--%s is for preparing a disk, not for --check", preparing);
-	else if (o->given_console || o->image || o->efi_image)
-		tool_error_usage("--check takes no image and no console");
-	else
-		return true;
-	return false;
-}
-
-static bool check_root(const struct options *o)
-{
-	if (!*o->root || o->kexec || o->boot_entry || o->check)
-		return true;
-	tool_error_usage("--root is for --kexec, --boot-entry and --check");
-	return false;
-}
-
 static const char *long_name(int c)
 {
 	for (u32 i = 0; i < ARRAY_SIZE(long_options); i++) {
@@ -487,7 +402,5 @@ bool options_parse(int argc, char **argv, struct options *o, int *exit_code)
 			preparing = long_name(c);
 	}
 	*exit_code = TOOL_USAGE;
-	return take_target(o, argc, argv) && check_root(o) && check_check(o, preparing) &&
-	       check_kexec(o, preparing) && check_survey(o, preparing) &&
-	       check_boot_entry(o, preparing);
+	return take_target(o, argc, argv) && options_check(o, preparing);
 }

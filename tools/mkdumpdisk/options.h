@@ -76,11 +76,19 @@ bool options_parse(int argc, char **argv, struct options *o, int *exit_code) MUS
  */
 bool options_parse_console(const char *text, struct options *o) MUST_CHECK;
 
+/*
+ * True if the options go together; @preparing is the long name of one that decides what is
+ * written to the target, or NULL. False: reported as a usage error.
+ */
+bool options_check(const struct options *o, const char *preparing) MUST_CHECK;
+
 /* What --help prints. */
 extern const char options_help[];
 
 /* Words for the report. */
 const char *options_after_name(u32 after);
 const char *options_overwrite_name(u32 overwrite);
+const char *options_kexec_name(u32 kexec);
+const char *options_boot_entry_name(u32 boot_entry);
 
 #endif
