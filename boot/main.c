@@ -319,17 +319,19 @@ static enum status machine_open(struct session *s)
 	return st;
 }
 
-/* True if memory had the pattern of a survey: then there is nothing to dump. */
-static bool survey_resumes(struct session *s)
+/* What is known of the reset from an earlier survey; that counts from the first look on. */
+static void survey_begin(struct session *s)
 {
 	survey_open(&s->survey, s->handoff, &s->pm, &s->target.gate, &s->target.super, &s->arena);
-	return s->survey.restart;
+	survey_apply(&s->survey);
 }
 
-/* True if memory has the pattern of a survey now. */
-static bool survey_begins(struct session *s, enum status found)
+/* True if memory belongs to a survey: then there is nothing to dump. */
+static bool survey_takes(struct session *s, enum status found)
 {
-	survey_start(&s->survey, found, &s->kernel, &s->log);
+	const struct survey_kernel k = {found, &s->kernel, &s->log};
+
+	survey_run(&s->survey, &k);
 	return s->survey.restart;
 }
 
@@ -337,9 +339,9 @@ static enum status dump(struct session *s)
 {
 	enum status st;
 
-	survey_apply(&s->survey);
+	survey_begin(s);
 	st = kernel_find(s);
-	if (survey_begins(s, st))
+	if (survey_takes(s, st))
 		return OK;
 	if (st == E_NO_KERNEL && survey_wiped(&s->pm))
 		st = E_WIPED;
@@ -436,7 +438,7 @@ void dump_main(struct handoff *handoff)
 	s->start_us = clock_us();
 	pci_quiesce();
 	st = machine_open(s);
-	if (st == OK && !survey_resumes(s))
+	if (st == OK)
 		st = dump(s);
 	if (s->target_open && s->target.blk->ops->stop(s->target.blk) != OK)
 		con_printf("afterimage: the dump disk did not confirm its shutdown\n");

@@ -182,21 +182,6 @@ static void done(struct survey *s)
 		permille / 10, permille % 10, mib_up(r->lost_pages));
 }
 
-static void resume(struct survey *s)
-{
-	enum status st = pattern_find(s);
-
-	if (st != OK) {
-		end(s, st);
-		return;
-	}
-	compare(s);
-	if (s->log.record->cycles_done < s->log.record->cycles_wanted)
-		fill(s);
-	else
-		done(s);
-}
-
 void survey_open(struct survey *s, struct handoff *handoff, struct physmem *pm, struct gate *gate,
 	const struct dl_super *super, struct arena *arena)
 {
@@ -211,12 +196,8 @@ void survey_open(struct survey *s, struct handoff *handoff, struct physmem *pm, 
 	s->held = st == OK;
 	if (st != OK && st != E_NO_DUMP)
 		say_failure(st);
-	if (!s->held)
-		return;
-	if (s->log.record->state == DL_SURVEY_FILLING)
+	if (s->held && s->log.record->state == DL_SURVEY_FILLING)
 		end(s, E_SURVEY_LOST);
-	else if (s->log.record->state == DL_SURVEY_FILLED)
-		resume(s);
 }
 
 static u32 use_of(const struct survey *s)
@@ -232,8 +213,8 @@ static void say_use(const struct survey *s)
 {
 	switch (s->use) {
 	case DL_SURVEY_NONE:
-		if (s->held && s->log.record->state == DL_SURVEY_ARMED)
-			break; /* it is about to begin */
+		if (s->held && s->log.record->state != DL_SURVEY_ENDED)
+			break; /* it is under way */
 		con_printf("afterimage: no survey of this machine was made; see mkdumpdisk "
 			   "--survey\n");
 		break;
@@ -274,14 +255,13 @@ void survey_apply(struct survey *s)
 }
 
 /* A kernel that is left in memory is a crash, unless it said goodbye. */
-static bool no_crash(const struct survey *s, enum status found, const struct oldkernel *k,
-	struct panic_scratch *scratch)
+static bool no_crash(const struct survey *s, const struct survey_kernel *k)
 {
 	if (s->handoff->elfcorehdr_pa)
 		return false;
-	if (found == E_NO_KERNEL || s->log.record->flags & DL_SURVEY_CONFIRMED)
+	if (k->found == E_NO_KERNEL || s->log.record->flags & DL_SURVEY_CONFIRMED)
 		return true;
-	return panic_orderly_end(s->pm, k, scratch);
+	return panic_orderly_end(s->pm, k->kernel, k->scratch);
 }
 
 static void start(struct survey *s)
@@ -296,17 +276,47 @@ static void start(struct survey *s)
 	fill(s);
 }
 
-void survey_start(struct survey *s, enum status found, const struct oldkernel *k,
-	struct panic_scratch *scratch)
+/*
+ * Was a kernel booted since memory was filled? It need not have used much of it. What can not be
+ * verified and lies where no pattern was is left over from before.
+ */
+static bool kernel_since(const struct survey *s, const struct survey_kernel *k)
 {
-	struct dl_survey *r = s->log.record;
+	const struct mem_range *r;
 
-	if (s->held && r->state == DL_SURVEY_ARMED) {
-		if (no_crash(s, found, k, scratch))
-			start(s);
-		else
-			end(s, E_SURVEY_CRASH);
+	if (s->handoff->elfcorehdr_pa || k->kernel->verified)
+		return true;
+	if (k->found == E_NO_KERNEL)
+		return false;
+	r = memmap_find(&s->handoff->map, k->kernel->vmcoreinfo_pa);
+	return r && r->touched == TOUCHED_NOBODY;
+}
+
+static void resume(struct survey *s, const struct survey_kernel *k)
+{
+	enum status st = kernel_since(s, k) ? E_SURVEY_LOST : pattern_find(s);
+
+	if (st != OK) {
+		end(s, st);
+		return;
 	}
+	compare(s);
+	if (s->log.record->cycles_done < s->log.record->cycles_wanted)
+		fill(s);
+	else
+		done(s);
+}
+
+void survey_run(struct survey *s, const struct survey_kernel *k)
+{
+	u32 state = s->held ? s->log.record->state : DL_SURVEY_IDLE;
+
+	if (state == DL_SURVEY_ARMED && no_crash(s, k))
+		start(s);
+	else if (state == DL_SURVEY_ARMED)
+		end(s, E_SURVEY_CRASH);
+	else if (state == DL_SURVEY_FILLED)
+		resume(s, k);
 	give_back(s);
 }
 

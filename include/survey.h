@@ -5,7 +5,8 @@
  *	ARMED    memory is filled, unless it may hold a crash; the machine restarts
  *	FILLING  found at a start: it was cut short, and is over
  *	FILLED   memory is compared; then the next cycle fills it again, or all is DONE; the
- *	         machine restarts. If the pattern is gone or the machine another it is over
+ *	         machine restarts. It is over if a kernel ran in between, if the pattern is gone,
+ *	         or if the machine is another
  *	DONE     the capture uses the result
  *
  * Whatever goes wrong ends the survey and never the capture that may follow.
@@ -32,10 +33,14 @@ struct survey {
 	const char *doing;
 };
 
-/*
- * Reads the record and, if memory was filled before, compares it. Everything handed over stays
- * the caller's and must stay. s->restart tells whether the machine is to restart now.
- */
+/* What was found in memory, and what is lent to read its log. */
+struct survey_kernel {
+	enum status found; /* OK also for one that could not be verified; E_NO_KERNEL */
+	const struct oldkernel *kernel;
+	struct panic_scratch *scratch;
+};
+
+/* Reads the record. Everything handed over stays the caller's and must stay. */
 void survey_open(struct survey *s, struct handoff *handoff, struct physmem *pm, struct gate *gate,
 	const struct dl_super *super, struct arena *arena);
 
@@ -46,11 +51,10 @@ void survey_open(struct survey *s, struct handoff *handoff, struct physmem *pm, 
 void survey_apply(struct survey *s);
 
 /*
- * Fills memory if that is asked for and @k, looked for with the result @found, is no crash: then
- * s->restart is set. If not, the arena has its memory back. @scratch is lent.
+ * Goes one step on in a survey that is under way, if memory holds no crash: then s->restart is
+ * set. If not, the arena has its memory back.
  */
-void survey_start(struct survey *s, enum status found, const struct oldkernel *k,
-	struct panic_scratch *scratch);
+void survey_run(struct survey *s, const struct survey_kernel *k);
 
 /*
  * Writes the note of a survey that was used: with as many ranges as a note holds. The record is

@@ -62,17 +62,18 @@ END {
 		first = 4
 		glyphs = int(byte[2] % 2) ? 512 : 256
 		has_table = int(byte[2] / 2) % 4
-		size = byte[3]
+		size = height = byte[3]
 		width = 8
 	} else if (bytes >= 32 && u32(0) == 2253043058) {
 		first = u32(8)
 		has_table = u32(12) % 2
 		glyphs = u32(16)
 		size = u32(20)
+		height = u32(24)
 		width = u32(28)
 	} else
 		fail("is no PSF font")
-	if (width != 8 || size != 16)
+	if (width != 8 || height != 16 || size != 16)
 		fail("is not of 8x16 pixels")
 	end = first + glyphs * size
 	if (end > bytes)

@@ -378,7 +378,7 @@ def test_bios_target(tmp_path, disk):
 
 def test_system_disk(tree, disk):
     """A dump partition on a disk that starts something else."""
-    put_loader(disk, signed_pe())
+    put_loader(disk, signed_pe(False))
     with open(disk, "r+b") as f:
         f.write(bytes(440))
     parts = json.loads(check("sfdisk", "--json", disk))["partitiontable"]["partitions"]
@@ -569,6 +569,23 @@ def test_survey_and_reservation(tree, disk):
     survey(tree, disk, "ok", "done, and Linux is kept off")
     tree.memory((0x1000000, 7 * MIB), (0x3dc00000, 36 * MIB))
     survey(tree, disk, "warning", "1 piece, 8.0 MiB$")
+
+
+def test_kernel_in_lost_memory(tree, disk):
+    """Linux was told to keep off, but the kernel had chosen its place before."""
+    put_survey(disk, DONE, LOST)
+    tree.memory(*KEPT)
+    text = (tree.root / "proc/iomem").read_text()
+    iomem = "".join(line for line in text.splitlines(True) if "Kernel" not in line)
+    tree.write("proc/iomem", iomem + "01600000-023fffff : Kernel code\n"
+                                     "02400000-02ffffff : Kernel data\n")
+    survey(tree, disk, "warning", "kernel's own code and data, at 0x1600000,", "docs/survey.md")
+    tree.write("proc/iomem", iomem + "0000e00000-0000efffff : Kernel code\n"
+                                     "01100000-011fffff : Kernel bss\n")
+    survey(tree, disk, "warning", "at 0xe00000,")
+    tree.write("proc/iomem", iomem + "02600000-033fffff : Kernel code\n"
+                                     "03400000-03ffffff : Kernel data\n")
+    survey(tree, disk, "ok", "kept off")
 
 
 def test_reservation_by_words(tree, disk):

@@ -184,7 +184,7 @@ def test_overwrite_request(boot, tmp_path, step):
                                  "survey": "warning"}, found
         one = found["overwrite request"]
         assert one["text"].endswith("MemoryOverwriteRequestControl is 0x01"), one
-        assert found["secure boot"]["text"] == "off"
+        assert found["secure boot"]["text"] == "off (setup mode: no keys)"
         assert found["boot"]["text"].startswith("by UEFI"), found["boot"]
         step(one["text"])
         command = re.search(r"(V=\S+; chattr.*>\$V)\.", one["todo"])[1]

@@ -23,6 +23,7 @@ set gfxpayload={mode}
 linux /afterimage.bzimage {words}
 boot
 """
+MIDDLE = r"^afterimage: ([3-9]\d\d|\d{4}) MiB of|^afterimage: dump \d+ complete"  # of 1 GiB
 DRAWN_S = 0.5  # after its line on the serial port a line is drawn
 PICTURE = "capture.png"  # in the build directory, from the mode that it is taken in
 PICTURE_MODE = (800, 600)
@@ -36,7 +37,7 @@ def same_words(shown, lines):
 
 def follow(machine, door, read):
     """The screen in the middle of a capture, and at its end."""
-    machine.wait_console(r"MiB/s", capture.CAPTURE_TIMEOUT_S)
+    machine.wait_console(MIDDLE, capture.CAPTURE_TIMEOUT_S)
     time.sleep(DRAWN_S)
     middle = read(machine)
     result = capture.watch_image(machine, machine.started, door=door)
@@ -54,13 +55,13 @@ def check(middle, end, result):
 
 def uefi_words(folder, story):
     """QEMU's words for the firmware that the victim of @story knew, its mind made up."""
-    words = uefi.flash(folder)
     shutil.copyfile(story.folder / uefi.VARIABLES, folder / uefi.VARIABLES)
-    return words
+    return uefi.flash(folder)
 
 
 @pytest.mark.parametrize("display,mode", [(VGA, PICTURE_MODE), (VGA, (1920, 1080)),
-                                          (BOCHS, (1366, 768))])
+                                          (BOCHS, (1366, 768))],
+                         ids=["800x600", "1920x1080", "1366x768"])
 def test_uefi(display, mode, uefi_first, tmp_path, step):
     pictures = []
 
@@ -68,7 +69,7 @@ def test_uefi(display, mode, uefi_first, tmp_path, step):
         pictures.append(screen.take(machine))
         return screen.read(pictures[-1])
 
-    disk = uefi.make_disk(tmp_path / "dump.img", "2G", "--level", "1")
+    disk = tools.make_disk(tmp_path / "dump.img", "2G", "--level", "1")
     words = (*uefi_words(tmp_path, uefi_first), *display.format(*mode).split())
     with capture.power_on(tmp_path, disk, uefi_first.crash, extra=words) as machine:
         middle, end, result = follow(machine, "uefi", read)
@@ -80,7 +81,8 @@ def test_uefi(display, mode, uefi_first, tmp_path, step):
 
 
 @pytest.mark.parametrize("mode,size", [("800x600x16", (800, 600)), ("1024x768x24", (1024, 768)),
-                                       ("3840x2160x32", (3840, 2160))])
+                                       ("3840x2160x32", (3840, 2160))],
+                         ids=["16 bits", "24 bits", "3840x2160"])
 def test_grub(mode, size, first, tmp_path, step):
     """GRUB tells of its framebuffer in the zero page: 16, 24 and 32 bits a pixel."""
     disk = tools.make_disk(tmp_path / "dump.img", "2G", "--level", "1")

@@ -18,6 +18,7 @@
 #define ROOT_AT	  ((1 + TABLE) * SECTOR)
 #define DATA_AT	  (ROOT_AT + SECTOR)
 #define BYTES	  (DATA_AT + CLUSTERS * SECTOR)
+#define ROOM	  (BYTES + 4 * SECTOR) /* what follows is not the file system's */
 #define FILE_SIZE 700u
 
 static const char *const path[] = {"EFI        ", "BOOT       ", "BOOTX64 EFI"};
@@ -32,7 +33,7 @@ static bool disk_read(void *ctx, u64 offset, void *buf, u64 bytes)
 {
 	struct disk *d = ctx;
 
-	if (++d->reads == d->fail_at || !range_fits(offset, bytes, BYTES))
+	if (++d->reads == d->fail_at || !range_fits(offset, bytes, ROOM))
 		return false;
 	memcpy(buf, d->bytes + offset, bytes);
 	return true;
@@ -70,7 +71,7 @@ static int make(void **state)
 	u8 *b;
 
 	assert_non_null(d);
-	b = d->bytes = calloc(1, BYTES);
+	b = d->bytes = calloc(1, ROOM);
 	assert_non_null(b);
 	put16(b + 11, SECTOR);
 	b[13] = 1;

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <cmocka.h>
+#include "handoff.h"
 #include "tools/common/reserve.h"
 
 #define M ((u64)MIB)
@@ -162,6 +163,13 @@ static void notes_tell_of_the_kernels_place(void **state)
 	MAKE(0, {16 * M, M}, {100 * M, M}, {200 * M, M}, {300 * M, M}, {400 * M, M});
 	assert_int_equal(reserve_notes(&made, "", note), 2);
 	assert_non_null(strstr(note[0], "KASLR"));
+	record.v.door = DOOR_UEFI;
+	reserve_make(&record, &made);
+	assert_int_equal(reserve_notes(&made, "", note), 3);
+	assert_non_null(strstr(note[2], "GRUB's menu"));
+	record.v.range_count = 0;
+	reserve_make(&record, &made);
+	assert_int_equal(reserve_notes(&made, "", note), 0);
 }
 
 static void as_many_as_a_record_holds(void **state)

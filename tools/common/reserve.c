@@ -3,6 +3,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include "handoff.h"
 #include "reserve.h"
 
 static u64 region_end(const struct reserve *r, u32 i)
@@ -78,6 +79,7 @@ void reserve_make(const struct survey_record *s, struct reserve *r)
 	u64 ram_end = known ? s->v.end_pfn << PAGE_SHIFT : UINT64_MAX;
 
 	r->count = 0;
+	r->uefi = s->v.door == DOOR_UEFI;
 	r->bytes = 0;
 	r->low_pages = 0;
 	for (u32 i = 0; i < s->v.range_count; i++) {
@@ -134,6 +136,11 @@ u32 reserve_notes(const struct reserve *r, const char *plain, const char *note[R
 			"does not choose its place: with nokaslr, with more than 4 regions, "
 			"or when 6.9 or newer is started through its UEFI stub; see that "
 			"\"Kernel\" in /proc/iomem (as root) lies outside of them";
+	if (r->uefi && r->count > 0)
+		note[count++] =
+			"try it once from GRUB's menu (key e; there with one backslash "
+			"before each $) before it is made permanent: kernels started through "
+			"their UEFI stub may not come up, see docs/survey.md";
 	if (strlen(plain) > RESERVE_CMDLINE_BYTES / 2)
 		note[count++] = "this takes much of the 2048 bytes that a kernel command line "
 				"may have; see in /proc/cmdline that all of it arrived";

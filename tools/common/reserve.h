@@ -26,7 +26,7 @@
 
 #define RESERVE_CMDLINE_BYTES 2048u  /* COMMAND_LINE_SIZE of x86, NUL included */
 #define RESERVE_TEXT_BYTES    65536u /* any text of reserve_text() fits */
-#define RESERVE_NOTES	      3
+#define RESERVE_NOTES	      4
 
 /* Before the address: to Linux, and in the double quotes of /etc/default/grub. */
 #define RESERVE_PLAIN "$"
@@ -39,6 +39,7 @@ struct reserve_region {
 
 struct reserve {
 	u64 bytes;     /* what it costs */
+	bool uefi;     /* firmware is, by the survey's door */
 	u64 low_pages; /* lost, but below RESERVE_FROM_PA and not reserved */
 	u32 count;
 	struct reserve_region region[DL_SURVEY_RANGES]; /* ascending, apart */

@@ -128,11 +128,14 @@ static void print_ranges(const struct survey_record *r)
 {
 	char size[32], why[SURVEY_WHY_BYTES];
 
-	for (u32 i = 0; i < r->v.range_count; i++)
+	for (u32 i = 0; i < r->v.range_count; i++) {
+		u64 end = r->range[i].pa + r->range[i].bytes;
+
 		printf("  0x%012llx-0x%012llx  %10s  %s\n", (unsigned long long)r->range[i].pa,
-			(unsigned long long)(r->range[i].pa + r->range[i].bytes),
+			(unsigned long long)end,
 			tool_size_text(r->range[i].bytes, size, sizeof(size)),
 			survey_why_text(r->range[i].why, why));
+	}
 	if (r->v.joined)
 		printf("  %u ranges were joined with a neighbour for want of room: some of this "
 		       "survives\n",

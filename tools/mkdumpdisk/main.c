@@ -192,7 +192,7 @@ int main(int argc, char **argv)
 	tool_init("mkdumpdisk");
 	crc32c_init();
 	if (!options_parse(argc, argv, &options, &exit_code)) {
-		if (fflush(stdout) == 0)
+		if (fflush(stdout) == 0 && !ferror(stdout))
 			return exit_code;
 		return tool_error("standard output", "check where it goes", "cannot be written");
 	}
