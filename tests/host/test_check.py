@@ -42,6 +42,7 @@ def others_are_well(found, *names):
 
 @pytest.mark.parametrize("args,words", [
     (("--check", "a", "b"), "more than one TARGET"),
+    (("--survey", "3", "b"), "written behind =, like --survey=3"),
     (("--check", "--kexec", "a"), "--check and --kexec are two things"),
     (("--check", "--level", "1"), "--level is for preparing a disk, not for --check"),
     (("--check", "--force", "a"), "--force is for preparing"),
@@ -143,6 +144,17 @@ def test_overwrite_variable_missing_or_cut(tree):
     says(tree.check()["overwrite request"], "warning", "can not be read", "as root")
     tree.remove(MOR)
     says(tree.check()["overwrite request"], "ok", "no MemoryOverwriteRequestControl")
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_variables_not_mounted(tree, folder):
+    shutil.rmtree(tree.root / EFIVARS)
+    if folder:
+        (tree.root / EFIVARS).mkdir()
+    found = tree.check()
+    others_are_well(found, "overwrite request", "secure boot")
+    for name in ("overwrite request", "secure boot"):
+        says(found[name], "warning", "can not be (seen|read)", "mount -t efivarfs")
 
 
 def test_tme_by_register(tree):

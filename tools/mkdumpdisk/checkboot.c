@@ -81,9 +81,9 @@ void check_secure_boot(const struct check_facts *c, struct finding *f)
 	f->name = "secure boot";
 	if (!s->uefi)
 		return;
-	if (s->secure_boot.exists && !s->secure_boot.known) {
+	if (!s->variables || (s->secure_boot.exists && !s->secure_boot.known)) {
 		finding_set(f, CHECK_WARNING, "whether Secure Boot is on can not be read");
-		finding_todo(f, "run this as root");
+		finding_todo(f, s->variables ? "run this as root" : CHECK_MOUNT_EFIVARS);
 	} else if (!on) {
 		finding_set(f, CHECK_OK, "off%s",
 			s->setup_mode.known && s->setup_mode.value ? " (setup mode: no keys)" : "");
