@@ -96,6 +96,18 @@ def test_nothing_known(tmp_path):
     found = {one["name"]: one for one in json.loads(r.stdout)["findings"]}
     says(found["kernel"], "warning", "nothing can be seen of the kernel", "mount /sys")
     says(found["encryption"], "warning", "flags can not be read", "mount /proc")
+    says(found["overwrite request"], "warning", "can not be seen", "mount /sys")
+    says(found["boot"], "warning", "can not be seen", "mount /sys")
+    assert "dma remapping" not in found and "secure boot" not in found
+
+
+def test_root_that_is_not_there(tmp_path):
+    (tmp_path / "file").write_text("")
+    for root in (tmp_path / "no", tmp_path / "file"):
+        r = run(TOOL, "--root", root, "--check")
+        assert (r.returncode, r.stdout) == (1, "")
+        assert r.stderr == f"mkdumpdisk: {root}: is no folder that can be seen; give --root the " \
+                           "folder in which the system's files lie\n"
 
 
 # --- memory ------------------------------------------------------------------------------------

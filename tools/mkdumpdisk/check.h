@@ -78,7 +78,7 @@ struct check_system {
 	bool variables; /* of the firmware: it shows some */
 	bool amd;
 	bool sev_guest;	   /* it has the device that only such a guest has */
-	bool kernel_known; /* there is a /sys/kernel */
+	bool kernel_known; /* there is a /sys/kernel, so that what is not in /sys is not */
 	bool vmcoreinfo;
 	char hypervisor[128]; /* its name or a guess; empty: none, or not known */
 	char release[128];

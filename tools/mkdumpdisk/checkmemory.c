@@ -41,6 +41,12 @@ void check_overwrite(const struct check_facts *c, struct finding *f)
 	const struct check_system *s = &c->system;
 
 	f->name = "overwrite request";
+	if (!s->kernel_known) {
+		finding_set(
+			f, CHECK_WARNING, "whether the firmware will wipe memory can not be seen");
+		finding_todo(f, "mount /sys");
+		return;
+	}
 	if (!s->uefi)
 		finding_set(f, CHECK_OK,
 			"booted by BIOS: Linux does not ask the firmware to wipe memory");
