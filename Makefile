@@ -165,8 +165,8 @@ check-unit: $(addprefix $(BUILD)/asan/,$(UNITS)) ## unit tests under ASan and UB
 	@set -e; for t in $^; do echo "== $${t##*/}"; $$t; done
 
 FUZZ_SECONDS ?= 15
-check-fuzz: $(addprefix $(BUILD)/fuzz/,$(FUZZERS)) ## every fuzz target, FUZZ_SECONDS each
-	@set -e; for t in $^; do sh tests/fuzz/run.sh $$t $(FUZZ_SECONDS); done
+check-fuzz: $(addprefix $(BUILD)/fuzz/,$(FUZZERS)) ## every fuzz target, FUZZ_SECONDS each, two at a time
+	@printf '%s\n' $^ | xargs -P 2 -I '{}' sh tests/fuzz/run.sh '{}' $(FUZZ_SECONDS)
 
 check-host: all ## the tools against files and loop devices
 	@BUILD=$(BUILD) $(PYTHON) -m pytest -q -p no:cacheprovider tests/host

@@ -43,8 +43,8 @@ def test_secure_boot_refuses_the_image_until_it_is_signed(uefi_first, uefi_disk,
                                                           tmp_path, step):
     crash, secure = uefi_first.crash, {"firmware": uefi.SECURE}
     with uefi.power_on(tmp_path, uefi_disk, crash, **secure) as machine:
-        refused = machine.wait_console(REFUSED, 60)[0]
-        machine.wait_console("BdsDxe: No bootable option", 60)
+        refused = machine.wait_console(REFUSED, capture.BOOT_TIMEOUT_S)[0]
+        machine.wait_console("BdsDxe: No bootable option", capture.BOOT_TIMEOUT_S)
         assert "afterimage 0" not in machine.console()
     step(refused.split(":")[0] + ": " + refused.split(":")[-1])
     signed = uefi.sign(tools.program("afterimage.efi"), tmp_path / "signed.efi")
