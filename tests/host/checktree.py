@@ -78,7 +78,7 @@ class CheckTree:
                        [(a, start - 1), (start + size, b)]) if piece[0] < piece[1]]
         lines = [f"{a:08x}-{b:08x} : System RAM" for a, b in ranges]
         lines += [f"{a:08x}-{a + n - 1:08x} : Reserved" for a, n in reserved]
-        lines.insert(2, "  01000000-0220bb07 : Kernel code")
+        lines.insert(2, "  02000000-0220bb07 : Kernel code")
         self.write("proc/iomem", "\n".join(lines) + "\n")
 
     def flags(self, words, vendor="GenuineIntel"):

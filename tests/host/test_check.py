@@ -571,6 +571,23 @@ def test_survey_and_reservation(tree, disk):
     survey(tree, disk, "warning", "1 piece, 8.0 MiB$")
 
 
+def test_kernel_in_lost_memory(tree, disk):
+    """Linux was told to keep off, but the kernel had chosen its place before."""
+    put_survey(disk, DONE, LOST)
+    tree.memory(*KEPT)
+    text = (tree.root / "proc/iomem").read_text()
+    iomem = "".join(line for line in text.splitlines(True) if "Kernel" not in line)
+    tree.write("proc/iomem", iomem + "01600000-023fffff : Kernel code\n"
+                                     "02400000-02ffffff : Kernel data\n")
+    survey(tree, disk, "warning", "kernel's own code and data, at 0x1600000,", "docs/survey.md")
+    tree.write("proc/iomem", iomem + "0000e00000-0000efffff : Kernel code\n"
+                                     "01100000-011fffff : Kernel bss\n")
+    survey(tree, disk, "warning", "at 0xe00000,")
+    tree.write("proc/iomem", iomem + "02600000-033fffff : Kernel code\n"
+                                     "03400000-03ffffff : Kernel data\n")
+    survey(tree, disk, "ok", "kept off")
+
+
 def test_reservation_by_words(tree, disk):
     """Where the kernel hides its list of memory."""
     put_survey(disk, DONE, LOST)

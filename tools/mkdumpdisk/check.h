@@ -82,6 +82,7 @@ struct check_system {
 	char cmdline[4096];
 	char cpu_flags[8192];
 	struct sys_range ram[CHECK_RANGES_MAX];
+	struct sys_range kernel; /* its code to its data's end; bytes 0: not known */
 };
 
 void check_system_read(const struct options *o, struct check_system *s);

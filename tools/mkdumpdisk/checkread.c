@@ -224,6 +224,15 @@ static void read_kernel(const struct options *o, struct check_system *s)
 
 /* --- memory --- */
 
+/* "Kernel code", "rodata", "data", "bss": one piece with gaps, in ascending order. */
+static void add_kernel(struct sys_range *kernel, const struct sys_range *r)
+{
+	if (kernel->bytes == 0)
+		*kernel = *r;
+	else if (r->start > kernel->start)
+		kernel->bytes = r->start + r->bytes - kernel->start;
+}
+
 static void read_iomem(const struct options *o, struct check_system *s)
 {
 	FILE *f = open_lines(o, "/proc/iomem");
@@ -234,8 +243,11 @@ static void read_iomem(const struct options *o, struct check_system *s)
 		const char *name;
 		u32 depth;
 
-		if (!sysfacts_iomem_line(line, &r, &name, &depth) || depth > 0 ||
-			strcmp(name, "System RAM\n") != 0)
+		if (!sysfacts_iomem_line(line, &r, &name, &depth))
+			continue;
+		if (strncmp(name, "Kernel ", 7) == 0)
+			add_kernel(&s->kernel, &r);
+		if (depth > 0 || strcmp(name, "System RAM\n") != 0)
 			continue;
 		s->ram_bytes += r.bytes;
 		if (s->ram_count < CHECK_RANGES_MAX)

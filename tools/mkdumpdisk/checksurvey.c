@@ -60,11 +60,31 @@ static void find_missing(const struct check_system *s)
 	}
 }
 
-static void look_at_reservation(const struct check_system *s, struct finding *f)
+/* Does the kernel itself lie in memory that a reset destroys? No reservation helps then. */
+static bool kernel_lost(const struct check_system *s, const struct survey_record *v)
+{
+	for (u32 i = 0; i < v->v.range_count; i++) {
+		if (s->kernel.bytes && overlaps(&s->kernel, v->range[i].pa, v->range[i].bytes))
+			return true;
+	}
+	return false;
+}
+
+static void look_at_reservation(
+	const struct check_system *s, const struct survey_record *v, struct finding *f)
 {
 	char bytes[32];
 
 	find_missing(s);
+	if (missing.count == 0 && kernel_lost(s, v)) {
+		finding_set(f, CHECK_WARNING,
+			"done, and memory is reserved, but the kernel's own code and data, at "
+			"0x%llx, "
+			"lie where a reset destroys them",
+			(unsigned long long)s->kernel.start);
+		finding_todo(f, "start Linux another way, as docs/survey.md says under Reserving");
+		return;
+	}
 	if (missing.count == 0) {
 		finding_set(f, CHECK_OK, "done, and Linux is kept off what a reset destroys");
 		return;
@@ -114,7 +134,7 @@ static void look_at_record(const struct check_facts *c, struct finding *f)
 		if (!fits(&c->system, v, f))
 			return;
 		reserve_make(&c->disk.survey, &wanted);
-		look_at_reservation(&c->system, f);
+		look_at_reservation(&c->system, &c->disk.survey, f);
 		return;
 	case DL_SURVEY_ARMED:
 		finding_set(f, v->flags & DL_SURVEY_CONFIRMED ? CHECK_STOPS : CHECK_WARNING,
