@@ -171,7 +171,7 @@ def per_cpu_pages(story, vmlinux):
 def why(disk, pages, number):
     text = tools.getdump("why", disk, "--json", "-n", number,
                          *(hex(page * PAGE) for page in pages)).stdout
-    return json.loads(text)
+    return json.loads(text)["addresses"]
 
 
 def test_report_names_what_is_lost(exposed, kernel, folder, step):
