@@ -11,13 +11,14 @@
 #include "efiboot.h"
 #include "status.h"
 
-#define EFI_MAP_BYTES  (32u * KIB) /* of descriptors; more take firmware's memory */
-#define EFI_MAP_SPARE  16u	   /* descriptors */
-#define EFI_EXIT_TRIES 4u
-#define EFI_DISKS_MAX  512u
-#define EFI_PATH_NODES 64u
-#define EFI_TABLES_MAX 1024u
-#define EFI_SETTINGS   L"\\EFI\\afterimage\\afterimage.cfg"
+#define EFI_MAP_BYTES	(32u * KIB) /* of descriptors; more take firmware's memory */
+#define EFI_MAP_SPARE	16u	    /* descriptors */
+#define EFI_EXIT_TRIES	4u
+#define EFI_DISKS_MAX	512u
+#define EFI_PATH_NODES	64u
+#define EFI_SCREENS_MAX 32u
+#define EFI_TABLES_MAX	1024u
+#define EFI_SETTINGS	L"\\EFI\\afterimage\\afterimage.cfg"
 
 /* What the last GetMemoryMap gave. */
 struct efi_map {
@@ -31,7 +32,7 @@ struct efi_map {
 /* Puts @text, ASCII, on firmware's console. */
 void efi_say(EFI_SYSTEM_TABLE *st, const char *text);
 
-/* The screen as it is; bytes 0 if firmware has none or none that can be written to directly. */
+/* The first screen, as it is, that can be written to directly; bytes 0 if firmware has none. */
 void efi_screen(EFI_SYSTEM_TABLE *st, struct framebuffer *out);
 
 /* The ACPI RSDP's address, 0 if there is none. */
