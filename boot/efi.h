@@ -20,6 +20,16 @@
 #define EFI_TABLES_MAX	1024u
 #define EFI_SETTINGS	L"\\EFI\\afterimage\\afterimage.cfg"
 
+/* The variable that remembers which record of a survey BootNext was last set for. */
+#define EFI_OWN_VARIABLES                                                                          \
+	{                                                                                          \
+		0x7c1e55d2, 0x3b0f, 0x4ad6,                                                        \
+		{                                                                                  \
+			0x91, 0x5e, 0x2f, 0xa8, 0x64, 0x0d, 0xc3, 0x17                             \
+		}                                                                                  \
+	}
+#define EFI_ASKED L"AfterimageSurvey"
+
 /* What the last GetMemoryMap gave. */
 struct efi_map {
 	void *buffer;
@@ -59,7 +69,8 @@ enum status efi_leave(EFI_SYSTEM_TABLE *st, EFI_HANDLE image, struct efi_map *ma
 
 /*
  * If a survey of the dump disk with @uuid (all zero: of the first one found) needs another boot
- * after this one, makes firmware boot the same way next time, once. True if it did.
+ * after this one, makes firmware boot the same way next time, once. True if it did. False also if
+ * it did so for the very same record before: the image can not write it.
  */
 bool efi_survey_next(EFI_SYSTEM_TABLE *st, const u8 uuid[16]);
 

@@ -46,7 +46,9 @@ static struct firmware {
 	u8 *blocks[2];
 	u64 read_fails_at;
 	/* variables */
-	bool has_current, set_fails;
+	bool has_current, set_fails, asked_fails;
+	UINTN asked_bytes;
+	u32 asked;
 	u32 next_set;
 	UINT16 next;
 	UINT32 next_flags;
@@ -206,14 +208,36 @@ static EFI_STATUS EFIAPI read_blocks(
 	return EFI_SUCCESS;
 }
 
+static bool is_ours(const CHAR16 *name, const EFI_GUID *guid)
+{
+	const EFI_GUID own = EFI_OWN_VARIABLES;
+	const CHAR16 asked[] = EFI_ASKED;
+
+	return memcmp(guid, &own, sizeof(own)) == 0 && memcmp(name, asked, sizeof(asked)) == 0;
+}
+
+static EFI_STATUS asked_get(UINTN *bytes, void *to)
+{
+	UINTN room = *bytes;
+
+	if (fw.asked_bytes == 0)
+		return EFI_NOT_FOUND;
+	*bytes = fw.asked_bytes;
+	if (room < fw.asked_bytes)
+		return EFI_BUFFER_TOO_SMALL;
+	memcpy(to, &fw.asked, fw.asked_bytes);
+	return EFI_SUCCESS;
+}
+
 static EFI_STATUS EFIAPI get_variable(
 	CHAR16 *name, EFI_GUID *guid, UINT32 *flags, UINTN *bytes, void *to)
 {
 	const CHAR16 current[] = L"BootCurrent";
 	const UINT16 number = 0x0003;
 
-	(void)guid;
 	(void)flags;
+	if (is_ours(name, guid))
+		return asked_get(bytes, to);
 	assert_memory_equal(name, current, sizeof(current));
 	if (!fw.has_current)
 		return EFI_NOT_FOUND;
@@ -227,7 +251,15 @@ static EFI_STATUS EFIAPI set_variable(
 {
 	const CHAR16 next[] = L"BootNext";
 
-	(void)guid;
+	if (is_ours(name, guid)) {
+		if (fw.asked_fails)
+			return EFI_OUT_OF_RESOURCES;
+		assert_true(bytes <= sizeof(fw.asked));
+		assert_int_equal(flags, 7);
+		fw.asked_bytes = bytes;
+		memcpy(&fw.asked, from ? from : "", bytes);
+		return EFI_SUCCESS;
+	}
 	assert_memory_equal(name, next, sizeof(next));
 	assert_int_equal(bytes, 2);
 	if (fw.set_fails)
@@ -631,6 +663,32 @@ static void test_survey_next(void **state)
 	assert_int_equal(fw.next_flags, 7);
 }
 
+/* A record that the image can not write must not make the machine start it for ever. */
+static void test_survey_asked_once(void **state)
+{
+	(void)state;
+	disk_set(0, 1, DL_SURVEY_ARMED, 0);
+	assert_true(efi_survey_next(&fw.st, any));
+	assert_false(efi_survey_next(&fw.st, any));
+	assert_int_equal(fw.next_set, 1);
+	disk_set(0, 1, DL_SURVEY_FILLED, 0);
+	assert_true(efi_survey_next(&fw.st, any));
+	assert_false(efi_survey_next(&fw.st, any));
+	assert_int_equal(fw.next_set, 2);
+	/* When it is over nothing of it stays. */
+	disk_set(0, 1, DL_SURVEY_DONE, 2);
+	assert_false(efi_survey_next(&fw.st, any));
+	assert_int_equal(fw.asked_bytes, 0);
+	/* Something else of that name does not count; what can not be remembered is not done. */
+	fw.asked_bytes = 2;
+	disk_set(0, 1, DL_SURVEY_ARMED, 0);
+	assert_true(efi_survey_next(&fw.st, any));
+	fw.asked_bytes = 0;
+	fw.asked_fails = true;
+	assert_false(efi_survey_next(&fw.st, any));
+	assert_int_equal(fw.next_set, 3);
+}
+
 static void test_survey_of_another_disk(void **state)
 {
 	u8 uuid[16];
@@ -691,6 +749,7 @@ int main(void)
 		cmocka_unit_test_setup(test_endless_path, setup),
 		cmocka_unit_test_setup(test_settings, setup),
 		cmocka_unit_test_setup(test_survey_next, setup),
+		cmocka_unit_test_setup(test_survey_asked_once, setup),
 		cmocka_unit_test_setup(test_survey_of_another_disk, setup),
 		cmocka_unit_test_setup(test_survey_refused, setup),
 	};
