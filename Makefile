@@ -61,7 +61,7 @@ METAL_O := -Os
 HOT     := lib/crc32c.c lib/pattern.c lib/physmem.c linux/banner.c linux/find.c linux/pagescan.c linux/pagejudge.c \
            linux/pagefields.c dumpfmt/capture.c dumpfmt/group.c arch/x86/mem.c liblzf/lzf_c.c
 $(call metal_o,$(HOT)): METAL_O := -O2
-$(call asan_o,$(EFI_ASK) tests/unit/test_efi_facts.c): ASANF += $(EFI_ABI)
+$(call asan_o,$(EFI_ASK) tests/unit/test_efi_facts.c tests/unit/test_efi_survey.c): ASANF += $(EFI_ABI)
 
 PURE_METAL := $(call metal_o,$(PURE) liblzf/lzf_c.c)
 TOOL_LIBS  := -lz -lzstd -llzo2 -ljson-c -luuid
