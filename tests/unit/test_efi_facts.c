@@ -27,7 +27,10 @@ static struct firmware {
 	UINTN key;
 	/* screen */
 	bool has_gop;
-	EFI_GRAPHICS_OUTPUT_PROTOCOL gop;
+	u32 blind; /* screens without pixels before it */
+	EFI_GRAPHICS_OUTPUT_PROTOCOL gop, blind_gop;
+	EFI_GRAPHICS_OUTPUT_PROTOCOL_MODE blind_mode;
+	EFI_GRAPHICS_OUTPUT_MODE_INFORMATION blind_info;
 	EFI_GRAPHICS_OUTPUT_PROTOCOL_MODE mode;
 	EFI_GRAPHICS_OUTPUT_MODE_INFORMATION info;
 	/* device */
@@ -43,7 +46,9 @@ static struct firmware {
 	u8 *blocks[2];
 	u64 read_fails_at;
 	/* variables */
-	bool has_current, set_fails;
+	bool has_current, set_fails, asked_fails;
+	UINTN asked_bytes;
+	u32 asked;
 	u32 next_set;
 	UINT16 next;
 	UINT32 next_flags;
@@ -92,23 +97,14 @@ static EFI_STATUS EFIAPI leave(EFI_HANDLE image, UINTN key)
 	return key == fw.key ? EFI_SUCCESS : EFI_INVALID_PARAMETER;
 }
 
-static EFI_STATUS EFIAPI locate(EFI_GUID *guid, void *registration, void **out)
-{
-	const EFI_GUID gop = EFI_GRAPHICS_OUTPUT_PROTOCOL_GUID;
-
-	assert_null(registration);
-	assert_memory_equal(guid, &gop, sizeof(gop));
-	*out = &fw.gop;
-	return fw.has_gop ? EFI_SUCCESS : EFI_NOT_FOUND;
-}
-
 static EFI_STATUS EFIAPI handle_protocol(EFI_HANDLE handle, EFI_GUID *guid, void **out)
 {
 	const EFI_GUID path = EFI_DEVICE_PATH_PROTOCOL_GUID;
 	const EFI_GUID volume = EFI_SIMPLE_FILE_SYSTEM_PROTOCOL_GUID;
 	const EFI_GUID io = EFI_BLOCK_IO_PROTOCOL_GUID;
+	const EFI_GUID gop = EFI_GRAPHICS_OUTPUT_PROTOCOL_GUID;
 
-	if (memcmp(guid, &io, sizeof(io)) == 0) {
+	if (memcmp(guid, &io, sizeof(io)) == 0 || memcmp(guid, &gop, sizeof(gop)) == 0) {
 		*out = handle;
 		return EFI_SUCCESS;
 	}
@@ -165,12 +161,31 @@ static EFI_STATUS EFIAPI file_close(EFI_FILE *file)
 	return EFI_SUCCESS;
 }
 
+static EFI_STATUS locate_screens(UINTN *bytes, EFI_HANDLE *out)
+{
+	u32 n = fw.blind + fw.has_gop;
+
+	if (n == 0)
+		return EFI_NOT_FOUND;
+	if (*bytes < n * sizeof(*out))
+		return EFI_BUFFER_TOO_SMALL;
+	for (u32 i = 0; i < fw.blind; i++)
+		out[i] = &fw.blind_gop;
+	if (fw.has_gop)
+		out[fw.blind] = &fw.gop;
+	*bytes = n * sizeof(*out);
+	return EFI_SUCCESS;
+}
+
 static EFI_STATUS EFIAPI locate_handles(
 	EFI_LOCATE_SEARCH_TYPE type, EFI_GUID *guid, void *key, UINTN *bytes, EFI_HANDLE *out)
 {
-	(void)guid;
+	const EFI_GUID gop = EFI_GRAPHICS_OUTPUT_PROTOCOL_GUID;
+
 	assert_null(key);
 	assert_int_equal(type, ByProtocol);
+	if (memcmp(guid, &gop, sizeof(gop)) == 0)
+		return locate_screens(bytes, out);
 	if (fw.disks == 0)
 		return EFI_NOT_FOUND;
 	assert_true(*bytes >= fw.disks * sizeof(*out));
@@ -193,14 +208,36 @@ static EFI_STATUS EFIAPI read_blocks(
 	return EFI_SUCCESS;
 }
 
+static bool is_ours(const CHAR16 *name, const EFI_GUID *guid)
+{
+	const EFI_GUID own = EFI_OWN_VARIABLES;
+	const CHAR16 asked[] = EFI_ASKED;
+
+	return memcmp(guid, &own, sizeof(own)) == 0 && memcmp(name, asked, sizeof(asked)) == 0;
+}
+
+static EFI_STATUS asked_get(UINTN *bytes, void *to)
+{
+	UINTN room = *bytes;
+
+	if (fw.asked_bytes == 0)
+		return EFI_NOT_FOUND;
+	*bytes = fw.asked_bytes;
+	if (room < fw.asked_bytes)
+		return EFI_BUFFER_TOO_SMALL;
+	memcpy(to, &fw.asked, fw.asked_bytes);
+	return EFI_SUCCESS;
+}
+
 static EFI_STATUS EFIAPI get_variable(
 	CHAR16 *name, EFI_GUID *guid, UINT32 *flags, UINTN *bytes, void *to)
 {
 	const CHAR16 current[] = L"BootCurrent";
 	const UINT16 number = 0x0003;
 
-	(void)guid;
 	(void)flags;
+	if (is_ours(name, guid))
+		return asked_get(bytes, to);
 	assert_memory_equal(name, current, sizeof(current));
 	if (!fw.has_current)
 		return EFI_NOT_FOUND;
@@ -214,7 +251,15 @@ static EFI_STATUS EFIAPI set_variable(
 {
 	const CHAR16 next[] = L"BootNext";
 
-	(void)guid;
+	if (is_ours(name, guid)) {
+		if (fw.asked_fails)
+			return EFI_OUT_OF_RESOURCES;
+		assert_true(bytes <= sizeof(fw.asked));
+		assert_int_equal(flags, 7);
+		fw.asked_bytes = bytes;
+		memcpy(&fw.asked, from ? from : "", bytes);
+		return EFI_SUCCESS;
+	}
 	assert_memory_equal(name, next, sizeof(next));
 	assert_int_equal(bytes, 2);
 	if (fw.set_fails)
@@ -234,7 +279,6 @@ static int setup(void **state)
 	fw.boot.GetMemoryMap = get_map;
 	fw.boot.AllocatePool = allocate;
 	fw.boot.ExitBootServices = leave;
-	fw.boot.LocateProtocol = locate;
 	fw.boot.LocateHandle = locate_handles;
 	fw.boot.HandleProtocol = handle_protocol;
 	fw.runtime.GetVariable = get_variable;
@@ -245,6 +289,9 @@ static int setup(void **state)
 	fw.file.Close = file_close;
 	fw.gop.Mode = &fw.mode;
 	fw.mode.Info = &fw.info;
+	fw.blind_gop.Mode = &fw.blind_mode;
+	fw.blind_mode.Info = &fw.blind_info;
+	fw.blind_info.PixelFormat = PixelBltOnly;
 	fw.map_bytes = 100 * 48 / 2;
 	fw.read_fails_at = UINT64_MAX;
 	fw.has_current = true;
@@ -302,6 +349,25 @@ static void test_map_too_long(void **state)
 	assert_int_equal(fw.pools, 1);
 	assert_int_equal(efi_leave(&fw.st, &fw, &map), OK);
 	assert_int_equal(map.bytes, sizeof(buffer) + 3 * 48);
+
+	/* One that fits, with no room for what comes. */
+	setup(NULL);
+	map = map_new();
+	fw.map_bytes = sizeof(buffer) - EFI_MAP_SPARE * 48 + 48;
+	assert_true(efi_map_first(&fw.st, &map));
+	assert_ptr_equal(map.buffer, pool);
+	setup(NULL);
+	map = map_new();
+	fw.map_bytes = sizeof(buffer) - 48;
+	fw.pool_empty = true;
+	assert_true(efi_map_first(&fw.st, &map));
+	assert_ptr_equal(map.buffer, buffer);
+	assert_int_equal(map.room, sizeof(buffer));
+	setup(NULL);
+	map = map_new();
+	fw.map_bytes = sizeof(buffer) / 48 * 48 - EFI_MAP_SPARE * 48;
+	assert_true(efi_map_first(&fw.st, &map));
+	assert_ptr_equal(map.buffer, buffer);
 
 	setup(NULL);
 	map = map_new();
@@ -405,6 +471,44 @@ static void test_no_screen(void **state)
 	efi_screen(&fw.st, &fb);
 	assert_int_equal(fb.bytes, 0);
 	fw.gop.Mode = NULL;
+	efi_screen(&fw.st, &fb);
+	assert_int_equal(fb.bytes, 0);
+}
+
+/* What firmware makes of several screens may be the first one. */
+static void test_screen_behind_others(void **state)
+{
+	struct framebuffer fb;
+
+	(void)state;
+	screen_set(PixelBlueGreenRedReserved8BitPerColor);
+	fw.blind = 3;
+	efi_screen(&fw.st, &fb);
+	assert_int_equal(fb.pa, 0x80000000);
+	fw.has_gop = false;
+	efi_screen(&fw.st, &fb);
+	assert_int_equal(fb.bytes, 0);
+	fw.has_gop = true;
+	fw.blind = EFI_SCREENS_MAX; /* more than there is room for */
+	efi_screen(&fw.st, &fb);
+	assert_int_equal(fb.bytes, 0);
+}
+
+static void test_impossible_screen(void **state)
+{
+	struct framebuffer fb;
+
+	(void)state;
+	screen_set(PixelBlueGreenRedReserved8BitPerColor);
+	fw.mode.FrameBufferSize = UINT64_MAX - 0x80000000 + 1; /* wraps */
+	efi_screen(&fw.st, &fb);
+	assert_int_equal(fb.bytes, 0);
+	screen_set(PixelBlueGreenRedReserved8BitPerColor);
+	fw.info.PixelsPerScanLine = 1u << 30; /* of 4 bytes */
+	efi_screen(&fw.st, &fb);
+	assert_int_equal(fb.bytes, 0);
+	screen_set(PixelBlueGreenRedReserved8BitPerColor);
+	fw.mode.FrameBufferSize = 0;
 	efi_screen(&fw.st, &fb);
 	assert_int_equal(fb.bytes, 0);
 }
@@ -559,6 +663,32 @@ static void test_survey_next(void **state)
 	assert_int_equal(fw.next_flags, 7);
 }
 
+/* A record that the image can not write must not make the machine start it for ever. */
+static void test_survey_asked_once(void **state)
+{
+	(void)state;
+	disk_set(0, 1, DL_SURVEY_ARMED, 0);
+	assert_true(efi_survey_next(&fw.st, any));
+	assert_false(efi_survey_next(&fw.st, any));
+	assert_int_equal(fw.next_set, 1);
+	disk_set(0, 1, DL_SURVEY_FILLED, 0);
+	assert_true(efi_survey_next(&fw.st, any));
+	assert_false(efi_survey_next(&fw.st, any));
+	assert_int_equal(fw.next_set, 2);
+	/* When it is over nothing of it stays. */
+	disk_set(0, 1, DL_SURVEY_DONE, 2);
+	assert_false(efi_survey_next(&fw.st, any));
+	assert_int_equal(fw.asked_bytes, 0);
+	/* Something else of that name does not count; what can not be remembered is not done. */
+	fw.asked_bytes = 2;
+	disk_set(0, 1, DL_SURVEY_ARMED, 0);
+	assert_true(efi_survey_next(&fw.st, any));
+	fw.asked_bytes = 0;
+	fw.asked_fails = true;
+	assert_false(efi_survey_next(&fw.st, any));
+	assert_int_equal(fw.next_set, 3);
+}
+
 static void test_survey_of_another_disk(void **state)
 {
 	u8 uuid[16];
@@ -612,11 +742,14 @@ int main(void)
 		cmocka_unit_test_setup(test_no_map, setup),
 		cmocka_unit_test_setup(test_screen, setup),
 		cmocka_unit_test_setup(test_no_screen, setup),
+		cmocka_unit_test_setup(test_screen_behind_others, setup),
+		cmocka_unit_test_setup(test_impossible_screen, setup),
 		cmocka_unit_test_setup(test_rsdp, setup),
 		cmocka_unit_test_setup(test_boot_partition, setup),
 		cmocka_unit_test_setup(test_endless_path, setup),
 		cmocka_unit_test_setup(test_settings, setup),
 		cmocka_unit_test_setup(test_survey_next, setup),
+		cmocka_unit_test_setup(test_survey_asked_once, setup),
 		cmocka_unit_test_setup(test_survey_of_another_disk, setup),
 		cmocka_unit_test_setup(test_survey_refused, setup),
 	};
