@@ -73,9 +73,9 @@ def reserved(survey, kernel, surveyed_disk, folder, step):
 @pytest.fixture(scope="module")
 def exposed(reserved, kernel, surveyed_disk, folder, step):
     """Without a reservation, and with new variables: firmware's first boot, which starts Linux,
-    and its second one arrange memory differently. Linux takes small things like VMCOREINFO from the memory that boot
-    services used just before, where all is lost and no dump made; so that there is one, that
-    memory is set aside for what can be moved."""
+    and its second one arrange memory differently. Linux takes small things like VMCOREINFO from
+    the memory that boot services used just before, where all is lost and no dump made; so that
+    there is one, that memory is set aside for what can be moved."""
     return play(folder, "exposed", kernel, surveyed_disk, victim.MOVABLE, step)
 
 
