@@ -58,7 +58,7 @@ fuzz_o   = $(patsubst %,$(BUILD)/fuzz/%.o,$(1))
 
 # The image lies in memory that it also works in: small everywhere, fast where pages go through.
 METAL_O := -Os
-HOT     := lib/crc32c.c lib/pattern.c lib/physmem.c linux/find.c linux/pagescan.c linux/pagejudge.c \
+HOT     := lib/crc32c.c lib/pattern.c lib/physmem.c linux/banner.c linux/find.c linux/pagescan.c linux/pagejudge.c \
            linux/pagefields.c dumpfmt/capture.c dumpfmt/group.c arch/x86/mem.c liblzf/lzf_c.c
 $(call metal_o,$(HOT)): METAL_O := -O2
 $(call asan_o,$(EFI_ASK) tests/unit/test_efi_facts.c tests/unit/test_efi_survey.c): ASANF += $(EFI_ABI)
@@ -173,20 +173,21 @@ check-host: all ## the tools against files and loop devices
 
 RAM_TOOLS := $(addprefix $(BUILD)/host/,classes corrupt)
 KEXEC_TESTS := $(wildcard tests/qemu/test_kexec*.py) tests/qemu/test_registers.py
+MATRIX_TESTS := tests/qemu/test_uefi_matrix.py
 check-qemu: check-qemu-reset check-qemu-kexec ## the whole product in virtual machines
 
 check-qemu-reset: all $(RAM_TOOLS) ## of these, dumps after a reset
 	@BUILD=$(BUILD) sh tests/qemu/run.sh reset $(PYTHON) -m pytest -q -p no:cacheprovider \
-	  $(addprefix --ignore=,$(KEXEC_TESTS)) tests/qemu
+	  $(addprefix --ignore=,$(KEXEC_TESTS) $(MATRIX_TESTS)) tests/qemu
 
 check-qemu-kexec: all ## of these, dumps after a panic
 	@BUILD=$(BUILD) sh tests/qemu/run.sh kexec $(PYTHON) -m pytest -q -p no:cacheprovider \
 	  $(KEXEC_TESTS)
 
-check-matrix: all $(RAM_TOOLS) ## page classes and kexec on every kernel, paging and memory layout
+check-matrix: all $(RAM_TOOLS) ## page classes, kexec and UEFI on every kernel, paging and memory layout
 	@BUILD=$(BUILD) AFTERIMAGE_MATRIX=all $(PYTHON) -m pytest -q -p no:cacheprovider \
 	  tests/qemu/test_classes.py tests/qemu/test_kexec_matrix.py \
-	  tests/qemu/test_kexec_memory.py
+	  tests/qemu/test_kexec_memory.py $(MATRIX_TESTS)
 
 lint: $(BUILD)/metal/libpure.a ## format, clang-tidy, headers, purity gate
 	@sh tests/lint.sh $(BUILD)

@@ -78,7 +78,7 @@ static void map_build(struct handoff *h)
 {
 	memcpy(&h->map, &door.boot.map, sizeof(h->map));
 	memmap_touch(&h->map, own_pa(image_start), (u64)(arena_limit - image_start), TOUCHED_OURS);
-	if (door.boot.map_cut || h->map.dropped)
+	if (h->map.dropped)
 		h->degraded |= DL_DEGRADED_MEMMAP;
 }
 

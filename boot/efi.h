@@ -11,13 +11,24 @@
 #include "efiboot.h"
 #include "status.h"
 
-#define EFI_MAP_BYTES  (32u * KIB) /* of descriptors; more take firmware's memory */
-#define EFI_MAP_SPARE  16u	   /* descriptors */
-#define EFI_EXIT_TRIES 4u
-#define EFI_DISKS_MAX  512u
-#define EFI_PATH_NODES 64u
-#define EFI_TABLES_MAX 1024u
-#define EFI_SETTINGS   L"\\EFI\\afterimage\\afterimage.cfg"
+#define EFI_MAP_BYTES	(32u * KIB) /* of descriptors; more take firmware's memory */
+#define EFI_MAP_SPARE	16u	    /* descriptors */
+#define EFI_EXIT_TRIES	4u
+#define EFI_DISKS_MAX	512u
+#define EFI_PATH_NODES	64u
+#define EFI_SCREENS_MAX 32u
+#define EFI_TABLES_MAX	1024u
+#define EFI_SETTINGS	L"\\EFI\\afterimage\\afterimage.cfg"
+
+/* The variable that remembers which record of a survey BootNext was last set for. */
+#define EFI_OWN_VARIABLES                                                                          \
+	{                                                                                          \
+		0x7c1e55d2, 0x3b0f, 0x4ad6,                                                        \
+		{                                                                                  \
+			0x91, 0x5e, 0x2f, 0xa8, 0x64, 0x0d, 0xc3, 0x17                             \
+		}                                                                                  \
+	}
+#define EFI_ASKED L"AfterimageSurvey"
 
 /* What the last GetMemoryMap gave. */
 struct efi_map {
@@ -31,7 +42,7 @@ struct efi_map {
 /* Puts @text, ASCII, on firmware's console. */
 void efi_say(EFI_SYSTEM_TABLE *st, const char *text);
 
-/* The screen as it is; bytes 0 if firmware has none or none that can be written to directly. */
+/* The first screen, as it is, that can be written to directly; bytes 0 if firmware has none. */
 void efi_screen(EFI_SYSTEM_TABLE *st, struct framebuffer *out);
 
 /* The ACPI RSDP's address, 0 if there is none. */
@@ -58,7 +69,8 @@ enum status efi_leave(EFI_SYSTEM_TABLE *st, EFI_HANDLE image, struct efi_map *ma
 
 /*
  * If a survey of the dump disk with @uuid (all zero: of the first one found) needs another boot
- * after this one, makes firmware boot the same way next time, once. True if it did.
+ * after this one, makes firmware boot the same way next time, once. True if it did. False also if
+ * it did so for the very same record before: the image can not write it.
  */
 bool efi_survey_next(EFI_SYSTEM_TABLE *st, const u8 uuid[16]);
 

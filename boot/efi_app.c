@@ -20,6 +20,7 @@
 #define PTE_ADDRESS	  0x000ffffffffff000ull
 #define CR0_WP		  (1ull << 16)
 #define CR4_LA57	  (1ull << 12)
+#define CR4_CET		  (1ull << 23)
 
 extern const u8 efi_blob[];
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st);
@@ -49,12 +50,17 @@ static u64 cr3_read(void)
 	return v & PTE_ADDRESS;
 }
 
-static bool has_5_levels(void)
+static u64 cr4_read(void)
 {
 	u64 v;
 
 	__asm__ volatile("movq %%cr4, %0" : "=r"(v));
-	return v & CR4_LA57;
+	return v;
+}
+
+static bool has_5_levels(void)
+{
+	return cr4_read() & CR4_LA57;
 }
 
 static bool avoid_add(u64 pa, u64 bytes)
@@ -148,7 +154,12 @@ static __attribute__((noreturn)) void image_start(const struct efiboot_image *he
 {
 	u64 top;
 
-	/* Code of firmware's drivers may have lain there, write-protected. */
+	/*
+	 * Code of firmware's drivers may have lain there, write-protected. A processor that checks
+	 * where control goes does not take that away, nor let us jump to the image.
+	 */
+	if (cr4_read() & CR4_CET)
+		__asm__ volatile("movq %0, %%cr4" : : "r"(cr4_read() & ~CR4_CET) : "memory");
 	__asm__ volatile("movq %0, %%cr0" : : "r"(cr0_read() & ~CR0_WP) : "memory");
 	memcpy((void *)pa, efi_blob, head->file_bytes);
 	top = tables_make(head, pa);

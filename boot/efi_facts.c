@@ -12,7 +12,7 @@ void efi_say(EFI_SYSTEM_TABLE *st, const char *text)
 {
 	CHAR16 cell[2] = {0};
 
-	for (; *text; text++) {
+	for (; st->ConOut && *text; text++) {
 		cell[0] = (CHAR16)*text;
 		st->ConOut->OutputString(st->ConOut, cell);
 	}
@@ -59,25 +59,45 @@ static bool pixel_format(const EFI_GRAPHICS_OUTPUT_MODE_INFORMATION *mode, struc
 	return true;
 }
 
+/* False if @gop has nothing that can be written to. */
+static bool screen_read(const EFI_GRAPHICS_OUTPUT_PROTOCOL *gop, struct framebuffer *out)
+{
+	const EFI_GRAPHICS_OUTPUT_MODE_INFORMATION *mode = gop->Mode ? gop->Mode->Info : NULL;
+
+	memset(out, 0, sizeof(*out));
+	if (!mode || !pixel_format(mode, out))
+		return false;
+	out->pa = gop->Mode->FrameBufferBase;
+	out->width = mode->HorizontalResolution;
+	out->height = mode->VerticalResolution;
+	if (mode->PixelsPerScanLine > UINT32_MAX / out->pixel_bytes)
+		return false;
+	out->stride_bytes = mode->PixelsPerScanLine * out->pixel_bytes;
+	if (!range_fits(out->pa, gop->Mode->FrameBufferSize, UINT64_MAX))
+		return false;
+	out->bytes = gop->Mode->FrameBufferSize;
+	return out->bytes > 0;
+}
+
+/* The console that firmware makes of several screens is one, too, and has no pixels. */
 void efi_screen(EFI_SYSTEM_TABLE *st, struct framebuffer *out)
 {
 	EFI_GUID guid = EFI_GRAPHICS_OUTPUT_PROTOCOL_GUID;
-	EFI_GRAPHICS_OUTPUT_PROTOCOL *gop;
-	const EFI_GRAPHICS_OUTPUT_MODE_INFORMATION *mode;
+	EFI_HANDLE handle[EFI_SCREENS_MAX];
+	UINTN bytes = sizeof(handle);
 
 	memset(out, 0, sizeof(*out));
-	if (st->BootServices->LocateProtocol(&guid, NULL, (void **)&gop) != EFI_SUCCESS)
+	if (st->BootServices->LocateHandle(ByProtocol, &guid, NULL, &bytes, handle) != EFI_SUCCESS)
 		return;
-	if (!gop->Mode || !gop->Mode->Info)
-		return;
-	mode = gop->Mode->Info;
-	if (!pixel_format(mode, out))
-		return;
-	out->pa = gop->Mode->FrameBufferBase;
-	out->bytes = gop->Mode->FrameBufferSize;
-	out->width = mode->HorizontalResolution;
-	out->height = mode->VerticalResolution;
-	out->stride_bytes = mode->PixelsPerScanLine * out->pixel_bytes;
+	for (UINTN i = 0; i < bytes / sizeof(handle[0]); i++) {
+		EFI_GRAPHICS_OUTPUT_PROTOCOL *gop;
+
+		if (st->BootServices->HandleProtocol(handle[i], &guid, (void **)&gop) ==
+				EFI_SUCCESS &&
+			screen_read(gop, out))
+			return;
+	}
+	out->bytes = 0;
 }
 
 u64 efi_rsdp(EFI_SYSTEM_TABLE *st)
@@ -160,17 +180,21 @@ static EFI_STATUS map_read(EFI_SYSTEM_TABLE *st, struct efi_map *map)
 		&map->bytes, map->buffer, &map->key, &map->step, &version);
 }
 
-/* With room for the pieces that making room adds. */
+/* With room for the pieces that making room adds, and those that firmware adds meanwhile. */
 bool efi_map_first(EFI_SYSTEM_TABLE *st, struct efi_map *map)
 {
 	EFI_STATUS status = map_read(st, map);
 	void *buffer;
+	UINTN room;
 
-	if (status != EFI_BUFFER_TOO_SMALL)
-		return status == EFI_SUCCESS;
-	map->room = map->bytes + EFI_MAP_SPARE * map->step;
-	if (st->BootServices->AllocatePool(EfiLoaderData, map->room, &buffer) != EFI_SUCCESS)
+	if (status == EFI_SUCCESS && range_fits(map->bytes, EFI_MAP_SPARE * map->step, map->room))
+		return true;
+	if (status != EFI_SUCCESS && status != EFI_BUFFER_TOO_SMALL)
 		return false;
+	room = map->bytes + EFI_MAP_SPARE * map->step;
+	if (st->BootServices->AllocatePool(EfiLoaderData, room, &buffer) != EFI_SUCCESS)
+		return status == EFI_SUCCESS;
+	map->room = room;
 	map->buffer = buffer;
 	return map_read(st, map) == EFI_SUCCESS;
 }

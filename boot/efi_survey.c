@@ -1,7 +1,7 @@
 /*
  * A survey takes several boots of the dump disk in a row, and most machines boot something else
  * first. While one is under way the UEFI application asks firmware to boot the same entry again,
- * once. Reads through firmware's drivers; writes only the variable BootNext.
+ * once. Reads through firmware's drivers; writes only the variable BootNext and one of its own.
  */
 #include <string.h>
 #include "boot/efi.h"
@@ -36,8 +36,11 @@ static bool super_read(EFI_BLOCK_IO_PROTOCOL *io, struct dl_super *super)
 	       super->blocks - 1 <= media->LastBlock;
 }
 
-/* Will this boot end with memory filled? */
-static bool survey_goes_on(EFI_BLOCK_IO_PROTOCOL *io, const struct dl_super *super)
+/*
+ * Will this boot end with memory filled? *seal: the record's checksum, another one whenever the
+ * image has written it.
+ */
+static bool survey_goes_on(EFI_BLOCK_IO_PROTOCOL *io, const struct dl_super *super, u32 *seal)
 {
 	struct dl_survey survey;
 
@@ -46,15 +49,42 @@ static bool survey_goes_on(EFI_BLOCK_IO_PROTOCOL *io, const struct dl_super *sup
 	memcpy(&survey, block, sizeof(survey));
 	if (dl_survey_check(&survey, super) != OK)
 		return false;
+	*seal = survey.crc32c;
 	if (survey.state == DL_SURVEY_ARMED)
 		return true;
 	return survey.state == DL_SURVEY_FILLED && survey.cycles_done + 1 < survey.cycles_wanted;
 }
 
-static bool boot_again(EFI_SYSTEM_TABLE *st)
+/*
+ * Remembers that another boot was asked for on account of this record. False if that was so
+ * already: then the image could not write to the disk, and would not the next time, for ever.
+ */
+static bool ask_once(EFI_RUNTIME_SERVICES *rt, u32 seal)
+{
+	EFI_GUID guid = EFI_OWN_VARIABLES;
+	CHAR16 name[] = EFI_ASKED;
+	UINTN bytes = sizeof(seal);
+	u32 last;
+
+	if (rt->GetVariable(name, &guid, NULL, &bytes, &last) == EFI_SUCCESS &&
+		bytes == sizeof(last) && last == seal)
+		return false;
+	return rt->SetVariable(name, &guid, VARIABLE_FLAGS, sizeof(seal), &seal) == EFI_SUCCESS;
+}
+
+static void forget(EFI_RUNTIME_SERVICES *rt)
+{
+	EFI_GUID guid = EFI_OWN_VARIABLES;
+	CHAR16 name[] = EFI_ASKED;
+	UINTN bytes = 0;
+
+	if (rt->GetVariable(name, &guid, NULL, &bytes, NULL) == EFI_BUFFER_TOO_SMALL)
+		rt->SetVariable(name, &guid, VARIABLE_FLAGS, 0, NULL);
+}
+
+static bool boot_again(EFI_RUNTIME_SERVICES *rt)
 {
 	EFI_GUID guid = EFI_GLOBAL_VARIABLE;
-	EFI_RUNTIME_SERVICES *rt = st->RuntimeServices;
 	CHAR16 current[] = L"BootCurrent", next[] = L"BootNext";
 	UINT16 number;
 	UINTN bytes = sizeof(number);
@@ -63,6 +93,19 @@ static bool boot_again(EFI_SYSTEM_TABLE *st)
 		bytes != sizeof(number))
 		return false;
 	return rt->SetVariable(next, &guid, VARIABLE_FLAGS, sizeof(number), &number) == EFI_SUCCESS;
+}
+
+/* Of the survey of the dump partition that @io shows. */
+static bool survey_next(
+	EFI_RUNTIME_SERVICES *rt, EFI_BLOCK_IO_PROTOCOL *io, const struct dl_super *super)
+{
+	u32 seal;
+
+	if (!survey_goes_on(io, super, &seal)) {
+		forget(rt);
+		return false;
+	}
+	return ask_once(rt, seal) && boot_again(rt);
 }
 
 bool efi_survey_next(EFI_SYSTEM_TABLE *st, const u8 uuid[16])
@@ -82,7 +125,7 @@ bool efi_survey_next(EFI_SYSTEM_TABLE *st, const u8 uuid[16])
 			continue;
 		if (memcmp(uuid, any, sizeof(any)) == 0 ||
 			memcmp(uuid, super.disk_uuid, sizeof(any)) == 0)
-			return survey_goes_on(io, &super) && boot_again(st);
+			return survey_next(st->RuntimeServices, io, &super);
 	}
 	return false;
 }

@@ -200,9 +200,15 @@ void survey_open(struct survey *s, struct handoff *handoff, struct physmem *pm, 
 		end(s, E_SURVEY_LOST);
 }
 
+/* Did the old kernel start us itself, with no reset in between? Even if it is not told how. */
+static bool after_kexec(const struct survey *s)
+{
+	return s->handoff->elfcorehdr_pa || s->handoff->degraded & DL_DEGRADED_ELFCOREHDR;
+}
+
 static u32 use_of(const struct survey *s)
 {
-	if (s->handoff->elfcorehdr_pa)
+	if (after_kexec(s))
 		return DL_SURVEY_NOT_NEEDED;
 	if (!s->held || s->log.record->state != DL_SURVEY_DONE)
 		return DL_SURVEY_NONE;
@@ -254,14 +260,17 @@ void survey_apply(struct survey *s)
 	}
 }
 
-/* A kernel that is left in memory is a crash, unless it said goodbye. */
+/*
+ * A kernel that is left in memory is a crash, unless it said goodbye. Of several only one can be
+ * heard.
+ */
 static bool no_crash(const struct survey *s, const struct survey_kernel *k)
 {
-	if (s->handoff->elfcorehdr_pa)
+	if (after_kexec(s))
 		return false;
 	if (k->found == E_NO_KERNEL || s->log.record->flags & DL_SURVEY_CONFIRMED)
 		return true;
-	return panic_orderly_end(s->pm, k->kernel, k->scratch);
+	return k->kernel->verified_count == 1 && panic_orderly_end(s->pm, k->kernel, k->scratch);
 }
 
 static void start(struct survey *s)
@@ -284,11 +293,11 @@ static bool kernel_since(const struct survey *s, const struct survey_kernel *k)
 {
 	const struct mem_range *r;
 
-	if (s->handoff->elfcorehdr_pa || k->kernel->verified)
+	if (after_kexec(s) || k->kernel->verified)
 		return true;
 	if (k->found == E_NO_KERNEL)
 		return false;
-	r = memmap_find(&s->handoff->map, k->kernel->vmcoreinfo_pa);
+	r = memmap_find(&s->handoff->map, k->kernel->trace_pa);
 	return r && r->touched == TOUCHED_NOBODY;
 }
 

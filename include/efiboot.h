@@ -18,7 +18,6 @@ struct efiboot {
 	u32 const_crc32c; /* of the image's constant bytes as the application has them */
 	u64 rsdp_pa;	  /* 0: firmware named none */
 	bool has_settings;
-	bool map_cut;	/* more descriptors than fit */
 	bool took_free; /* no memory that firmware used was large enough */
 	bool not_left;	/* firmware refused to end its services */
 	bool next_set;	/* firmware will boot this disk once more, for a survey */

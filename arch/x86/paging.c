@@ -97,15 +97,17 @@ static void window_map(u32 slot, u64 base, u32 first, u32 pages)
 static void window_split(u32 slot, u64 base)
 {
 	u64 *table = window_table[slot];
+	u64 flags = page_pd[PD_WINDOW + slot] & (PTE_PRESENT | PTE_WRITABLE);
 
 	for (u32 i = 0; i < LARGE_PAGES; i++)
-		table[i] = (base + (u64)i * PAGE_BYTES) | PTE_PRESENT;
+		table[i] = (base + (u64)i * PAGE_BYTES) | flags;
 	page_pd[PD_WINDOW + slot] = table_entry(table);
 }
 
 /*
  * If window @slot shows the page at @pa: zeros there instead. They are the page below the
- * stack, which was cleared with .bss and which nobody can write to.
+ * stack, which was cleared with .bss and which nobody can write to: but a survey, in whose
+ * windows it takes what was meant for the page. Nothing is read after that.
  */
 static void window_hide(u32 slot, u64 pa)
 {
@@ -120,7 +122,7 @@ static void window_hide(u32 slot, u64 pa)
 	if (pd & PTE_LARGE)
 		window_split(slot, base);
 	if ((*entry & (PTE_ADDRESS | PTE_PRESENT)) == (pa | PTE_PRESENT))
-		*entry = own_pa(stack_hole) | PTE_PRESENT;
+		*entry = own_pa(stack_hole) | PTE_PRESENT | (*entry & PTE_WRITABLE);
 	flush_tlb();
 }
 
@@ -194,6 +196,15 @@ bool paging_hide(u64 pa)
 	return true;
 }
 
+/* Not a page that shows zeros for one that met a memory error: those zeros are all windows'. */
+static void window_writable(u64 pa)
+{
+	u64 *entry = &window_table[0][pa >> PAGE_SHIFT & (LARGE_PAGES - 1)];
+
+	if ((*entry & PTE_ADDRESS) == pa)
+		*entry |= PTE_WRITABLE;
+}
+
 void *phys_overwrite(u64 pa, u32 pages)
 {
 	u64 base = pa & ~(u64)(LARGE_BYTES - 1);
@@ -205,7 +216,7 @@ void *phys_overwrite(u64 pa, u32 pages)
 		page_pd[PD_WINDOW] |= PTE_WRITABLE;
 	} else {
 		for (u32 i = 0; i < pages; i++)
-			window_table[0][((pa - base) >> PAGE_SHIFT) + i] |= PTE_WRITABLE;
+			window_writable(pa + (u64)i * PAGE_BYTES);
 	}
 	flush_tlb();
 	return (void *)(window_va(0) + (pa - base));

@@ -25,7 +25,10 @@ static struct firmware {
 	UINTN key;
 	/* screen */
 	bool has_gop;
-	EFI_GRAPHICS_OUTPUT_PROTOCOL gop;
+	u32 blind; /* screens without pixels before it */
+	EFI_GRAPHICS_OUTPUT_PROTOCOL gop, blind_gop;
+	EFI_GRAPHICS_OUTPUT_PROTOCOL_MODE blind_mode;
+	EFI_GRAPHICS_OUTPUT_MODE_INFORMATION blind_info;
 	EFI_GRAPHICS_OUTPUT_PROTOCOL_MODE mode;
 	EFI_GRAPHICS_OUTPUT_MODE_INFORMATION info;
 	/* device */
@@ -41,7 +44,9 @@ static struct firmware {
 	u8 *blocks[2];
 	u64 read_fails_at;
 	/* variables */
-	bool has_current, set_fails;
+	bool has_current, set_fails, asked_fails;
+	UINTN asked_bytes;
+	u32 asked;
 	u32 next_set;
 	UINT16 next;
 	UINT32 next_flags;
@@ -89,23 +94,14 @@ static EFI_STATUS EFIAPI leave(EFI_HANDLE image, UINTN key)
 	return key == fw.key ? EFI_SUCCESS : EFI_INVALID_PARAMETER;
 }
 
-static EFI_STATUS EFIAPI locate(EFI_GUID *guid, void *registration, void **out)
-{
-	const EFI_GUID gop = EFI_GRAPHICS_OUTPUT_PROTOCOL_GUID;
-
-	assert_null(registration);
-	assert_memory_equal(guid, &gop, sizeof(gop));
-	*out = &fw.gop;
-	return fw.has_gop ? EFI_SUCCESS : EFI_NOT_FOUND;
-}
-
 static EFI_STATUS EFIAPI handle_protocol(EFI_HANDLE handle, EFI_GUID *guid, void **out)
 {
 	const EFI_GUID path = EFI_DEVICE_PATH_PROTOCOL_GUID;
 	const EFI_GUID volume = EFI_SIMPLE_FILE_SYSTEM_PROTOCOL_GUID;
 	const EFI_GUID io = EFI_BLOCK_IO_PROTOCOL_GUID;
+	const EFI_GUID gop = EFI_GRAPHICS_OUTPUT_PROTOCOL_GUID;
 
-	if (memcmp(guid, &io, sizeof(io)) == 0) {
+	if (memcmp(guid, &io, sizeof(io)) == 0 || memcmp(guid, &gop, sizeof(gop)) == 0) {
 		*out = handle;
 		return EFI_SUCCESS;
 	}
@@ -162,12 +158,31 @@ static EFI_STATUS EFIAPI file_close(EFI_FILE *file)
 	return EFI_SUCCESS;
 }
 
+static EFI_STATUS locate_screens(UINTN *bytes, EFI_HANDLE *out)
+{
+	u32 n = fw.blind + fw.has_gop;
+
+	if (n == 0)
+		return EFI_NOT_FOUND;
+	if (*bytes < n * sizeof(*out))
+		return EFI_BUFFER_TOO_SMALL;
+	for (u32 i = 0; i < fw.blind; i++)
+		out[i] = &fw.blind_gop;
+	if (fw.has_gop)
+		out[fw.blind] = &fw.gop;
+	*bytes = n * sizeof(*out);
+	return EFI_SUCCESS;
+}
+
 static EFI_STATUS EFIAPI locate_handles(
 	EFI_LOCATE_SEARCH_TYPE type, EFI_GUID *guid, void *key, UINTN *bytes, EFI_HANDLE *out)
 {
-	(void)guid;
+	const EFI_GUID gop = EFI_GRAPHICS_OUTPUT_PROTOCOL_GUID;
+
 	assert_null(key);
 	assert_int_equal(type, ByProtocol);
+	if (memcmp(guid, &gop, sizeof(gop)) == 0)
+		return locate_screens(bytes, out);
 	if (fw.disks == 0)
 		return EFI_NOT_FOUND;
 	assert_true(*bytes >= fw.disks * sizeof(*out));
@@ -177,14 +192,36 @@ static EFI_STATUS EFIAPI locate_handles(
 	return EFI_SUCCESS;
 }
 
+static bool is_ours(const CHAR16 *name, const EFI_GUID *guid)
+{
+	const EFI_GUID own = EFI_OWN_VARIABLES;
+	const CHAR16 asked[] = EFI_ASKED;
+
+	return memcmp(guid, &own, sizeof(own)) == 0 && memcmp(name, asked, sizeof(asked)) == 0;
+}
+
+static EFI_STATUS asked_get(UINTN *bytes, void *to)
+{
+	UINTN room = *bytes;
+
+	if (fw.asked_bytes == 0)
+		return EFI_NOT_FOUND;
+	*bytes = fw.asked_bytes;
+	if (room < fw.asked_bytes)
+		return EFI_BUFFER_TOO_SMALL;
+	memcpy(to, &fw.asked, fw.asked_bytes);
+	return EFI_SUCCESS;
+}
+
 static EFI_STATUS EFIAPI get_variable(
 	CHAR16 *name, EFI_GUID *guid, UINT32 *flags, UINTN *bytes, void *to)
 {
 	const CHAR16 current[] = L"BootCurrent";
 	const UINT16 number = 0x0003;
 
-	(void)guid;
 	(void)flags;
+	if (is_ours(name, guid))
+		return asked_get(bytes, to);
 	assert_memory_equal(name, current, sizeof(current));
 	if (!fw.has_current)
 		return EFI_NOT_FOUND;
@@ -198,7 +235,15 @@ static EFI_STATUS EFIAPI set_variable(
 {
 	const CHAR16 next[] = L"BootNext";
 
-	(void)guid;
+	if (is_ours(name, guid)) {
+		if (fw.asked_fails)
+			return EFI_OUT_OF_RESOURCES;
+		assert_true(bytes <= sizeof(fw.asked));
+		assert_int_equal(flags, 7);
+		fw.asked_bytes = bytes;
+		memcpy(&fw.asked, from ? from : "", bytes);
+		return EFI_SUCCESS;
+	}
 	assert_memory_equal(name, next, sizeof(next));
 	assert_int_equal(bytes, 2);
 	if (fw.set_fails)
@@ -218,7 +263,6 @@ static int setup(void **state)
 	fw.boot.GetMemoryMap = get_map;
 	fw.boot.AllocatePool = allocate;
 	fw.boot.ExitBootServices = leave;
-	fw.boot.LocateProtocol = locate;
 	fw.boot.LocateHandle = locate_handles;
 	fw.boot.HandleProtocol = handle_protocol;
 	fw.runtime.GetVariable = get_variable;
@@ -229,6 +273,9 @@ static int setup(void **state)
 	fw.file.Close = file_close;
 	fw.gop.Mode = &fw.mode;
 	fw.mode.Info = &fw.info;
+	fw.blind_gop.Mode = &fw.blind_mode;
+	fw.blind_mode.Info = &fw.blind_info;
+	fw.blind_info.PixelFormat = PixelBltOnly;
 	fw.map_bytes = 100 * 48 / 2;
 	fw.read_fails_at = UINT64_MAX;
 	fw.has_current = true;

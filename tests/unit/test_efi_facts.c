@@ -59,6 +59,25 @@ static void test_map_too_long(void **state)
 	assert_int_equal(efi_leave(&fw.st, &fw, &map), OK);
 	assert_int_equal(map.bytes, sizeof(buffer) + 3 * 48);
 
+	/* One that fits, with no room for what comes. */
+	setup(NULL);
+	map = map_new();
+	fw.map_bytes = sizeof(buffer) - EFI_MAP_SPARE * 48 + 48;
+	assert_true(efi_map_first(&fw.st, &map));
+	assert_ptr_equal(map.buffer, pool);
+	setup(NULL);
+	map = map_new();
+	fw.map_bytes = sizeof(buffer) - 48;
+	fw.pool_empty = true;
+	assert_true(efi_map_first(&fw.st, &map));
+	assert_ptr_equal(map.buffer, buffer);
+	assert_int_equal(map.room, sizeof(buffer));
+	setup(NULL);
+	map = map_new();
+	fw.map_bytes = sizeof(buffer) / 48 * 48 - EFI_MAP_SPARE * 48;
+	assert_true(efi_map_first(&fw.st, &map));
+	assert_ptr_equal(map.buffer, buffer);
+
 	setup(NULL);
 	map = map_new();
 	fw.map_bytes = sizeof(buffer) + 48;
@@ -165,6 +184,44 @@ static void test_no_screen(void **state)
 	assert_int_equal(fb.bytes, 0);
 }
 
+/* What firmware makes of several screens may be the first one. */
+static void test_screen_behind_others(void **state)
+{
+	struct framebuffer fb;
+
+	(void)state;
+	screen_set(PixelBlueGreenRedReserved8BitPerColor);
+	fw.blind = 3;
+	efi_screen(&fw.st, &fb);
+	assert_int_equal(fb.pa, 0x80000000);
+	fw.has_gop = false;
+	efi_screen(&fw.st, &fb);
+	assert_int_equal(fb.bytes, 0);
+	fw.has_gop = true;
+	fw.blind = EFI_SCREENS_MAX; /* more than there is room for */
+	efi_screen(&fw.st, &fb);
+	assert_int_equal(fb.bytes, 0);
+}
+
+static void test_impossible_screen(void **state)
+{
+	struct framebuffer fb;
+
+	(void)state;
+	screen_set(PixelBlueGreenRedReserved8BitPerColor);
+	fw.mode.FrameBufferSize = UINT64_MAX - 0x80000000 + 1; /* wraps */
+	efi_screen(&fw.st, &fb);
+	assert_int_equal(fb.bytes, 0);
+	screen_set(PixelBlueGreenRedReserved8BitPerColor);
+	fw.info.PixelsPerScanLine = 1u << 30; /* of 4 bytes */
+	efi_screen(&fw.st, &fb);
+	assert_int_equal(fb.bytes, 0);
+	screen_set(PixelBlueGreenRedReserved8BitPerColor);
+	fw.mode.FrameBufferSize = 0;
+	efi_screen(&fw.st, &fb);
+	assert_int_equal(fb.bytes, 0);
+}
+
 static void test_rsdp(void **state)
 {
 	EFI_CONFIGURATION_TABLE t[] = {
@@ -261,6 +318,8 @@ int main(void)
 		cmocka_unit_test_setup(test_no_map, setup),
 		cmocka_unit_test_setup(test_screen, setup),
 		cmocka_unit_test_setup(test_no_screen, setup),
+		cmocka_unit_test_setup(test_screen_behind_others, setup),
+		cmocka_unit_test_setup(test_impossible_screen, setup),
 		cmocka_unit_test_setup(test_rsdp, setup),
 		cmocka_unit_test_setup(test_boot_partition, setup),
 		cmocka_unit_test_setup(test_endless_path, setup),

@@ -23,6 +23,7 @@ static EFI_STATUS EFIAPI read_blocks(
 	memcpy(to, fw.blocks[i] + (lba == 0 ? 0 : bytes), bytes);
 	return EFI_SUCCESS;
 }
+
 static void disk_set(u32 i, u8 uuid, u32 state, u32 done)
 {
 	struct dl_super super = {.version = DL_VERSION,
@@ -81,6 +82,32 @@ static void test_survey_next(void **state)
 	assert_int_equal(fw.next_flags, 7);
 }
 
+/* A record that the image can not write must not make the machine start it for ever. */
+static void test_survey_asked_once(void **state)
+{
+	(void)state;
+	disk_set(0, 1, DL_SURVEY_ARMED, 0);
+	assert_true(efi_survey_next(&fw.st, any));
+	assert_false(efi_survey_next(&fw.st, any));
+	assert_int_equal(fw.next_set, 1);
+	disk_set(0, 1, DL_SURVEY_FILLED, 0);
+	assert_true(efi_survey_next(&fw.st, any));
+	assert_false(efi_survey_next(&fw.st, any));
+	assert_int_equal(fw.next_set, 2);
+	/* When it is over nothing of it stays. */
+	disk_set(0, 1, DL_SURVEY_DONE, 2);
+	assert_false(efi_survey_next(&fw.st, any));
+	assert_int_equal(fw.asked_bytes, 0);
+	/* Something else of that name does not count; what can not be remembered is not done. */
+	fw.asked_bytes = 2;
+	disk_set(0, 1, DL_SURVEY_ARMED, 0);
+	assert_true(efi_survey_next(&fw.st, any));
+	fw.asked_bytes = 0;
+	fw.asked_fails = true;
+	assert_false(efi_survey_next(&fw.st, any));
+	assert_int_equal(fw.next_set, 3);
+}
+
 static void test_survey_of_another_disk(void **state)
 {
 	u8 uuid[16];
@@ -129,6 +156,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_survey_next, setup),
+		cmocka_unit_test_setup(test_survey_asked_once, setup),
 		cmocka_unit_test_setup(test_survey_of_another_disk, setup),
 		cmocka_unit_test_setup(test_survey_refused, setup),
 	};

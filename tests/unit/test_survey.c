@@ -238,12 +238,47 @@ static void test_confirmed_and_kexec(void **state)
 	assert_int_equal(count_of("no survey"), 0);
 }
 
+/* Likewise if its description is damaged; then the search may find no kernel, either. */
+static void test_kexec_with_damage(void **state)
+{
+	(void)state;
+	arm(2, DL_SURVEY_CONFIRMED);
+	handoff.degraded = DL_DEGRADED_ELFCOREHDR;
+	boot_capture(" complete: ");
+	expect_ended(E_SURVEY_CRASH);
+	assert_int_equal(header(0).survey, DL_SURVEY_NOT_NEEDED);
+	assert_int_equal(count_of("no survey"), 0);
+	wipe_kernel();
+	arm(2, 0);
+	boot_capture("afterimage: no dump: E10 ");
+	expect_ended(E_SURVEY_CRASH);
+}
+
 static void test_orderly_end(void **state)
 {
 	(void)state;
 	kernel_says("<6>sd 0:0:0:0: Synchronizing SCSI cache\n<0>reboot: Restarting system\n"
 		    "<6>reboot: machine restart\n");
 	boot_survey(DL_SURVEY_FILLED);
+}
+
+/* One of two kernels did; the other one may be the crash. */
+static void test_orderly_end_of_one(void **state)
+{
+	struct fake_kernel other;
+
+	(void)state;
+	kernel_says("<0>reboot: Restarting system\n");
+	other = fk;
+	other.image_pa = 10 * MIB;
+	other.note_pa = 9 * MIB;
+	other.text_pa = 9 * MIB + PAGE_BYTES;
+	other.extra = "SYMBOL(other)=1\n";
+	memset(ram + other.image_pa, 0, FAKE_IMAGE_BYTES);
+	fake_kernel_build(&other);
+	boot_capture(" complete: ");
+	expect("afterimage: 2 kernels in memory");
+	expect_ended(E_SURVEY_CRASH);
 }
 
 static void test_no_orderly_end(void **state)
@@ -291,7 +326,9 @@ int main(void)
 			test_unverified_is_captured, setup_survey, teardown),
 		cmocka_unit_test_setup_teardown(test_confirmed, setup_survey, teardown),
 		cmocka_unit_test_setup_teardown(test_confirmed_and_kexec, setup_survey, teardown),
+		cmocka_unit_test_setup_teardown(test_kexec_with_damage, setup_survey, teardown),
 		cmocka_unit_test_setup_teardown(test_orderly_end, setup_survey, teardown),
+		cmocka_unit_test_setup_teardown(test_orderly_end_of_one, setup_survey, teardown),
 		cmocka_unit_test_setup_teardown(test_no_orderly_end, setup_survey, teardown),
 		cmocka_unit_test_setup_teardown(test_many_cycles, setup_survey, teardown),
 		cmocka_unit_test_setup_teardown(test_halt_is_for_dumps, setup_survey, teardown),

@@ -92,6 +92,16 @@ static void test_kexec_in_between(void **state)
 	expect_ended(E_SURVEY_LOST);
 }
 
+static void test_damaged_kexec_in_between(void **state)
+{
+	(void)state;
+	wipe_kernel();
+	boot_survey(DL_SURVEY_FILLED);
+	handoff.degraded = DL_DEGRADED_ELFCOREHDR;
+	boot_capture("afterimage: no dump: E10 ");
+	expect_ended(E_SURVEY_LOST);
+}
+
 static void test_wiped(void **state)
 {
 	(void)state;
@@ -244,6 +254,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_left_over, setup_survey, teardown),
 		cmocka_unit_test_setup_teardown(test_verified_in_between, setup_survey, teardown),
 		cmocka_unit_test_setup_teardown(test_kexec_in_between, setup_survey, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_damaged_kexec_in_between, setup_survey, teardown),
 		cmocka_unit_test_setup_teardown(test_wiped, setup_survey, teardown),
 		cmocka_unit_test_setup_teardown(test_half_is_left, setup_survey, teardown),
 		cmocka_unit_test_setup_teardown(test_other_door, setup_survey, teardown),
