@@ -12,7 +12,7 @@ import pytest
 
 from efifile import efi_file
 from efitree import LABEL, MOUNTED, PATH, VARS, EfiTree, load_option
-from hosttools import check, run
+from hosttools import check, done, number_of, refused, run
 from kexectree import BUILD, MIB, TOOL
 
 SIZE = 100 * MIB
@@ -22,29 +22,6 @@ OURS = "EFI/afterimage/afterimage.efi"
 SETTINGS = "EFI/afterimage/afterimage.cfg"
 os.environ["PATH"] += ":/usr/sbin:/sbin"
 os.environ["LC_ALL"] = "C"
-
-
-def refused(r, target, words, todo, code=1):
-    """One line `mkdumpdisk: TARGET: what; what to do` and nothing on stdout."""
-    assert r.returncode == code, (r.returncode, r.stdout, r.stderr)
-    assert r.stdout == ""
-    lines = r.stderr.splitlines()
-    assert len(lines) == 1, r.stderr
-    assert lines[0].startswith(f"mkdumpdisk: {target}"), lines[0]
-    what, _, advice = lines[0].rpartition("; ")
-    assert re.search(words, what), lines[0]
-    assert re.search(todo, advice), lines[0]
-
-
-def done(r):
-    assert r.returncode == 0, r.stdout + r.stderr
-    assert r.stderr == ""
-    return r.stdout
-
-
-def number_of(dev):
-    st = os.stat(dev)
-    return f"{os.major(st.st_rdev)}:{os.minor(st.st_rdev)}"
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ import pytest
 from checktree import (EFIVARS, GIB, GLOBAL, MIB, MOR, MOR_LOCK, RELEASE, SECURE_BOOT, SETUP_MODE,
                        CheckTree, signed_pe)
 from efitree import load_option
-from hosttools import check, run
+from hosttools import check, number_of, run
 from kexectree import TOOL, Tree
 from logimage import crc32c
 
@@ -668,11 +668,6 @@ def test_survey_ended(tree, disk):
 
 
 # --- attachment: loop devices, which stand for disks, need root ----------------------------------
-
-
-def number_of(dev):
-    st = os.stat(dev)
-    return f"{os.major(st.st_rdev)}:{os.minor(st.st_rdev)}"
 
 
 class DiskTree(CheckTree, Tree):

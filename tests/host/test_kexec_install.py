@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from hosttools import check, run
+from hosttools import check, done, number_of, refused, run
 from kexectree import (BUILD, COPY, IMAGE, LINK, MIB, RECORD, RULE, SETTINGS, TOOL, UNIT, Tree)
 
 SIZE = 100 * MIB
@@ -39,29 +39,6 @@ def device(loop, prepared, tree):
     shutil.rmtree(tree.root / "sys/devices")
     tree.attach("nvme0n1", number=number_of(dev))
     return dev
-
-
-def number_of(dev):
-    st = os.stat(dev)
-    return f"{os.major(st.st_rdev)}:{os.minor(st.st_rdev)}"
-
-
-def refused(r, target, words, todo, code=1):
-    """One line `mkdumpdisk: TARGET: what; what to do` and nothing on stdout."""
-    assert r.returncode == code, (r.returncode, r.stdout, r.stderr)
-    assert r.stdout == ""
-    lines = r.stderr.splitlines()
-    assert len(lines) == 1, r.stderr
-    assert lines[0].startswith(f"mkdumpdisk: {target}"), lines[0]
-    what, _, advice = lines[0].rpartition("; ")
-    assert re.search(words, what), lines[0]
-    assert re.search(todo, advice), lines[0]
-
-
-def done(r):
-    assert r.returncode == 0, r.stderr
-    assert r.stderr == ""
-    return r.stdout
 
 
 # --- usage ---------------------------------------------------------------------------------

@@ -31,10 +31,6 @@
 #define FOLDER	       "/EFI/afterimage"
 #define SETTINGS_MAX   1024u
 
-/* C12A7328-F81F-11D2-BA4B-00A0C93EC93B as on disk: UEFI 2.10 table 5.7. */
-static const u8 esp_type[16] = {0x28, 0x73, 0x2a, 0xc1, 0x1f, 0xf8, 0xd2, 0x11, 0xba, 0x4b, 0x00,
-	0xa0, 0xc9, 0x3e, 0xc9, 0x3b};
-
 /* Where efibootmgr and firmware find the partition. False: the kernel does not know it. */
 static bool fill(const struct sysdisk *d, const struct gpt_partition *p, struct boot_esp *e)
 {
@@ -70,8 +66,8 @@ static bool scan(struct sysdisk *d, u64 start_bytes, struct gpt_partition *p)
 	if (d->block_bytes != 512 && d->block_bytes != 4096)
 		return false;
 	for (u32 i = 0; i < PARTITIONS_MAX && (st == OK || st == E_GEOMETRY); i++) {
-		st = gpt_find(sysdisk_read, d, d->bytes / d->block_bytes, d->block_bytes, esp_type,
-			i, buf, p);
+		st = gpt_find(sysdisk_read, d, d->bytes / d->block_bytes, d->block_bytes,
+			sysdisk_esp_type, i, buf, p);
 		if (st == OK && (start_bytes ? p->first_lba * d->block_bytes == start_bytes
 					     : has_label(d, p)))
 			return true;

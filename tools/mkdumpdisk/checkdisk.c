@@ -1,8 +1,7 @@
 /*
  * Reads what --check wants to know of its target: is it a dump disk as the image would find it,
- * what does it offer firmware to start, how much room is left, what
- * does the survey on it say. By the image's own code where
- * there is some; opens it for reading only, also while it is in use.
+ * what does it offer firmware to start, how much room is left, what does the survey on it say.
+ * By the image's own code where there is some; opens it for reading only, also while it is in use.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -26,10 +25,6 @@
 #define NAME_A_DISK   "name a dump disk, a dump partition or an image of a disk"
 #define VARIABLES_MAX 65536
 #define HEAD_BYTES    4096 /* of a program: its headers are in there */
-
-/* c12a7328-f81f-11d2-ba4b-00a0c93ec93b as stored on disk (UEFI 2.10 s5.3.3). */
-static const u8 esp_type[16] = {0x28, 0x73, 0x2a, 0xc1, 0x1f, 0xf8, 0xd2, 0x11, 0xba, 0x4b, 0x00,
-	0xa0, 0xc9, 0x3e, 0xc9, 0x3b};
 
 /* The disk as a device of the image's, for reading. */
 struct disk_blk {
@@ -163,8 +158,8 @@ static void read_esp(struct sysdisk *k, struct check_disk *d)
 	struct part p = {.fd = k->fd};
 	u8 buf[8192];
 
-	if (gpt_find(sysdisk_read, k, k->bytes / k->block_bytes, k->block_bytes, esp_type, 0, buf,
-		    &g) != OK)
+	if (gpt_find(sysdisk_read, k, k->bytes / k->block_bytes, k->block_bytes, sysdisk_esp_type,
+		    0, buf, &g) != OK)
 		return;
 	d->has_esp = true;
 	memcpy(d->esp_uuid, g.uuid, sizeof(d->esp_uuid));

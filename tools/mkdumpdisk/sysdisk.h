@@ -10,6 +10,9 @@
 #include "status.h"
 #include "types.h"
 
+/* Of an EFI system partition, c12a7328-f81f-11d2-ba4b-00a0c93ec93b, as stored on disk. */
+extern const u8 sysdisk_esp_type[16];
+
 struct sysdisk {
 	char sysfs[KEXEC_PATH_BYTES]; /* below the root, or the running system's own */
 	char name[64];		      /* in /sys/block */
