@@ -58,10 +58,10 @@ fuzz_o   = $(patsubst %,$(BUILD)/fuzz/%.o,$(1))
 
 # The image lies in memory that it also works in: small everywhere, fast where pages go through.
 METAL_O := -Os
-HOT     := lib/crc32c.c lib/pattern.c lib/physmem.c linux/find.c linux/pagescan.c linux/pagejudge.c \
+HOT     := lib/crc32c.c lib/pattern.c lib/physmem.c linux/banner.c linux/find.c linux/pagescan.c linux/pagejudge.c \
            linux/pagefields.c dumpfmt/capture.c dumpfmt/group.c arch/x86/mem.c liblzf/lzf_c.c
 $(call metal_o,$(HOT)): METAL_O := -O2
-$(call asan_o,$(EFI_ASK) tests/unit/test_efi_facts.c): ASANF += $(EFI_ABI)
+$(call asan_o,$(EFI_ASK) tests/unit/test_efi_facts.c tests/unit/test_efi_survey.c): ASANF += $(EFI_ABI)
 
 PURE_METAL := $(call metal_o,$(PURE) liblzf/lzf_c.c)
 TOOL_LIBS  := -lz -lzstd -llzo2 -ljson-c -luuid
@@ -165,28 +165,29 @@ check-unit: $(addprefix $(BUILD)/asan/,$(UNITS)) ## unit tests under ASan and UB
 	@set -e; for t in $^; do echo "== $${t##*/}"; $$t; done
 
 FUZZ_SECONDS ?= 15
-check-fuzz: $(addprefix $(BUILD)/fuzz/,$(FUZZERS)) ## every fuzz target, FUZZ_SECONDS each
-	@set -e; for t in $^; do sh tests/fuzz/run.sh $$t $(FUZZ_SECONDS); done
+check-fuzz: $(addprefix $(BUILD)/fuzz/,$(FUZZERS)) ## every fuzz target, FUZZ_SECONDS each, two at a time
+	@printf '%s\n' $^ | xargs -P 2 -I '{}' sh tests/fuzz/run.sh '{}' $(FUZZ_SECONDS)
 
 check-host: all ## the tools against files and loop devices
 	@BUILD=$(BUILD) $(PYTHON) -m pytest -q -p no:cacheprovider tests/host
 
 RAM_TOOLS := $(addprefix $(BUILD)/host/,classes corrupt)
 KEXEC_TESTS := $(wildcard tests/qemu/test_kexec*.py) tests/qemu/test_registers.py
+MATRIX_TESTS := tests/qemu/test_uefi_matrix.py
 check-qemu: check-qemu-reset check-qemu-kexec ## the whole product in virtual machines
 
 check-qemu-reset: all $(RAM_TOOLS) ## of these, dumps after a reset
 	@BUILD=$(BUILD) sh tests/qemu/run.sh reset $(PYTHON) -m pytest -q -p no:cacheprovider \
-	  $(addprefix --ignore=,$(KEXEC_TESTS)) tests/qemu
+	  $(addprefix --ignore=,$(KEXEC_TESTS) $(MATRIX_TESTS)) tests/qemu
 
 check-qemu-kexec: all ## of these, dumps after a panic
 	@BUILD=$(BUILD) sh tests/qemu/run.sh kexec $(PYTHON) -m pytest -q -p no:cacheprovider \
 	  $(KEXEC_TESTS)
 
-check-matrix: all $(RAM_TOOLS) ## page classes and kexec on every kernel, paging and memory layout
+check-matrix: all $(RAM_TOOLS) ## page classes, kexec and UEFI on every kernel, paging and memory layout
 	@BUILD=$(BUILD) AFTERIMAGE_MATRIX=all $(PYTHON) -m pytest -q -p no:cacheprovider \
 	  tests/qemu/test_classes.py tests/qemu/test_kexec_matrix.py \
-	  tests/qemu/test_kexec_memory.py
+	  tests/qemu/test_kexec_memory.py $(MATRIX_TESTS)
 
 lint: $(BUILD)/metal/libpure.a ## format, clang-tidy, headers, purity gate
 	@sh tests/lint.sh $(BUILD)

@@ -124,12 +124,28 @@ static u64 core_open(struct session *s)
 	return s->has_core ? elfcore_vmcoreinfo(&s->core, &s->pm) : h->vmcoreinfo_pa;
 }
 
+/* Firmware may have overwritten all that describes the kernel, and little else. */
+static bool banner_find(struct session *s)
+{
+	struct oldkernel *k = &s->kernel;
+
+	con_printf("afterimage: no description of a kernel; looking for its name\n");
+	if (!oldkernel_banner(&s->pm, &k->trace_pa, k->uts[UTS_RELEASE]))
+		return false;
+	con_printf("afterimage: Linux %s ran here; what describes it was overwritten. A survey and "
+		   "its reservation prevent that: see mkdumpdisk --survey\n",
+		k->uts[UTS_RELEASE]);
+	return true;
+}
+
 /* A kernel that can not be verified is still dumped, all of it. No trace of one is the end. */
 static enum status kernel_find(struct session *s)
 {
 	struct oldkernel *k = &s->kernel;
 	enum status st = oldkernel_find(&s->pm, core_open(s), k, &s->candidate, &s->pagemap);
 
+	if (st == E_NO_KERNEL && banner_find(s))
+		st = k->why = E_VMCOREINFO;
 	if (st == E_NO_KERNEL)
 		return st;
 	if (st != OK) {

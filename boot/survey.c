@@ -297,7 +297,7 @@ static bool kernel_since(const struct survey *s, const struct survey_kernel *k)
 		return true;
 	if (k->found == E_NO_KERNEL)
 		return false;
-	r = memmap_find(&s->handoff->map, k->kernel->vmcoreinfo_pa);
+	r = memmap_find(&s->handoff->map, k->kernel->trace_pa);
 	return r && r->touched == TOUCHED_NOBODY;
 }
 

@@ -55,6 +55,7 @@ struct oldkernel {
 	enum status why; /* OK if verified, else what failed for the best candidate */
 	u32 candidates;	 /* seen */
 	u32 verified_count; /* kernels that verified; copies of one kernel's text are one */
+	u64 trace_pa;	    /* of what showed that there is one */
 	u64 vmcoreinfo_pa;
 	struct vmcoreinfo vi;
 	struct pagetable pt;
@@ -85,5 +86,11 @@ struct pagemap;
  */
 enum status oldkernel_find(struct physmem *pm, u64 hint_pa, struct oldkernel *k,
 	struct oldkernel *scratch, struct pagemap *map) MUST_CHECK;
+
+/*
+ * When there is no candidate: is there a kernel's banner in RAM that nobody has written to since?
+ * Reads all of it. *@pa is where the first one lies, @release is NUL-terminated.
+ */
+bool oldkernel_banner(struct physmem *pm, u64 *pa, char release[UTS_FIELD]);
 
 #endif

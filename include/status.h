@@ -10,8 +10,8 @@
 /* X(name, code, what is wrong, what to do) */
 #define STATUS_LIST(X)                                                                             \
 	X(E_NO_KERNEL, 10, "no Linux kernel found in memory",                                      \
-		"the memory was wiped or powered off; boot the dump disk by a warm reset")         \
-	X(E_VMCOREINFO, 11, "kernel found, but its description is damaged",                        \
+		"boot the dump disk by a warm reset, without switching the power off")             \
+	X(E_VMCOREINFO, 11, "kernel found, but its description is damaged or lost",                \
 		"all of memory is kept; open the dump with the kernel's debug file by hand")       \
 	X(E_PAGETABLE, 12, "an address of the old kernel is not mapped",                           \
 		"all of memory is kept; the old kernel's page tables were overwritten")            \
@@ -89,7 +89,7 @@
 	X(E_SURVEY, 54, "the record of the survey is damaged",                                     \
 		"arm it again with mkdumpdisk --survey")                                           \
 	X(E_SURVEY_CRASH, 55, "memory may hold a crash, so it was not surveyed",                   \
-		"fetch the dump, then arm the survey again and shut down in order")                \
+		"fetch the dump, arm the survey again, then switch the machine off in order")      \
 	X(E_SURVEY_LOST, 56, "memory does not hold the survey's pattern any more",                 \
 		"arm it again, and let nothing boot but the dump disk until it is done")           \
 	X(E_FOREIGN, 60, "this is no dump disk, dump partition or image of one",                   \

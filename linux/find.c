@@ -111,6 +111,7 @@ static void examine(struct search *s, u64 pa)
 	if (s->candidates++ >= MAX_VERIFICATIONS)
 		return;
 	k->vmcoreinfo_pa = pa;
+	k->trace_pa = pa;
 	k->why = oldkernel_verify(s->pm, k, &s->guesses);
 	k->verified = k->why == OK;
 	if (k->verified)

@@ -9,6 +9,7 @@
 
 #define FRAMEBUFFER_MAX (256ull * MIB)
 #define LARGE_BYTES	(2ull * MIB)
+#define LARGE_PAGES	512u
 #define HELD_BYTES	1024u
 
 /* Entries of the page directory, as in paging.c: windows from 8 on, registers 16. */
@@ -41,16 +42,33 @@ static void pat_init(void)
 	wrmsr(MSR_PAT, (rdmsr(MSR_PAT) & ~PAT1_MASK) | PAT1_COMBINING);
 }
 
+/* Of the 2 MiB at @base what lies in [pa, end): one large page if that is all, else single ones. */
+static u64 directory_entry(u64 base, u64 pa, u64 end, u64 *table)
+{
+	const u64 flags = PTE_PAT1 | PTE_WRITABLE | PTE_PRESENT;
+
+	if (pa <= base && end - base >= LARGE_BYTES)
+		return base | PTE_LARGE | flags;
+	for (u32 i = 0; i < LARGE_PAGES; i++) {
+		u64 page = base + (u64)i * PAGE_BYTES;
+
+		table[i] = page + PAGE_BYTES > pa && page < end ? page | flags : 0;
+	}
+	return own_pa(table) | PTE_WRITABLE | PTE_PRESENT;
+}
+
+/* Nothing beside it: there may be old memory or another device. */
 static void *framebuffer_map(u64 pa, u64 bytes)
 {
+	static _Alignas(PAGE_BYTES) u64 edge[2][LARGE_PAGES];
 	u64 base = pa & ~(LARGE_BYTES - 1);
 
 	if (bytes > FRAMEBUFFER_MAX || !range_fits(pa, bytes, phys_end()))
 		return NULL;
 	pat_init();
 	for (u64 i = 0; i < PD_ENTRIES && i * LARGE_BYTES < pa - base + bytes; i++)
-		page_pd[PD_FRAMEBUFFER + i] = (base + i * LARGE_BYTES) | PTE_LARGE | PTE_PAT1 |
-					      PTE_WRITABLE | PTE_PRESENT;
+		page_pd[PD_FRAMEBUFFER + i] =
+			directory_entry(base + i * LARGE_BYTES, pa, pa + bytes, edge[i > 0]);
 	flush_tlb();
 	return va_base + PD_FRAMEBUFFER * LARGE_BYTES + (pa - base);
 }
@@ -58,11 +76,13 @@ static void *framebuffer_map(u64 pa, u64 bytes)
 static void fb_write(const char *text, u32 bytes)
 {
 	fbcon_write(&screen, text, bytes);
+	store_fence();
 }
 
 static void fb_bar(u32 permille)
 {
 	fbcon_bar(&screen, permille);
+	store_fence();
 }
 
 static void held_write(const char *text, u32 bytes)

@@ -196,6 +196,15 @@ bool paging_hide(u64 pa)
 	return true;
 }
 
+/* Not a page that shows zeros for one that met a memory error: those zeros are all windows'. */
+static void window_writable(u64 pa)
+{
+	u64 *entry = &window_table[0][pa >> PAGE_SHIFT & (LARGE_PAGES - 1)];
+
+	if ((*entry & PTE_ADDRESS) == pa)
+		*entry |= PTE_WRITABLE;
+}
+
 void *phys_overwrite(u64 pa, u32 pages)
 {
 	u64 base = pa & ~(u64)(LARGE_BYTES - 1);
@@ -207,7 +216,7 @@ void *phys_overwrite(u64 pa, u32 pages)
 		page_pd[PD_WINDOW] |= PTE_WRITABLE;
 	} else {
 		for (u32 i = 0; i < pages; i++)
-			window_table[0][((pa - base) >> PAGE_SHIFT) + i] |= PTE_WRITABLE;
+			window_writable(pa + (u64)i * PAGE_BYTES);
 	}
 	flush_tlb();
 	return (void *)(window_va(0) + (pa - base));

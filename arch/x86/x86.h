@@ -97,6 +97,12 @@ static inline void barrier(void)
 	__asm__ volatile("" : : : "memory");
 }
 
+/* What was written to write-combining memory is on its way, even if the processor halts now. */
+static inline void store_fence(void)
+{
+	__asm__ volatile("sfence" : : : "memory");
+}
+
 /* All of it: no page is global. Windows change often, and 512 times invlpg takes longer. */
 static inline void flush_tlb(void)
 {

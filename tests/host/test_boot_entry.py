@@ -305,7 +305,7 @@ def test_targets(tree, prepared, tmp_path):
             "name a dump disk")
     refused(tree.tool("--boot-entry", "next"), "next", "does not exist",
             "did you mean --boot-entry=next")
-    refused(tree.tool("--boot-entry", "/dev/null"), "/dev/null", "is no disk", "NVMe")
+    refused(tree.tool("--boot-entry", "/dev/null"), "/dev/null", "is no disk", "name a dump disk")
 
 
 def test_not_a_dump_disk(tree, loop, tmp_path):
@@ -478,6 +478,19 @@ def test_system_is_full(tree, system):
     assert sorted(os.listdir(point / "EFI/afterimage")) == ["afterimage.cfg", "afterimage.efi"]
 
 
+def test_every_write_to_the_system_can_fail(tree, system, shim):
+    """Each of the two files is written, flushed, and its folder flushed; no entry leads to half."""
+    dev, point = system
+    for n in range(1, 10):
+        env = dict(os.environ, LD_PRELOAD=str(shim), FAIL_AT=str(n), FAIL_PROGRAM="mkdumpdisk")
+        r = run(TOOL, "--root", tree.root, "--boot-entry", dev, env=env)
+        if r.returncode == 0:
+            break
+        refused(r, point, "cannot be written: Input/output error", "check the disk")
+        assert not (point / "EFI/afterimage").exists() and tree.calls() == []
+    assert n == 7 and state(tree, dev)["ok"]
+
+
 def test_system_is_read_only(tree, system):
     dev, point = system
     check("mount", "-o", "remount,ro", point)
@@ -548,7 +561,7 @@ def test_files_are_reproducible(tmp_path, monkeypatch):
     """Time zone, clock and the user's mtools set-up leave no trace; only the UUID differs."""
     areas = []
     (tmp_path / ".mtoolsrc").write_text('drive c: file="/nowhere"\nMTOOLS_LOWER_CASE=1\n')
-    for zone in ("UTC0", "XXX-11"):
+    for zone in ("UTC0", "AAA-11"):
         monkeypatch.setenv("TZ", zone)
         monkeypatch.setenv("HOME", str(tmp_path))
         disk = tmp_path / f"{zone}.img"

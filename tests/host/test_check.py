@@ -42,6 +42,7 @@ def others_are_well(found, *names):
 
 @pytest.mark.parametrize("args,words", [
     (("--check", "a", "b"), "more than one TARGET"),
+    (("--survey", "3", "b"), "written behind =, like --survey=3"),
     (("--check", "--kexec", "a"), "--check and --kexec are two things"),
     (("--check", "--level", "1"), "--level is for preparing a disk, not for --check"),
     (("--check", "--force", "a"), "--force is for preparing"),
@@ -95,6 +96,18 @@ def test_nothing_known(tmp_path):
     found = {one["name"]: one for one in json.loads(r.stdout)["findings"]}
     says(found["kernel"], "warning", "nothing can be seen of the kernel", "mount /sys")
     says(found["encryption"], "warning", "flags can not be read", "mount /proc")
+    says(found["overwrite request"], "warning", "can not be seen", "mount /sys")
+    says(found["boot"], "warning", "can not be seen", "mount /sys")
+    assert "dma remapping" not in found and "secure boot" not in found
+
+
+def test_root_that_is_not_there(tmp_path):
+    (tmp_path / "file").write_text("")
+    for root in (tmp_path / "no", tmp_path / "file"):
+        r = run(TOOL, "--root", root, "--check")
+        assert (r.returncode, r.stdout) == (1, "")
+        assert r.stderr == f"mkdumpdisk: {root}: is no folder that can be seen; give --root the " \
+                           "folder in which the system's files lie\n"
 
 
 # --- memory ------------------------------------------------------------------------------------
@@ -143,6 +156,17 @@ def test_overwrite_variable_missing_or_cut(tree):
     says(tree.check()["overwrite request"], "warning", "can not be read", "as root")
     tree.remove(MOR)
     says(tree.check()["overwrite request"], "ok", "no MemoryOverwriteRequestControl")
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_variables_not_mounted(tree, folder):
+    shutil.rmtree(tree.root / EFIVARS)
+    if folder:
+        (tree.root / EFIVARS).mkdir()
+    found = tree.check()
+    others_are_well(found, "overwrite request", "secure boot")
+    for name in ("overwrite request", "secure boot"):
+        says(found[name], "warning", "can not be (seen|read)", "mount -t efivarfs")
 
 
 def test_tme_by_register(tree):

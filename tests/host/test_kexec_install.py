@@ -300,8 +300,8 @@ def test_install_refuses_targets(tree, device, prepared, loop, tmp_path):
     before = tree.files()
     refused(tree.tool("--kexec", empty), empty, "not a dump disk", "prepare it first")
     refused(tree.tool("--kexec", prepared), prepared, "image file", "NVMe disk and name that")
-    refused(tree.tool("--kexec", tmp_path), tmp_path, "is no disk", "name that")
-    refused(tree.tool("--kexec", "/dev/null"), "/dev/null", "is no disk", "name that")
+    refused(tree.tool("--kexec", tmp_path), tmp_path, "is no disk", "name a dump disk")
+    refused(tree.tool("--kexec", "/dev/null"), "/dev/null", "is no disk", "name a dump disk")
     refused(tree.tool("--kexec", "/dev/nothing"), "/dev/nothing", "not exist", "dump disk")
     refused(tree.tool("--kexec", "status"), "status", "does not exist", "mean --kexec=status")
     assert tree.files() == before

@@ -198,6 +198,7 @@ def test_no_dump_disk(tmp_path):
     refused(mk("--survey", "-y", tmp_path), tmp_path, "is a directory", "name a dump disk")
     refused(mk("--survey", "-y", "/dev/null"), "/dev/null", "is no disk", "name a dump disk")
     refused(mk("--survey", "-y", tmp_path / "y"), tmp_path / "y", "does not exist", "name a dump")
+    refused(mk("--survey", "-y", "off"), "off", "does not exist", "did you mean --survey=off")
 
 
 @pytest.mark.parametrize("block", [512, 4096])

@@ -14,6 +14,7 @@ from machine import GIB, Machine, MachineError, Setup
 BOOT_ATTEMPTS = 3
 BOOT_TIMEOUT_S = 90
 CAPTURE_TIMEOUT_S = 120
+END_TIMEOUT_S = 60
 SILENCE_S = 1.0
 PROMPT = "afterimage-test: "
 
@@ -131,13 +132,13 @@ def parse_result(found):
 def watch_image(machine, started, start=0, timeout_s=CAPTURE_TIMEOUT_S, door="bios"):
     """Follows the image from its first line to the machine's end; @started is when the reset
     or power button was pressed, @start where the console's text is the image's."""
-    machine.wait_console(rf"^afterimage \S+ via {door}(?=\n)", 60, start)
+    machine.wait_console(rf"^afterimage \S+ via {door}(?=\n)", BOOT_TIMEOUT_S, start)
     hello_s = time.monotonic() - started
     machine.freeze_at_reboot()
     found = machine.wait_console(RESULT, timeout_s, start)
     seconds = time.monotonic() - started
-    action = machine.wait_console(ACTION, 20, start)[1]
-    ended = "halted" if action == "halted" else machine.wait_end(20)
+    action = machine.wait_console(ACTION, END_TIMEOUT_S, start)[1]
+    ended = "halted" if action == "halted" else machine.wait_end(END_TIMEOUT_S)
     text = machine.console()[start:]
     results = re.findall(RESULT, text, re.M)
     if len(results) != 1:

@@ -93,7 +93,7 @@ class Stub:
         if self.command(f"{kind}{BREAKPOINT},{address:x},1") != "OK":
             raise StubError(f"no breakpoint at {address:#x}")
 
-    def go(self, address, timeout_s=60, meanwhile=lambda: None):
+    def go(self, address, timeout_s=120, meanwhile=lambda: None):
         """Runs until a processor is about to execute @address; @meanwhile is called when the
         machine runs. With the machine stopped there already, until it comes back there."""
         if self.stopped_at == address:

@@ -9,7 +9,7 @@ import tools
 
 PAGE = compare.PAGE
 BOOT_TIMEOUT_S = 120
-RESET_TIMEOUT_S = 20
+RESET_TIMEOUT_S = 60
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ def arm(disk, *options):
 def follow(machine, start, pattern, door="bios"):
     """One boot of the dump disk, whose console's text begins at @start, up to the image's own
     reset, at which the machine stands still; @pattern must be in what it says."""
-    machine.wait_console(rf"^afterimage \S+ via {door}(?=\n)", 60, start)
+    machine.wait_console(rf"^afterimage \S+ via {door}(?=\n)", BOOT_TIMEOUT_S, start)
     machine.freeze_at_reboot()
     machine.wait_console(pattern, BOOT_TIMEOUT_S, start)
     machine.wait_console(r"^afterimage: rebooting(?=\n)", RESET_TIMEOUT_S, start)

@@ -134,10 +134,26 @@ def test_vmcoreinfo_destroyed(first, disk, run_image, changed_memory, tmp_path):
     check_all_kept(disk, result, memory, tmp_path)
 
 
-def test_no_trace_of_vmcoreinfo(first, disk, run_image, changed_memory):
+def without_vmcoreinfo(first):
     memory = first.crash.ram.read_bytes()
-    pieces = found_in(memory, b"OSRELEASE=", b"osrelease:")
-    pieces |= found_in(memory, b"VMCOREINFO\0", b"vmcoreinfo\1")
+    return found_in(memory, b"OSRELEASE=", b"osrelease:") | found_in(
+        memory, b"VMCOREINFO\0", b"vmcoreinfo\1")
+
+
+def test_no_trace_of_vmcoreinfo(first, disk, run_image, changed_memory, tmp_path):
+    """The kernel's constants still say that it ran here."""
+    memory = changed_memory(without_vmcoreinfo(first))
+    result = run_image(disk, crash=memory)
+    release = tools.info(first.disk)["dump"]["kernel"]
+    assert any(line.startswith(f"afterimage: Linux {release} ran here; ")
+               for line in result.lines)
+    check_all_kept(disk, result, memory, tmp_path)
+    assert tools.info(disk)["dump"]["kernel"] == release
+
+
+def test_no_trace_of_a_kernel(first, disk, run_image, changed_memory):
+    pieces = without_vmcoreinfo(first) | found_in(
+        first.crash.ram.read_bytes(), b"Linux version ", b"linux ")
     check_no_dump(run_image(disk, crash=changed_memory(pieces)), E_NO_KERNEL)
 
 

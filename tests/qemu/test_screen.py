@@ -7,19 +7,23 @@ import time
 import pytest
 
 import capture
+import kexec
 import png
 import screen
 import tools
 import uefi
 import victim
+from machine import Setup
 
 # QEMU's words for a display: what firmware finds of it as its best mode.
 VGA = "-global VGA.xres={0} -global VGA.yres={1}"
 BOCHS = "-vga none -device bochs-display,edid=on,xres={0},yres={1}"
-GRUB_CONFIG = """\
+GRAPHICS = """\
 set timeout=0
 insmod all_video
 set gfxpayload={mode}
+"""
+GRUB_CONFIG = GRAPHICS + """\
 linux /afterimage.bzimage {words}
 boot
 """
@@ -102,6 +106,22 @@ def grub_cd(folder, mode, words):
     shutil.copy(tools.program("afterimage.bzimage"), content)
     return victim.make_grub_cd(content, GRUB_CONFIG.format(mode=mode, words=words),
                                folder / "grub.iso")
+
+
+def test_panic(kernel, tmp_path, monkeypatch, step):
+    """The old kernel was started in a graphics mode and had no driver that changed it."""
+    monkeypatch.setattr(victim, "GRUB_CONFIG", victim.GRUB_CONFIG.replace(
+        "set timeout=0\n", GRAPHICS.format(mode="1024x768x32")))
+    disk = tools.make_disk(tmp_path / "dump.img", "2G", "--level", "1")
+    setup = Setup(ram_file=tmp_path / "ram", disk=disk, cd=kexec.make_cd(kernel, tmp_path))
+    with kexec.start(setup, "kexec_file_load", step=step).machine as machine:
+        result = kexec.crash_and_capture(machine)
+        time.sleep(DRAWN_S)
+        end = screen.read(screen.take(machine))
+    lines = [line for line in result.lines if not line.startswith("afterimage-test")]
+    assert result.state == "complete"
+    assert end.rows[0] == lines[0] and same_words(end, lines), end.rows
+    assert end.permille == 1000 and end.percent == "100%"
 
 
 def test_failure_has_no_bar(disk, tmp_path):

@@ -116,8 +116,8 @@ def test_cut_short(disk, tmp_path):
     """Power fails while memory is filled: the next start says so and is an ordinary one."""
     surveying.arm(disk, "--survey")
     with capture.power_on(tmp_path, disk) as machine:
-        machine.wait_console(r"^afterimage: dump disk ", 60)
-        machine.wait_console(r"^afterimage: survey: filling", 60)
+        machine.wait_console(r"^afterimage: dump disk ", capture.BOOT_TIMEOUT_S)
+        machine.wait_console(r"^afterimage: survey: filling", capture.BOOT_TIMEOUT_S)
         machine.kill()
     result = capture.capture(tmp_path, disk)
     assert (result.state, result.code) == ("none", 17)

@@ -55,25 +55,27 @@ def survey(folder, surveyed_disk, step):
 
 
 def play(folder, name, kernel, disk, cmdline, step):
-    """A victim on the surveyed machine, which has kept its variables."""
+    """A victim on the surveyed machine, with the firmware's variables if they are there."""
     path = folder / name
-    path.mkdir()
-    shutil.copy(folder / uefi.VARIABLES, path)
+    path.mkdir(exist_ok=True)
     step(f"{name}: {cmdline}")
     return uefi.play(path, disk, uefi.make_cd(kernel, path, cmdline), step)
 
 
 @pytest.fixture(scope="module")
 def reserved(survey, kernel, surveyed_disk, folder, step):
+    (folder / "reserved").mkdir()
+    shutil.copy(folder / uefi.VARIABLES, folder / "reserved")
     return play(folder, "reserved", kernel, surveyed_disk, survey.record["reserve"]["plain"],
                 step)
 
 
 @pytest.fixture(scope="module")
 def exposed(reserved, kernel, surveyed_disk, folder, step):
-    """Without a reservation. Linux takes small things like VMCOREINFO from the memory that boot
-    services used just before, where all is lost and no dump made; so that there is one, that
-    memory is set aside for what can be moved."""
+    """Without a reservation, and with new variables: firmware's first boot, which starts Linux,
+    and its second one arrange memory differently. Linux takes small things like VMCOREINFO from
+    the memory that boot services used just before, where all is lost and no dump made; so that
+    there is one, that memory is set aside for what can be moved."""
     return play(folder, "exposed", kernel, surveyed_disk, victim.MOVABLE, step)
 
 
@@ -169,7 +171,7 @@ def per_cpu_pages(story, vmlinux):
 def why(disk, pages, number):
     text = tools.getdump("why", disk, "--json", "-n", number,
                          *(hex(page * PAGE) for page in pages)).stdout
-    return json.loads(text)
+    return json.loads(text)["addresses"]
 
 
 def test_report_names_what_is_lost(exposed, kernel, folder, step):
@@ -183,7 +185,6 @@ def test_report_names_what_is_lost(exposed, kernel, folder, step):
     assert per_cpu
     # Where the page map itself is lost, nobody knows.
     assert int(said["used"]) + int(said["unknown"] or 0) >= len(lost_used) > 0
-    assert int(said["used"]) > len(per_cpu)
     for entry in why(exposed.disk, sorted(set(per_cpu + lost_used)), 2):
         assert entry["class"].startswith("overwritten"), entry
     info = tools.info(exposed.disk, 2)["dump"]

@@ -1,6 +1,7 @@
 """Firmware of several kinds: for 2 MiB of flash, with Secure Boot, with a TPM and a request to
 overwrite memory."""
 
+import json
 import subprocess
 import time
 import uuid
@@ -43,8 +44,8 @@ def test_secure_boot_refuses_the_image_until_it_is_signed(uefi_first, uefi_disk,
                                                           tmp_path, step):
     crash, secure = uefi_first.crash, {"firmware": uefi.SECURE}
     with uefi.power_on(tmp_path, uefi_disk, crash, **secure) as machine:
-        refused = machine.wait_console(REFUSED, 60)[0]
-        machine.wait_console("BdsDxe: No bootable option", 60)
+        refused = machine.wait_console(REFUSED, capture.BOOT_TIMEOUT_S)[0]
+        machine.wait_console("BdsDxe: No bootable option", capture.BOOT_TIMEOUT_S)
         assert "afterimage 0" not in machine.console()
     step(refused.split(":")[0] + ": " + refused.split(":")[-1])
     signed = uefi.sign(tools.program("afterimage.efi"), tmp_path / "signed.efi")
@@ -65,6 +66,18 @@ def wipe(setup):
                     str(setup.ram_bytes), setup.ram_file], check=True, timeout=60)
 
 
+def check_sees_the_request(disk, folder, value):
+    """mkdumpdisk --check on a system whose variable, as efivarfs shows it, is @value."""
+    variables = folder / "root/sys/firmware/efi/efivars"
+    variables.mkdir(parents=True)
+    (variables / f"{MOR}-{MOR_OWNER}").write_bytes(
+        uefi.LASTING_ANYWHERE.to_bytes(4, "little") + value)
+    done = tools.run("mkdumpdisk", "--check", "--json", "--root", folder / "root", disk,
+                     expect=tools.FAILED)
+    findings = {found["name"]: found for found in json.loads(done.stdout)["findings"]}
+    assert findings["overwrite request"]["state"] == "stops"
+
+
 def test_wiped_memory_is_no_dump(kernel, uefi_disk, tmp_path, step):
     """Debian's kernel, started by its own EFI stub on a machine with a TPM, asks firmware to
     overwrite memory; after the reset there is nothing, and the image says so."""
@@ -76,7 +89,9 @@ def test_wiped_memory_is_no_dump(kernel, uefi_disk, tmp_path, step):
         with Machine(setup) as machine:
             machine.boot_next("cd")
             nonce, release = capture.boot_victim(machine)
-            assert uefi.variable(tmp_path, MOR)[0] & 1
+            request = uefi.variable(tmp_path, MOR)
+            assert request[0] & 1
+            check_sees_the_request(uefi_disk, tmp_path, request)
             step("Linux has asked firmware to overwrite memory")
             uefi.hang_victim(machine, nonce, release, tmp_path)
             start = len(machine.console())

@@ -19,7 +19,6 @@ import compare
 import gdbstub
 import machine
 import panicking
-import tools
 import victim
 from machine import MIB, Machine, MachineError, Setup
 
@@ -153,7 +152,8 @@ def variables(data):
         start = at + VARIABLE_HEADER
         value = start + name_bytes
         if data[at + 2] == VARIABLE_ADDED:
-            yield data[start:value].decode("utf-16-le").rstrip("\0"), value, data[value:value + count]
+            name = data[start:value].decode("utf-16-le").rstrip("\0")
+            yield name, value, data[value:value + count]
         at = -(-(value + count) // 4) * 4
     yield None, at, b""
 

@@ -138,6 +138,20 @@ static void test_every_length(void **state)
 		assert_false(parse(&e, n, &b));
 }
 
+/* The same where the length of the paths says so, too: the last node is cut. */
+static void test_every_length_of_the_path(void **state)
+{
+	struct entry e = make();
+	u32 from = 6 + 2 * sizeof(LABEL), whole = e.bytes;
+	struct boot_option b;
+
+	(void)state;
+	for (e.bytes = from; e.bytes < whole; e.bytes++) {
+		set_path_bytes(&e, from);
+		assert_false(parse(&e, e.bytes, &b));
+	}
+}
+
 /* A full path with what is before the partition, a text too long, and one that is not ASCII. */
 static void test_others(void **state)
 {
@@ -260,6 +274,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ours),
 		cmocka_unit_test(test_every_length),
+		cmocka_unit_test(test_every_length_of_the_path),
 		cmocka_unit_test(test_others),
 		cmocka_unit_test(test_no_partition),
 		cmocka_unit_test(test_other_tables),

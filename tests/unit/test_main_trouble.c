@@ -24,6 +24,22 @@ static void expect_degraded(const char *words)
 	assert_string_equal(header(0).release, "");
 }
 
+/* Firmware overwrote what describes the kernel; that there was one is still to be seen. */
+static void test_only_the_banner(void **state)
+{
+	(void)state;
+	memset(ram + fk.note_pa, 0, PAGE_BYTES);
+	memset(ram + fk.text_pa, 0, PAGE_BYTES);
+	memcpy(ram + fk.text_pa + 64, "Linux version 6.1.0-test (somebody) ", 36);
+	run();
+	expect("afterimage: Linux 6.1.0-test ran here; ");
+	expect("mkdumpdisk --survey\n");
+	expect("afterimage: E11 ");
+	expect(" complete: ");
+	assert_int_equal(header(0).degraded, DL_DEGRADED_LEVEL | DL_DEGRADED_NO_VMCOREINFO);
+	assert_string_equal(header(0).release, "6.1.0-test");
+}
+
 static void test_vmcoreinfo_damaged(void **state)
 {
 	(void)state;
@@ -273,6 +289,7 @@ int main(void)
 		/* before the core has run for the first time */
 		cmocka_unit_test_setup_teardown(test_panic_early, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_kernel, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_only_the_banner, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_vmcoreinfo_damaged, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_page_tables_outside_memory, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_page_tables_empty, setup, teardown),

@@ -254,6 +254,8 @@ static void undo(
 
 	if (!was->image)
 		unlink(kexec_path(o, system_file(e, BOOT_ENTRY_IMAGE, path), full));
+	if (!was->settings)
+		unlink(kexec_path(o, system_file(e, BOOT_ENTRY_SETTINGS, path), full));
 	rmdir(kexec_path(o, system_file(e, FOLDER, path), full)); /* refused unless it is empty */
 }
 

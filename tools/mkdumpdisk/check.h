@@ -14,6 +14,8 @@
 #include "types.h"
 
 #define CHECK_EFIVARS "/sys/firmware/efi/efivars/"
+#define CHECK_MOUNT_EFIVARS                                                                        \
+	"run mount -t efivarfs efivarfs /sys/firmware/efi/efivars, then this, as root"
 
 /* The EFI variable's name in efivarfs (TCG Platform Reset Attack Mitigation 1.10 s4). */
 #define CHECK_MOR "MemoryOverwriteRequestControl-e20939be-32d4-41be-a150-897f85d49829"
@@ -73,9 +75,10 @@ struct check_system {
 	u32 iommus;
 	u32 log;
 	bool uefi;
+	bool variables; /* of the firmware: it shows some */
 	bool amd;
 	bool sev_guest;	   /* it has the device that only such a guest has */
-	bool kernel_known; /* there is a /sys/kernel */
+	bool kernel_known; /* there is a /sys/kernel, so that what is not in /sys is not */
 	bool vmcoreinfo;
 	char hypervisor[128]; /* its name or a guess; empty: none, or not known */
 	char release[128];

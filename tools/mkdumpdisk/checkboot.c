@@ -50,7 +50,10 @@ void check_boot(const struct check_facts *c, struct finding *f)
 	bool uefi = c->system.uefi;
 
 	f->name = "boot";
-	if (!d->given || !d->found) {
+	if (!c->system.kernel_known) {
+		finding_set(f, CHECK_WARNING, "how this machine boots can not be seen");
+		finding_todo(f, "mount /sys");
+	} else if (!d->given || !d->found) {
 		finding_set(f, CHECK_OK,
 			"this machine boots by %s, so %s of the dump disk is what counts",
 			uefi ? "UEFI" : "BIOS", uefi ? PROGRAM : "the boot sector");
@@ -81,9 +84,9 @@ void check_secure_boot(const struct check_facts *c, struct finding *f)
 	f->name = "secure boot";
 	if (!s->uefi)
 		return;
-	if (s->secure_boot.exists && !s->secure_boot.known) {
+	if (!s->variables || (s->secure_boot.exists && !s->secure_boot.known)) {
 		finding_set(f, CHECK_WARNING, "whether Secure Boot is on can not be read");
-		finding_todo(f, "run this as root");
+		finding_todo(f, s->variables ? "run this as root" : CHECK_MOUNT_EFIVARS);
 	} else if (!on) {
 		finding_set(f, CHECK_OK, "off%s",
 			s->setup_mode.known && s->setup_mode.value ? " (setup mode: no keys)" : "");
@@ -112,6 +115,8 @@ void check_iommu(const struct check_facts *c, struct finding *f)
 	bool opt_in = s->dmar.known && s->dmar.value & SYSFACTS_DMAR_OPT_IN;
 
 	f->name = "dma remapping";
+	if (!s->kernel_known)
+		return;
 	if (s->iommus == 0)
 		finding_set(f, CHECK_OK, "not in use%s",
 			opt_in ? "; the firmware restricts DMA before the system boots, the image "

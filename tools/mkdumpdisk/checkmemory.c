@@ -41,9 +41,19 @@ void check_overwrite(const struct check_facts *c, struct finding *f)
 	const struct check_system *s = &c->system;
 
 	f->name = "overwrite request";
+	if (!s->kernel_known) {
+		finding_set(
+			f, CHECK_WARNING, "whether the firmware will wipe memory can not be seen");
+		finding_todo(f, "mount /sys");
+		return;
+	}
 	if (!s->uefi)
 		finding_set(f, CHECK_OK,
 			"booted by BIOS: Linux does not ask the firmware to wipe memory");
+	else if (!s->variables)
+		finding_set(f, CHECK_WARNING,
+			"whether the firmware will wipe memory can not be seen: its variables are "
+			"not mounted");
 	else if (!s->mor.exists)
 		finding_set(f, CHECK_OK,
 			"the firmware can not be asked to wipe memory (no "
@@ -58,7 +68,7 @@ void check_overwrite(const struct check_facts *c, struct finding *f)
 					      "leave what takes it back in place"
 					    : "");
 	if (f->state == CHECK_WARNING)
-		finding_todo(f, "run this as root, with efivarfs mounted");
+		finding_todo(f, s->variables ? "run this as root" : CHECK_MOUNT_EFIVARS);
 }
 
 /* --- encryption --- */

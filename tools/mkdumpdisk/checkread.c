@@ -68,23 +68,6 @@ static struct reading read_variable(const struct options *o, const char *name)
 	return r;
 }
 
-static void read_firmware(const struct options *o, struct check_system *s)
-{
-	u8 table[256], flags;
-
-	s->uefi = exists(o, EFI);
-	s->mor = read_variable(o, CHECK_MOR);
-	s->mor_lock = read_variable(
-		o, "MemoryOverwriteRequestControlLock-bb983ccf-151d-40e1-a07b-4a17be168292");
-	s->secure_boot = read_variable(o, "SecureBoot" EFI_GLOBAL);
-	s->setup_mode = read_variable(o, "SetupMode" EFI_GLOBAL);
-	s->dmar.exists = exists(o, "/sys/firmware/acpi/tables/DMAR");
-	s->dmar.known = sysfacts_dmar_flags(table,
-		read_start(o, "/sys/firmware/acpi/tables/DMAR", table, sizeof(table)), &flags);
-	if (s->dmar.known)
-		s->dmar.value = flags;
-}
-
 static u32 count_entries(const struct options *o, const char *path)
 {
 	char full[KEXEC_PATH_BYTES];
@@ -98,6 +81,24 @@ static u32 count_entries(const struct options *o, const char *path)
 		count += e->d_name[0] != '.';
 	closedir(dir);
 	return count;
+}
+
+static void read_firmware(const struct options *o, struct check_system *s)
+{
+	u8 table[256], flags;
+
+	s->uefi = exists(o, EFI);
+	s->variables = count_entries(o, CHECK_EFIVARS) > 0;
+	s->mor = read_variable(o, CHECK_MOR);
+	s->mor_lock = read_variable(
+		o, "MemoryOverwriteRequestControlLock-bb983ccf-151d-40e1-a07b-4a17be168292");
+	s->secure_boot = read_variable(o, "SecureBoot" EFI_GLOBAL);
+	s->setup_mode = read_variable(o, "SetupMode" EFI_GLOBAL);
+	s->dmar.exists = exists(o, "/sys/firmware/acpi/tables/DMAR");
+	s->dmar.known = sysfacts_dmar_flags(table,
+		read_start(o, "/sys/firmware/acpi/tables/DMAR", table, sizeof(table)), &flags);
+	if (s->dmar.known)
+		s->dmar.value = flags;
 }
 
 /* --- the processor --- */

@@ -101,8 +101,8 @@ const char options_help[] =
 	"                          after a reset, and what to do about it: memory that firmware\n"
 	"                          wipes or that is encrypted, how the machine boots, Secure\n"
 	"                          Boot, the kernel. With TARGET, a dump disk, dump partition or\n"
-	"                          image, also that: whether the image can reach it, what is on\n"
-	"                          it to boot, its room. Writes nothing; as root it sees more.\n"
+	"                          image of a disk, also that: whether it can be reached, what is\n"
+	"                          on it to boot, its room. Writes nothing; as root it sees more.\n"
 	"                          Exit code 0 if nothing stops a capture, warnings or not.\n"
 	"\n"
 	"Exit codes: 0 done, 1 failed or refused, 2 wrong usage.\n";

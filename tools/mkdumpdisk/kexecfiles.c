@@ -27,6 +27,7 @@ static bool failed(const char *path)
 	tool_error_errno(path, "be written", errno,
 		errno == EACCES || errno == EPERM ? "run this as root"
 		: errno == ENOSPC		  ? "make room"
+		: errno == EIO			  ? "check the disk"
 		: errno == EROFS		  ? "make that file system writable"
 						  : "correct that");
 	return false;

@@ -96,9 +96,11 @@ static void fill(struct kexec_target *t, const struct sysdisk *d, const struct k
 
 static bool refuse_kind(const char *path, mode_t mode)
 {
-	tool_error(path, "attach it to the machine as an NVMe disk and name that",
-		S_ISREG(mode) ? "is an image file, which a crashed machine can not write to"
-			      : "is no disk");
+	if (S_ISREG(mode))
+		tool_error(path, "attach it to the machine as an NVMe disk and name that",
+			"is an image file, which a crashed machine can not write to");
+	else
+		tool_error(path, NAME_ONE, "is no disk");
 	return false;
 }
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 #include <uuid/uuid.h>
@@ -173,6 +174,18 @@ static bool kexec_act(const struct options *o)
 	}
 }
 
+/* A name that is wrong would be taken for a system that has nothing. */
+static bool root_exists(const struct options *o)
+{
+	struct stat st;
+
+	if (!*o->root || (stat(o->root, &st) == 0 && S_ISDIR(st.st_mode)))
+		return true;
+	tool_error(o->root, "give --root the folder in which the system's files lie",
+		"is no folder that can be seen");
+	return false;
+}
+
 /* Actions that prepare nothing. */
 static bool act(const struct options *o)
 {
@@ -196,6 +209,8 @@ int main(int argc, char **argv)
 			return exit_code;
 		return tool_error("standard output", "check where it goes", "cannot be written");
 	}
+	if (!root_exists(&options))
+		return TOOL_FAILED;
 	if (options.kexec || options.boot_entry)
 		return act(&options) ? TOOL_DONE : TOOL_FAILED;
 	if (options.check)

@@ -357,7 +357,8 @@ static bool take_target(struct options *o, int argc, char **argv)
 	if (optind == argc)
 		tool_error_usage("no TARGET given");
 	else if (argc - optind > 1)
-		tool_error_usage("more than one TARGET given");
+		tool_error_usage("more than one TARGET given; an action or a number of cycles is "
+				 "written behind =, like --survey=3");
 	else
 		o->target = argv[optind];
 	return o->target != NULL;

@@ -22,12 +22,12 @@ static const char *const kind_names[] = {
 };
 
 #define NEXT_DISK                                                                                  \
-	"choose it in the firmware's boot menu (BIOS or legacy boot) after a reset, or put it "    \
-	"first in the boot order while a dump is wanted; mkdumpdisk --kexec has it take panics "   \
-	"too"
+	"choose it in the firmware's boot menu after a reset; with UEFI mkdumpdisk --boot-entry "  \
+	"puts it there by name, or boots it next; mkdumpdisk --kexec has it take panics too"
 #define NEXT_PARTITION                                                                             \
 	"give the partition the type " DUMP_TYPE_TEXT " with sfdisk --part-type, the image and "   \
-	"getdump find it by that; then mkdumpdisk --kexec has it take panics"
+	"getdump find it by that; then mkdumpdisk --boot-entry makes UEFI start it, and "          \
+	"mkdumpdisk --kexec has it take panics"
 
 static void print_partitions(const struct layout *l)
 {

@@ -77,7 +77,10 @@ static bool open_any(struct dumpdisk *d, bool write)
 
 	if (stat(d->path, &st) != 0) {
 		if (errno == ENOENT)
-			tool_error(d->path, NAME_ONE, "does not exist");
+			tool_error(d->path,
+				strcmp(d->path, "off") == 0 ? "did you mean --survey=off?"
+							    : NAME_ONE,
+				"does not exist");
 		else
 			tool_error_errno(d->path, "be examined", errno, NAME_ONE);
 		return false;
