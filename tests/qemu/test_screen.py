@@ -42,6 +42,7 @@ def same_words(shown, lines):
 def follow(machine, door, read):
     """The screen in the middle of a capture, and at its end."""
     machine.wait_console(MIDDLE, capture.CAPTURE_TIMEOUT_S)
+    machine.freeze_at_reboot()  # looking at a screen takes longer than some captures
     time.sleep(DRAWN_S)
     middle = read(machine)
     result = capture.watch_image(machine, machine.started, door=door)

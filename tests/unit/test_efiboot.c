@@ -102,6 +102,12 @@ static void test_absurd(void **state)
 	add(FREE, 0, 0);
 	build();
 	assert_true(memmap_end_pfn(&map) <= 1ull << 40);
+	/* more pages than there are addresses, whose bytes would wrap to few */
+	setup(NULL);
+	add(RESERVED, 1 * MIB, (1ull << 52) + 1);
+	add(FREE, 1ull << 40, 1);
+	build();
+	check(1ull << 40, MEM_RESERVED, TOUCHED_NOBODY);
 	/* a rest shorter than a descriptor */
 	setup(NULL);
 	add(FREE, 1 * MIB, 1);

@@ -118,6 +118,18 @@ static void test_wiped(void **state)
 	boot_capture("afterimage: no dump: E10 ");
 }
 
+/* Nearly all of a machine that does little may be zero. */
+static void test_kernel_in_little_memory(void **state)
+{
+	(void)state;
+	memset(record_at(), 0, 512);
+	memset(ram + MIB, 0, RAM_BYTES - MIB);
+	fake_kernel_build(&fk);
+	boot_capture(" complete: ");
+	wipe_kernel();
+	boot_capture("afterimage: no dump: E17 ");
+}
+
 static void test_half_is_left(void **state)
 {
 	(void)state;
@@ -243,6 +255,27 @@ static void test_nothing_filled_unrecorded(void **state)
 	expect("afterimage: no dump: E10 ");
 }
 
+/* Nor does a record say that memory is full while it may not be. */
+static void test_fullness_unrecorded(void **state)
+{
+	u64 commands;
+	u64 overwritten;
+
+	remake(state);
+	commands = commands_of_boot(DL_SURVEY_FILLED);
+	remake(state);
+	overwritten = host_overwritten_pages();
+	m.fault = NVME_FAULT_STATUS_DNR;
+	m.fault_at = m.commands + commands - 2; /* the first flush behind the filling */
+	m.fault_count = 1000;
+	boot_survey(DL_SURVEY_FILLING);
+	assert_int_equal(host_overwritten_pages() - overwritten, HIGH_PAGES);
+	expect("afterimage: survey: E27 ");
+	m.fault = NVME_FAULT_NONE;
+	boot_capture("afterimage: no dump: E10 ");
+	expect_ended(E_SURVEY_LOST);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -257,6 +290,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			test_damaged_kexec_in_between, setup_survey, teardown),
 		cmocka_unit_test_setup_teardown(test_wiped, setup_survey, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_kernel_in_little_memory, setup_survey, teardown),
 		cmocka_unit_test_setup_teardown(test_half_is_left, setup_survey, teardown),
 		cmocka_unit_test_setup_teardown(test_other_door, setup_survey, teardown),
 		cmocka_unit_test_setup_teardown(test_damaged_record, setup_survey, teardown),
@@ -264,6 +299,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_failures, setup_survey, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_nothing_filled_unrecorded, setup_survey, teardown),
+		cmocka_unit_test_setup_teardown(test_fullness_unrecorded, setup_survey, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -175,6 +175,38 @@ static void test_foreign(void **state)
 	assert_int_equal(read_record(), E_VERSION);
 }
 
+static void expect_refused(void)
+{
+	assert_int_equal(surveylog_write(&surveylog), OK);
+	assert_int_equal(read_record(), E_SURVEY);
+	memset(on_disk(0), 0, 512);
+	make_record(DL_SURVEY_DONE, FEW);
+	assert_int_equal(read_record(), OK);
+}
+
+/* Sealed, but nothing that the image or mkdumpdisk could have written. */
+static void test_impossible(void **state)
+{
+	(void)state;
+	make_record(DL_SURVEY_DONE, FEW);
+	surveylog.record->state = DL_SURVEY_ENDED + 1;
+	expect_refused();
+	surveylog.record->cycles_wanted = 0;
+	expect_refused();
+	surveylog.record->cycles_wanted = DL_SURVEY_CYCLES_MAX + 1;
+	expect_refused();
+	surveylog.record->cycles_done = 3;
+	expect_refused();
+	surveylog.range[1].pa = surveylog.range[0].pa; /* overlaps */
+	expect_refused();
+	surveylog.range[1].pa += 8;
+	expect_refused();
+	surveylog.range[1].bytes = 0;
+	expect_refused();
+	surveylog.range[FEW - 1].bytes = 1ull << 52;
+	expect_refused();
+}
+
 static void test_read_fails(void **state)
 {
 	(void)state;
@@ -294,6 +326,7 @@ int main(void)
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test_setup_teardown(test_damaged, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_foreign, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_impossible, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_read_fails, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_every_write_fails, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_every_cut, setup, teardown),
