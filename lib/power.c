@@ -24,6 +24,8 @@
 #define RESET_DEVICE(a)	  ((u32)((a) >> 32) & 31)
 #define RESET_FUNCTION(a) ((u32)((a) >> 16) & 7)
 #define RESET_OFFSET(a)	  ((u32)(a)&0xff)
+#define RESET_CONTROL	  0xcf9
+#define RESET_POWER_CYCLE 0x08u /* of what is written there: memory would lose its contents */
 
 #define ENABLE_WAIT_US 3000000u /* firmware's SMI handler does it */
 #define SLEEP_WAIT_US  3000000u
@@ -133,6 +135,8 @@ static void reset_by_pci(u64 address, u8 value)
 
 static void reset_by_register(const struct acpi_power *p)
 {
+	bool control = p->reset.space == ACPI_SPACE_IO && p->reset.address == RESET_CONTROL;
+	u32 value = p->reset_value & (control ? ~RESET_POWER_CYCLE : UINT32_MAX);
 	struct access x;
 
 	if (p->reset.address == 0)
@@ -140,7 +144,7 @@ static void reset_by_register(const struct acpi_power *p)
 	if (p->reset.space == ACPI_SPACE_PCI)
 		reset_by_pci(p->reset.address, p->reset_value);
 	else if (access_open(&p->reset, RESET_BYTES, &x))
-		access_write(&x, p->reset_value);
+		access_write(&x, value);
 	else
 		return;
 	clock_wait_us(RESET_WAIT_US);

@@ -253,10 +253,10 @@ static void test_reset(void **state)
 
 	(void)state;
 	start();
-	leave(&p, ACTION_REBOOT, "io cf9/1=f");
+	leave(&p, ACTION_REBOOT, "io cf9/1=7");
 	start();
 	p.reset.bytes = 4; /* a byte always (s4.8.3.6) */
-	leave(&p, ACTION_REBOOT, "io cf9/1=f");
+	leave(&p, ACTION_REBOOT, "io cf9/1=7");
 	start();
 	p.reset = memory_at(0xfea00202);
 	p.reset_value = 0x42;
