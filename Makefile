@@ -173,16 +173,19 @@ check-host: all ## the tools against files and loop devices
 
 RAM_TOOLS := $(addprefix $(BUILD)/host/,classes corrupt)
 KEXEC_TESTS := $(wildcard tests/qemu/test_kexec*.py) tests/qemu/test_registers.py
+# The tools in running systems go with them, so that both halves take about the same time.
+LIVE_TESTS  := $(addprefix tests/qemu/test_,boot_entry.py host_check.py reserve_words.py \
+                 survey_bios.py survey_next.py)
 MATRIX_TESTS := tests/qemu/test_uefi_matrix.py
 check-qemu: check-qemu-reset check-qemu-kexec ## the whole product in virtual machines
 
 check-qemu-reset: all $(RAM_TOOLS) ## of these, dumps after a reset
 	@BUILD=$(BUILD) sh tests/qemu/run.sh reset $(PYTHON) -m pytest -q -p no:cacheprovider \
-	  $(addprefix --ignore=,$(KEXEC_TESTS) $(MATRIX_TESTS)) tests/qemu
+	  $(addprefix --ignore=,$(KEXEC_TESTS) $(LIVE_TESTS) $(MATRIX_TESTS)) tests/qemu
 
-check-qemu-kexec: all ## of these, dumps after a panic
+check-qemu-kexec: all ## of these, dumps after a panic, and the tools in running systems
 	@BUILD=$(BUILD) sh tests/qemu/run.sh kexec $(PYTHON) -m pytest -q -p no:cacheprovider \
-	  $(KEXEC_TESTS)
+	  $(KEXEC_TESTS) $(LIVE_TESTS)
 
 check-matrix: all $(RAM_TOOLS) ## page classes, kexec and UEFI on every kernel, paging and memory layout
 	@BUILD=$(BUILD) AFTERIMAGE_MATRIX=all $(PYTHON) -m pytest -q -p no:cacheprovider \

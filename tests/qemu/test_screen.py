@@ -41,8 +41,9 @@ def same_words(shown, lines):
 
 def follow(machine, door, read):
     """The screen in the middle of a capture, and at its end."""
-    machine.wait_console(MIDDLE, capture.CAPTURE_TIMEOUT_S)
+    machine.wait_console(rf"^afterimage \S+ via {door}(?=\n)", capture.CAPTURE_TIMEOUT_S)
     machine.freeze_at_reboot()  # looking at a screen takes longer than some captures
+    machine.wait_console(MIDDLE, capture.CAPTURE_TIMEOUT_S)
     time.sleep(DRAWN_S)
     middle = read(machine)
     result = capture.watch_image(machine, machine.started, door=door)

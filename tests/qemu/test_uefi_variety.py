@@ -70,6 +70,7 @@ def check_sees_the_request(disk, folder, value):
     """mkdumpdisk --check on a system whose variable, as efivarfs shows it, is @value."""
     variables = folder / "root/sys/firmware/efi/efivars"
     variables.mkdir(parents=True)
+    (folder / "root/sys/kernel").mkdir()
     (variables / f"{MOR}-{MOR_OWNER}").write_bytes(
         uefi.LASTING_ANYWHERE.to_bytes(4, "little") + value)
     done = tools.run("mkdumpdisk", "--check", "--json", "--root", folder / "root", disk,
