@@ -172,6 +172,18 @@ def test_no_order_at_all(tree, device):
     assert tree.firmware.order() == [1]
 
 
+def test_order_too_long(tree, device):
+    """None of it may be lost."""
+    order = list(range(100, 356))
+    tree.firmware.set_order(*order)
+    refused(tree.tool("--boot-entry=first", device), device,
+            "boot order has 256 entries or more", "efibootmgr -B")
+    assert tree.firmware.order() == order
+    tree.firmware.set_order(*order[1:])
+    done(tree.tool("--boot-entry=first", device))
+    assert tree.firmware.order()[1:] == order[1:]
+
+
 def test_next(tree, device):
     out = done(tree.tool("--boot-entry=next", device))
     assert tree.firmware.next() == 1 and tree.firmware.order() == [2, 0]

@@ -92,6 +92,12 @@ static bool put_in_order(struct job *j)
 
 	if (place > 0 && place == (first ? 1 : f->order_count))
 		return true;
+	if (f->order_count == FIRMWARE_ORDER_MAX) {
+		tool_error(j->options->target, "remove some with efibootmgr -B",
+			"the firmware's boot order has %u entries or more, and was left as it is",
+			FIRMWARE_ORDER_MAX);
+		return false;
+	}
 	if (first)
 		append(order, number_text(j, 0, number));
 	for (u32 i = 0; i < f->order_count; i++) {
