@@ -42,7 +42,8 @@ static void print_order(const struct firmware *f)
 	if (place > 0)
 		printf("  boot order  %u of %u\n", place, f->order_count);
 	else
-		printf("  boot order  not in it; choose it in the firmware's boot menu\n");
+		printf("  boot order  not in it; where the boot menu does not show it, use "
+		       "--boot-entry=last\n");
 	printf("  next boot   %s\n",
 		f->has_next && f->next == f->own[0] ? "this entry, once" : "as ever");
 }
