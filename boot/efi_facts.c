@@ -6,7 +6,10 @@
 #include <string.h>
 #include "boot/efi.h"
 
-#define DRIVE_NODE_BYTES 42u /* s10.3.5.1; the structure may be padded */
+/* Of a hard drive node (s10.3.5.1), which may lie at any address. */
+#define DRIVE_NODE_BYTES	42u
+#define DRIVE_SIGNATURE_AT	24u
+#define DRIVE_SIGNATURE_TYPE_AT 41u
 
 void efi_say(EFI_SYSTEM_TABLE *st, const char *text)
 {
@@ -125,18 +128,18 @@ void efi_boot_partition(EFI_SYSTEM_TABLE *st, EFI_HANDLE device, u8 guid[16])
 	if (st->BootServices->HandleProtocol(device, &protocol, (void **)&node) != EFI_SUCCESS)
 		return;
 	for (u32 i = 0; i < EFI_PATH_NODES; i++) {
-		const HARDDRIVE_DEVICE_PATH *drive = (const void *)node;
+		const u8 *drive = (const u8 *)node;
 		u32 bytes = node->Length[0] | (u32)node->Length[1] << 8;
 
 		if (bytes < sizeof(*node) || (node->Type & 0x7f) == END_DEVICE_PATH_TYPE)
 			return;
 		if (node->Type == MEDIA_DEVICE_PATH && node->SubType == MEDIA_HARDDRIVE_DP) {
 			if (bytes >= DRIVE_NODE_BYTES &&
-				drive->SignatureType == SIGNATURE_TYPE_GUID)
-				memcpy(guid, drive->Signature, 16);
+				drive[DRIVE_SIGNATURE_TYPE_AT] == SIGNATURE_TYPE_GUID)
+				memcpy(guid, drive + DRIVE_SIGNATURE_AT, 16);
 			return;
 		}
-		node = (const void *)((const u8 *)node + bytes);
+		node = (const void *)(drive + bytes);
 	}
 }
 
