@@ -164,7 +164,7 @@ $(BUILD)/host/%: $(BUILD)/host/tests/bench/%.c.o $(call host_o,$(PORTS) liblzf/l
 check-unit: $(addprefix $(BUILD)/asan/,$(UNITS)) ## unit tests under ASan and UBSan
 	@set -e; for t in $^; do echo "== $${t##*/}"; $$t; done
 
-FUZZ_SECONDS ?= 15
+FUZZ_SECONDS ?= 10
 check-fuzz: $(addprefix $(BUILD)/fuzz/,$(FUZZERS)) ## every fuzz target, FUZZ_SECONDS each, two at a time
 	@printf '%s\n' $^ | xargs -P 2 -I '{}' sh tests/fuzz/run.sh '{}' $(FUZZ_SECONDS)
 
@@ -173,9 +173,10 @@ check-host: all ## the tools against files and loop devices
 
 RAM_TOOLS := $(addprefix $(BUILD)/host/,classes corrupt)
 KEXEC_TESTS := $(wildcard tests/qemu/test_kexec*.py) tests/qemu/test_registers.py
-# The tools in running systems go with them, so that both halves take about the same time.
+# Surveys and the tools in running systems go with them, so that both halves take about the same
+# time.
 LIVE_TESTS  := $(addprefix tests/qemu/test_,boot_entry.py host_check.py reserve_words.py \
-                 survey_bios.py survey_next.py)
+                 survey_bios.py survey_next.py uefi_survey.py)
 MATRIX_TESTS := tests/qemu/test_uefi_matrix.py
 check-qemu: check-qemu-reset check-qemu-kexec ## the whole product in virtual machines
 
@@ -183,7 +184,7 @@ check-qemu-reset: all $(RAM_TOOLS) ## of these, dumps after a reset
 	@BUILD=$(BUILD) sh tests/qemu/run.sh reset $(PYTHON) -m pytest -q -p no:cacheprovider \
 	  $(addprefix --ignore=,$(KEXEC_TESTS) $(LIVE_TESTS) $(MATRIX_TESTS)) tests/qemu
 
-check-qemu-kexec: all ## of these, dumps after a panic, and the tools in running systems
+check-qemu-kexec: all ## of these, dumps after a panic, surveys, and the tools in running systems
 	@BUILD=$(BUILD) sh tests/qemu/run.sh kexec $(PYTHON) -m pytest -q -p no:cacheprovider \
 	  $(KEXEC_TESTS) $(LIVE_TESTS)
 
