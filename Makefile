@@ -176,7 +176,7 @@ KEXEC_TESTS := $(wildcard tests/qemu/test_kexec*.py) tests/qemu/test_registers.p
 # Surveys and the tools in running systems go with them, so that both halves take about the same
 # time.
 LIVE_TESTS  := $(addprefix tests/qemu/test_,boot_entry.py host_check.py reserve_words.py \
-                 survey_bios.py survey_next.py uefi_survey.py)
+                 survey_bios.py survey_next.py)
 MATRIX_TESTS := tests/qemu/test_uefi_matrix.py
 check-qemu: check-qemu-reset check-qemu-kexec ## the whole product in virtual machines
 
