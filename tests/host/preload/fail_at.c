@@ -2,7 +2,8 @@
  * Preloaded into tools under test: in the program FAIL_PROGRAM the FAIL_AT-th write
  * or flush (from 1) fails with EIO, and so do all later ones, as on a disk that went
  * away. With FAIL_SIGNAL the program gets that signal there instead, and nothing fails.
- * Output to the standard streams is not counted.
+ * Output to the standard streams is not counted. Programs named HIDE_PROGRAM are not there for
+ * who asks with access().
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -30,6 +31,21 @@ static int gone(int fd)
 	}
 	errno = EIO;
 	return 1;
+}
+
+int access(const char *path, int mode)
+{
+	static int (*real)(const char *, int);
+	const char *hidden = getenv("HIDE_PROGRAM");
+	const char *slash = strrchr(path, '/');
+
+	if (!real)
+		*(void **)&real = dlsym(RTLD_NEXT, "access");
+	if (hidden && slash && strcmp(slash + 1, hidden) == 0) {
+		errno = ENOENT;
+		return -1;
+	}
+	return real(path, mode);
 }
 
 ssize_t write(int fd, const void *buf, size_t bytes)
