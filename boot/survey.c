@@ -256,7 +256,11 @@ void survey_apply(struct survey *s)
 			.max = DL_SURVEY_RANGES,
 		};
 
-		surveymem_apply(&s->handoff->map, &lost);
+		if (surveymem_apply(&s->handoff->map, &lost))
+			return;
+		s->use = DL_SURVEY_UNFIT;
+		con_printf("afterimage: survey: firmware's memory map is too long to mark what is "
+			   "lost\n");
 	}
 }
 

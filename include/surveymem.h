@@ -43,8 +43,9 @@ u64 surveymem_compare(
 
 /*
  * Marks those parts of @lost that nobody has as TOUCHED_SURVEY. @lost is shortened to them, and
- * further by joining neighbours, so far that @map drops no memory.
+ * further by joining neighbours, so far that @map drops no memory. False if @map has no room for
+ * a single mark.
  */
-void surveymem_apply(struct memmap *map, struct lostmap *lost);
+bool surveymem_apply(struct memmap *map, struct lostmap *lost) MUST_CHECK;
 
 #endif

@@ -235,14 +235,17 @@ static void drop_known(const struct memmap *map, struct lostmap *lost)
 }
 
 /* Each range cuts the map at its two ends and nowhere else. */
-void surveymem_apply(struct memmap *map, struct lostmap *lost)
+bool surveymem_apply(struct memmap *map, struct lostmap *lost)
 {
 	u32 room = (MEMMAP_MAX - map->count) / 2;
 
 	drop_known(map, lost);
+	if (lost->count == 0)
+		return true;
 	if (room == 0)
-		return;
+		return false;
 	lostmap_shrink(lost, room);
 	for (u32 i = 0; i < lost->count; i++)
 		touch_free(map, lost->range[i].pa, lost->range[i].pa + lost->range[i].bytes);
+	return true;
 }

@@ -129,7 +129,8 @@ static void use_record(struct surveylog *log, u8 options)
 	if (dl_survey_ranges_check(log->record, log->range) != OK)
 		abort();
 	pages = memmap_ram_pages(&map);
-	surveymem_apply(&map, &lost);
+	if (!surveymem_apply(&map, &lost) && map.count < MEMMAP_MAX - 1)
+		abort();
 	if (memmap_ram_pages(&map) != pages || map.dropped || map.count > MEMMAP_MAX)
 		abort();
 	if (memmap_find(&map, ARENA_PA)->touched != TOUCHED_OURS)
