@@ -98,7 +98,8 @@ static enum status memory_open(struct session *s)
 static enum status target_open(struct session *s)
 {
 	const struct handoff *h = s->handoff;
-	enum status st = target_find(h->target_uuid, h->boot_part_guid, &s->arena, &s->target);
+	const struct target_ask ask = {.uuid = h->target_uuid, .boot_part = h->boot_part_guid};
+	enum status st = target_find(&ask, &s->arena, &s->target);
 
 	if (st != OK)
 		return st;

@@ -1,8 +1,71 @@
 /*
- * Waiting on block devices, and where in memory they may write. Sends reads and flushes;
- * writes go through the gate only.
+ * What all block devices have in common: the rules for requests, where in memory a device
+ * may write, waiting, names. Sends reads and flushes; writes go through the gate only.
  */
+#include <string.h>
 #include "blk.h"
+#include "str.h"
+
+u32 blk_name(const char *kind, const struct pci_dev *dev, char *buf, u32 size)
+{
+	u32 segment = pci_segment(dev->bdf);
+	u32 len = str_format(buf, size, "%s ", kind);
+
+	if (segment != 0)
+		len += str_format(buf + len, size - len, "%04x:", segment);
+	return len + str_format(buf + len, size - len, "%02x:%02x.%u", pci_bus(dev->bdf),
+			     pci_slot(dev->bdf), pci_function(dev->bdf));
+}
+
+void blk_text(char *dst, const u8 *field, u32 bytes)
+{
+	u32 len = bytes;
+
+	memcpy(dst, field, len);
+	while (len > 0 && (dst[len - 1] == ' ' || dst[len - 1] == 0))
+		len--;
+	dst[len] = 0;
+	str_sanitize(dst, bytes + 1);
+}
+
+bool blk_ours(const struct blk *blk, u64 pa, u64 bytes)
+{
+	return pa >= blk->dma_pa && range_fits(pa - blk->dma_pa, bytes, blk->dma_bytes);
+}
+
+/* The segment rules of blk.h, which are those of NVMe's PRPs (NVMe 1.4 s4.3). */
+static bool segs_ok(const struct blk *blk, const struct blk_req *req)
+{
+	u64 total = 0;
+
+	if (req->nsegs == 0 || req->nsegs > BLK_MAX_SEGS)
+		return false;
+	for (u32 i = 0; i < req->nsegs; i++) {
+		const struct blk_seg *s = &req->seg[i];
+
+		if (s->bytes == 0 || s->pa % BLK_SEG_ALIGN != 0)
+			return false;
+		if (s->pa > UINT64_MAX - s->bytes)
+			return false;
+		if (i > 0 && s->pa % PAGE_BYTES != 0)
+			return false;
+		if (i < req->nsegs - 1 && (s->pa + s->bytes) % PAGE_BYTES != 0)
+			return false;
+		total += s->bytes;
+	}
+	return total <= blk->max_bytes && total == (u64)req->blocks * blk->block_bytes;
+}
+
+bool blk_req_ok(const struct blk *blk, const struct blk_req *req)
+{
+	if (req->op == BLK_FLUSH)
+		return true;
+	if (req->op != BLK_READ && req->op != BLK_WRITE)
+		return false;
+	if (req->blocks == 0 || !range_fits(req->lba, req->blocks, blk->blocks))
+		return false;
+	return segs_ok(blk, req);
+}
 
 enum status blk_dma_check(const struct blk *blk, const struct blk_req *req)
 {
@@ -11,10 +74,7 @@ enum status blk_dma_check(const struct blk *blk, const struct blk_req *req)
 	if (req->nsegs > BLK_MAX_SEGS)
 		return E_DMA;
 	for (u32 i = 0; i < req->nsegs; i++) {
-		const struct blk_seg *s = &req->seg[i];
-
-		if (s->pa < blk->dma_pa ||
-			!range_fits(s->pa - blk->dma_pa, s->bytes, blk->dma_bytes))
+		if (!blk_ours(blk, req->seg[i].pa, req->seg[i].bytes))
 			return E_DMA;
 	}
 	return OK;

@@ -35,6 +35,8 @@
 
 /* Classes */
 #define PCI_CLASS_BASE(c) ((c) >> 16)
+#define PCI_CLASS_STORAGE 0x01
+#define PCI_SUB_RAID	  0x04
 #define PCI_CLASS_DISPLAY 0x03
 #define PCI_CLASS_BRIDGE  0x06
 #define PCI_CLASS_SUB(c)  ((c) >> 8 & 0xff)

@@ -1,22 +1,23 @@
 /*
- * Finding the dump partition: NVMe controllers, their namespaces, the dump-type
- * partitions on them, the superblocks in those. Reads only; what it leaves behind is
- * one running controller and a gate that is open for one partition.
+ * Finding the dump partition: controllers, their disks, the dump-type partitions on
+ * them, the superblocks in those. Reads only; what it leaves behind is one running
+ * controller and a gate that is open for one partition.
  *
  * What is wanted is taken as soon as it is met. Then the other controllers are looked at
  * too, but only to tell the operator of other dump disks: not for long, and no more once one
- * of them fails. If nothing was wanted but the disk that was booted, and that has no dump
- * partition, a second search goes to the controller of the first one that was seen.
+ * of them fails. If what was wanted is not there but another disk will do - the disk that was
+ * booted has no dump partition, or there is only one more path to the disk that failed - a second
+ * search goes to the controller of the first one that was seen.
  */
 #include <string.h>
-#include "drivers/nvme/nvmevar.h"
 #include "gpt.h"
 #include "ports.h"
+#include "probe.h"
 #include "str.h"
 #include "target.h"
 
 #define TARGET_BUF_BYTES      8192u /* two blocks, as gpt_find wants */
-#define TARGET_MAX_PARTITIONS 16    /* per namespace */
+#define TARGET_MAX_PARTITIONS 16    /* per disk */
 #define TARGET_MAX_SEEN	      4
 #define ANY_BDF		      UINT32_MAX
 
@@ -24,14 +25,14 @@ static const u8 any_uuid[16];
 
 /* A dump disk that is not the target, or not yet. */
 struct seen {
-	char name[NVME_NAME_BYTES];
+	char name[BLK_NAME_BYTES];
+	char id[BLK_ID_BYTES];
 	u8 uuid[16];
 	u32 bdf;
 };
 
 struct search {
-	const u8 *uuid;	     /* any_uuid: see boot_part */
-	const u8 *boot_part; /* any_uuid: any disk will do */
+	const struct target_ask *ask;
 	struct arena *arena;
 	struct target *out;
 	u32 only_bdf;	 /* or ANY_BDF */
@@ -39,7 +40,7 @@ struct search {
 	u64 taken_us;	 /* since then */
 	bool failed;	 /* a controller did, after that */
 	struct blk *blk; /* being looked at */
-	u32 bdf;
+	u32 bdf, disk;	 /* where it is */
 	u8 *buf;
 	u64 buf_pa;
 	struct dl_super super; /* of the partition being looked at */
@@ -61,18 +62,20 @@ static u32 telling(enum status st)
 	case OK:
 	case E_NO_DISK:
 		return 0;
-	case E_NO_PARTITION:
+	case E_HIDDEN:
 		return 1;
-	case E_GEOMETRY:
+	case E_NO_PARTITION:
 		return 2;
-	case E_VERSION:
+	case E_GEOMETRY:
 		return 3;
-	case E_SUPERBLOCK:
+	case E_VERSION:
 		return 4;
-	case E_GPT:
+	case E_SUPERBLOCK:
 		return 5;
-	default:
+	case E_GPT:
 		return 6;
+	default:
+		return 7;
 	}
 }
 
@@ -136,20 +139,41 @@ static bool disk_was_booted(struct search *s)
 	struct gpt_partition part;
 	enum status st;
 
-	if (is_any(s->boot_part))
+	if (is_any(s->ask->boot_part))
 		return false;
-	st = gpt_find_uuid(
-		read_blocks, s, s->blk->blocks, s->blk->block_bytes, s->boot_part, s->buf, &part);
+	st = gpt_find_uuid(read_blocks, s, s->blk->blocks, s->blk->block_bytes, s->ask->boot_part,
+		s->buf, &part);
 	return st == OK || st == E_GEOMETRY;
+}
+
+static bool same_id(const char *a, const char *b)
+{
+	return a[0] && memcmp(a, b, str_len(a, BLK_ID_BYTES - 1) + 1) == 0;
+}
+
+/* Another path to a disk that failed? */
+static bool id_failed(const struct search *s)
+{
+	for (u32 i = 0; i < s->ask->failed; i++) {
+		if (same_id(s->blk->id, s->ask->place[i].id))
+			return true;
+	}
+	return false;
 }
 
 static bool is_wanted(const struct search *s, bool booted)
 {
+	const struct target_ask *ask = s->ask;
+
 	if (s->taken)
 		return false;
-	if (!is_any(s->uuid))
-		return memcmp(s->uuid, s->super.disk_uuid, sizeof(s->super.disk_uuid)) == 0;
-	return booted || is_any(s->boot_part) || s->only_bdf != ANY_BDF;
+	if (s->only_bdf != ANY_BDF)
+		return true;
+	if (ask->failed)
+		return !id_failed(s);
+	if (!is_any(ask->uuid))
+		return memcmp(ask->uuid, s->super.disk_uuid, sizeof(s->super.disk_uuid)) == 0;
+	return booted || is_any(ask->boot_part);
 }
 
 static void remember_disk(struct search *s)
@@ -159,9 +183,19 @@ static void remember_disk(struct search *s)
 	if (s->seen_count == TARGET_MAX_SEEN || s->only_bdf != ANY_BDF)
 		return;
 	str_copy(seen->name, sizeof(seen->name), s->blk->name, sizeof(seen->name));
+	str_copy(seen->id, sizeof(seen->id), s->blk->id, sizeof(seen->id));
 	memcpy(seen->uuid, s->super.disk_uuid, sizeof(seen->uuid));
 	seen->bdf = s->bdf;
 	s->seen_count++;
+}
+
+static enum target_how how_taken(const struct target_ask *ask, bool booted)
+{
+	if (ask->failed)
+		return TARGET_NEXT;
+	if (!is_any(ask->uuid))
+		return TARGET_EXACT;
+	return booted ? TARGET_BOOTED : TARGET_ANY;
 }
 
 static enum status partition_take(struct search *s, const struct extent *part, bool booted)
@@ -174,13 +208,14 @@ static enum status partition_take(struct search *s, const struct extent *part, b
 	if (st != OK)
 		return st;
 	t->blk = s->blk;
-	t->bdf = s->bdf;
+	t->place.bdf = s->bdf;
+	t->place.disk = s->disk;
+	t->place.disks = s->blk->disks;
+	str_copy(t->place.id, sizeof(t->place.id), s->blk->id, sizeof(t->place.id));
 	t->super = s->super;
 	t->super_damaged = s->super_damaged;
-	t->how = TARGET_EXACT;
-	if (is_any(s->uuid))
-		t->how = booted ? TARGET_BOOTED : TARGET_ANY;
-	t->elsewhere = !booted && !is_any(s->boot_part);
+	t->how = how_taken(s->ask, booted);
+	t->elsewhere = !booted && !is_any(s->ask->boot_part);
 	s->taken = true;
 	s->taken_us = clock_us();
 	return OK;
@@ -210,7 +245,7 @@ static enum status disk_is_gpt(struct search *s)
 	return gpt_protected(s->buf) ? OK : E_NO_PARTITION;
 }
 
-static enum status namespace_try(struct search *s)
+static enum status disk_try(struct search *s)
 {
 	enum status st = disk_is_gpt(s);
 
@@ -236,32 +271,56 @@ static enum status namespace_try(struct search *s)
 	return E_NO_PARTITION;
 }
 
-/* All namespaces of a controller that is up; OK if one of them holds the target. */
-static enum status namespaces_try(struct search *s, struct nvme *n)
+static bool disk_failed(const struct target_ask *ask, u32 bdf, u32 disk)
 {
-	s->blk = &n->blk;
-	for (u32 i = 0; i < n->nsid_count; i++) {
-		enum status st = nvme_select(n, n->nsids[i]);
+	for (u32 i = 0; i < ask->failed; i++) {
+		if (ask->place[i].bdf == bdf && ask->place[i].disk == disk)
+			return true;
+	}
+	return false;
+}
 
+/* Of a controller that has but one disk it is the controller that failed. */
+static bool controller_failed(const struct target_ask *ask, u32 bdf)
+{
+	for (u32 i = 0; i < ask->failed; i++) {
+		if (ask->place[i].bdf == bdf && ask->place[i].disks <= 1)
+			return true;
+	}
+	return false;
+}
+
+/* All disks of a controller that is up; OK if one of them holds the target. */
+static enum status disks_try(struct search *s)
+{
+	struct blk *blk = s->blk;
+
+	for (u32 i = 0; i < blk->disks && i < BLK_MAX_DISKS; i++) {
+		enum status st;
+
+		if (disk_failed(s->ask, s->bdf, i))
+			continue;
+		s->disk = i;
+		st = blk->ops->select(blk, i);
 		if (st == OK)
-			st = namespace_try(s);
-		if (st == OK || n->blk.dead != OK)
+			st = disk_try(s);
+		if (st == OK || blk->dead != OK)
 			return st;
-		remember(s, n->blk.name, st);
+		remember(s, blk->name, st);
 	}
 	return E_NO_PARTITION;
 }
 
 /* Looks through one controller; stops it again unless it is the one. */
-static enum status controller_try(struct search *s, const struct pci_dev *dev)
+static enum status controller_try(
+	struct search *s, const struct blk_driver *driver, const struct pci_dev *dev)
 {
 	u64 mark = s->arena->used;
 	u64 mark_open;
-	struct nvme *n;
 	enum status st, stopped;
 
 	s->bdf = dev->bdf;
-	st = nvme_open(dev, s->arena, &n);
+	st = driver->open(dev, s->arena, &s->blk);
 	if (st != OK)
 		return st;
 	mark_open = s->arena->used;
@@ -269,14 +328,14 @@ static enum status controller_try(struct search *s, const struct pci_dev *dev)
 	st = E_NO_MEMORY;
 	if (s->buf) {
 		s->buf_pa = arena_pa(s->arena, s->buf);
-		st = namespaces_try(s, n);
+		st = disks_try(s);
 	}
 	if (st == OK) {
 		s->arena->used = mark_open; /* every read is complete */
 		return OK;
 	}
-	stopped = n->blk.ops->stop(&n->blk);
-	if (stopped == OK)
+	stopped = s->blk->ops->stop(s->blk);
+	if (s->blk->silent)
 		s->arena->used = mark;
 	return stopped == OK ? st : stopped;
 }
@@ -292,25 +351,44 @@ static void controllers_try(struct search *s)
 	u32 cursor = 0;
 
 	while (!is_done(s) && pci_next(&cursor, &dev)) {
-		char name[NVME_NAME_BYTES];
+		const struct blk_driver *driver = probe_driver(&dev);
+		char name[BLK_NAME_BYTES];
 		enum status st;
 
-		if (dev.class != PCI_CLASS_NVME)
+		if (!driver || controller_failed(s->ask, dev.bdf))
 			continue;
 		if (s->only_bdf != ANY_BDF && dev.bdf != s->only_bdf)
 			continue;
-		st = controller_try(s, &dev);
+		st = controller_try(s, driver, &dev);
 		if (st == OK)
 			continue;
-		nvme_name(&dev, 0, name, sizeof(name));
+		blk_name(driver->kind, &dev, name, sizeof(name));
 		remember(s, name, st);
 		s->failed = s->taken && telling(st) > telling(E_GPT);
 	}
 }
 
+/* Why a disk may not have been seen. */
+static void say_hidden(struct search *s)
+{
+	struct pci_dev dev;
+	u32 cursor = 0;
+
+	while (pci_next(&cursor, &dev)) {
+		const char *what = probe_hidden(&dev);
+		char name[BLK_NAME_BYTES];
+
+		if (!what)
+			continue;
+		blk_name("controller", &dev, name, sizeof(name));
+		con_printf("afterimage: %s is %s: its disks can not be used\n", name, what);
+		remember(s, name, E_HIDDEN);
+	}
+}
+
 static bool is_target(const struct target *t, const struct seen *seen)
 {
-	return memcmp(seen->name, t->blk->name, str_len(seen->name, NVME_NAME_BYTES - 1) + 1) == 0;
+	return memcmp(seen->name, t->blk->name, str_len(seen->name, BLK_NAME_BYTES - 1) + 1) == 0;
 }
 
 static void say_others(const struct search *s)
@@ -325,27 +403,30 @@ static void say_others(const struct search *s)
 
 		if (s->taken && is_target(t, seen))
 			continue;
-		con_printf("afterimage: another dump disk%s, %s, is present and not used\n",
-			twin ? " with the same UUID" : "", seen->name);
+		if (s->taken && same_id(t->blk->id, seen->id))
+			con_printf("afterimage: %s is another path to the dump disk\n", seen->name);
+		else
+			con_printf("afterimage: another dump disk%s, %s, is present and not used\n",
+				twin ? " with the same UUID" : "", seen->name);
 	}
 }
 
-enum status target_find(
-	const u8 uuid[16], const u8 boot_part[16], struct arena *arena, struct target *out)
+enum status target_find(const struct target_ask *ask, struct arena *arena, struct target *out)
 {
-	struct search s = {.uuid = uuid, .boot_part = boot_part, .arena = arena, .out = out};
+	struct search s = {.ask = ask, .arena = arena, .out = out};
 
 	s.best = E_NO_DISK;
 	s.only_bdf = ANY_BDF;
 	memset(out, 0, sizeof(*out));
 	controllers_try(&s);
-	if (!s.taken && is_any(uuid) && s.seen_count > 0) {
+	if (!s.taken && (ask->failed || is_any(ask->uuid)) && s.seen_count > 0) {
 		s.only_bdf = s.seen[0].bdf;
 		controllers_try(&s);
 	}
 	say_others(&s);
 	if (s.taken)
 		return OK;
+	say_hidden(&s);
 	memset(out, 0, sizeof(*out));
 	return s.best;
 }

@@ -1,11 +1,22 @@
 /*
- * Block devices: the only table of operations in the program. A request and its
- * memory belong to the device from submit until `done`; after a timeout they belong
- * to it for ever and the device is dead.
+ * Block devices: the only table of operations in the program. One struct blk is one disk
+ * controller with one of its disks selected. A request and its memory belong to the device
+ * from submit until `done`; once the device is dead they belong to it for ever, unless
+ * it is provably silent.
+ *
+ * What a driver does about trouble, each step bounded by a deadline:
+ * - a command that fails, and may be tried again, is sent once more; then the request has failed,
+ *   and the device lives on;
+ * - a command that does not end, a controller that reports a fatal status or a completion that
+ *   makes no sense: the device is reset, once in its life, and every unfinished request is
+ *   sent again; the second time the device is dead;
+ * - registers of all ones: the device has gone and is dead at once.
  */
 #ifndef AFTERIMAGE_BLK_H
 #define AFTERIMAGE_BLK_H
 
+#include "arena.h"
+#include "pci.h"
 #include "status.h"
 #include "types.h"
 
@@ -21,7 +32,8 @@ struct blk_seg {
 	u32 bytes;
 };
 
-#define BLK_MAX_SEGS 17
+#define BLK_MAX_SEGS  17
+#define BLK_SEG_ALIGN 4
 
 /*
  * Every segment but the first starts, and every one but the last ends, on a page
@@ -52,22 +64,70 @@ struct blk_ops {
 	 * more; the first poll that finds it dead returns why, and so does every later call.
 	 */
 	enum status (*poll)(struct blk *blk);
-	/* Stops the device in order (shutdown notification), bounded; then it does no more DMA. */
+	/*
+	 * Makes the controller's disk @index (0 .. disks - 1) the one that requests go to; nothing may
+	 * be in flight (E_BUSY). E_NO_PARTITION if there is none in that place, E_FORMAT if its
+	 * blocks can not be used, other errors of that disk. The controller lives on unless
+	 * blk->dead says otherwise.
+	 */
+	enum status (*select)(struct blk *blk, u32 index);
+	/*
+	 * Stops the controller in order, bounded, or takes its DMA from one that is dead; sets
+	 * blk->silent if that is certain. Why it could not be stopped in order, or was dead before.
+	 */
 	enum status (*stop)(struct blk *blk);
 };
 
+#define BLK_ID_BYTES   64
+#define BLK_MAX_DISKS  32 /* on one controller */
+#define BLK_NAME_BYTES 40
+
 struct blk {
 	const struct blk_ops *ops;
-	const char *name; /* for messages: "nvme 00:04.0 ns 1" */
-	u64 blocks;	  /* capacity */
-	u32 block_bytes;  /* 512 or 4096 */
-	u32 max_bytes;	  /* largest transfer, a multiple of 4096, at least 8192 */
-	u64 dma_pa;	  /* the only memory that the device may write: the arena */
-	u64 dma_bytes;	  /* 0: none at all */
-	u32 depth;	  /* requests that can be in flight */
+	const char *name; /* for messages: "nvme 00:04.0 ns 1"; without a disk "nvme 00:04.0" */
+	const char *
+		id; /* the selected disk's own word who it is, the same on every path to it; "": none */
+	u32 disks;	 /* how many places for one the controller has */
+	u64 blocks;	 /* capacity of the selected disk */
+	u32 block_bytes; /* 512 or 4096 */
+	u32 max_bytes;	 /* largest transfer, a multiple of 4096, at least 8192 */
+	u64 dma_pa;	 /* the only memory that the device may write: the arena */
+	u64 dma_bytes;	 /* 0: none at all */
+	u32 depth;	 /* requests that can be in flight */
 	u32 inflight;
+	u32 resets;	  /* while in use: what a disk kept in its cache may be lost with each */
 	enum status dead; /* OK while alive */
+	bool silent;	  /* after stop: it can not do DMA any more, its memory may be used again */
 };
+
+/* One kind of controller. */
+struct blk_driver {
+	const char *kind; /* "nvme"; for messages before there is a struct blk */
+	u32 class;	  /* PCI class that it drives; 0: asks drives() */
+	bool (*drives)(const struct pci_dev *dev);
+	/*
+	 * Brings the controller up from any state that firmware or the old kernel left it in: reset
+	 * while it can not do DMA. No disk is selected. On failure its DMA is off again,
+	 * and @arena as before if the controller provably lets go of the memory. E_NO_MEMORY, E_READY,
+	 * E_FATAL, E_COMMAND, E_FORMAT, E_DEVICE_GONE, E_TIMEOUT, E_DMA.
+	 */
+	enum status (*open)(const struct pci_dev *dev, struct arena *arena, struct blk **out);
+};
+
+/* "kind 00:1f.2", and of PCI segments but the first "kind 0001:00:1f.2"; returns its length. */
+u32 blk_name(const char *kind, const struct pci_dev *dev, char *buf, u32 size);
+
+/*
+ * A field of identify data, @bytes long and padded with spaces or zeros, as text at @dst, which
+ * has room for one byte more; what a console should not print becomes a question mark.
+ */
+void blk_text(char *dst, const u8 *field, u32 bytes);
+
+/* Is @req as the rules above and the limits of @blk want it? Of flushes nothing but op is looked at. */
+bool blk_req_ok(const struct blk *blk, const struct blk_req *req);
+
+/* Is it all in the memory that the device may write? */
+bool blk_ours(const struct blk *blk, u64 pa, u64 bytes);
 
 /*
  * Lets through every request that does not make the device write to memory outside the

@@ -1,5 +1,5 @@
 /*
- * Little-endian numbers at any address.
+ * Little-endian numbers at any address, and whether there is anything at all.
  */
 #ifndef AFTERIMAGE_BYTES_H
 #define AFTERIMAGE_BYTES_H
@@ -19,6 +19,15 @@ static inline u32 get_u32(const u8 *p)
 static inline u64 get_u64(const u8 *p)
 {
 	return (u64)get_u32(p) | (u64)get_u32(p + 4) << 32;
+}
+
+static inline bool bytes_are_zero(const u8 *p, u32 bytes)
+{
+	u8 any = 0;
+
+	for (u32 i = 0; i < bytes; i++)
+		any |= p[i];
+	return any == 0;
 }
 
 #endif

@@ -8,19 +8,23 @@
 #include "status.h"
 #include "types.h"
 
-#define PCI_FUNCTIONS  0x10000u /* bdf is below this */
-#define PCI_CLASS_NVME 0x010802u
+#define PCI_FUNCTIONS 0x10000u /* bdf is below this */
 
 struct pci_dev {
-	u32 bdf; /* bus << 8 | device << 3 | function */
+	u32 bdf; /* segment << 16 | bus << 8 | device << 3 | function */
 	u16 vendor;
 	u16 device;
 	u32 class; /* class << 16 | subclass << 8 | programming interface */
 };
 
+static inline u32 pci_segment(u32 bdf)
+{
+	return bdf >> 16;
+}
+
 static inline u32 pci_bus(u32 bdf)
 {
-	return bdf >> 8;
+	return bdf >> 8 & 255;
 }
 
 static inline u32 pci_slot(u32 bdf)

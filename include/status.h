@@ -25,22 +25,21 @@
 		"what was found was dumped; load the image again as docs/boot.md says")            \
 	X(E_WIPED, 17, "memory was wiped at the reset",                                            \
 		"let mkdumpdisk --check tell why; then boot the dump disk by a warm reset")        \
-	X(E_NO_DISK, 20, "no NVMe controller found",                                               \
-		"attach the dump disk as an NVMe device, not behind RAID or VMD")                  \
-	X(E_NVME_READY, 21, "the NVMe controller did not become ready",                            \
+	X(E_NO_DISK, 20, "no disk controller found that can be used",                              \
+		"attach the dump disk to NVMe, AHCI (SATA) or virtio-blk")                         \
+	X(E_READY, 21, "the disk controller did not become ready",                                 \
 		"replace the dump disk or use another slot")                                       \
-	X(E_NVME_FATAL, 22, "the NVMe controller reported a fatal status",                         \
-		"replace the dump disk or its slot")                                               \
+	X(E_FATAL, 22, "the disk controller failed", "replace the dump disk or its slot")          \
 	X(E_DEVICE_GONE, 23, "the device does not answer any more",                                \
 		"check that the dump disk is seated and powered")                                  \
 	X(E_TIMEOUT, 24, "the device did not finish a command in time", "replace the dump disk")   \
-	X(E_NVME_CMD, 25, "the NVMe controller refused a command",                                 \
+	X(E_COMMAND, 25, "the disk refused a command",                                             \
 		"update the disk's firmware or use another disk")                                  \
 	X(E_READ, 26, "reading from the dump disk failed", "replace the dump disk")                \
 	X(E_WRITE, 27, "writing to the dump disk failed",                                          \
 		"fetch what was saved with getdump, then replace the dump disk")                   \
-	X(E_NVME_FORMAT, 28, "the NVMe namespace has a format that is not supported",              \
-		"format it with 512 or 4096 byte blocks and no metadata")                          \
+	X(E_FORMAT, 28, "the disk has a format that is not supported",                             \
+		"format it with 512 or 4096 byte blocks, without metadata or protection")          \
 	X(E_BUSY, 29, "the device's queue is full", "nothing; the request is repeated")            \
 	X(E_NO_PARTITION, 30, "no dump partition found on any disk",                               \
 		"prepare the disk with mkdumpdisk; after that repeat mkdumpdisk --kexec")          \
@@ -92,6 +91,10 @@
 		"fetch the dump, arm the survey again, then switch the machine off in order")      \
 	X(E_SURVEY_LOST, 56, "memory does not hold the survey's pattern any more",                 \
 		"arm it again, and let nothing boot but the dump disk until it is done")           \
+	X(E_HIDDEN, 57, "the disks are behind RAID, VMD or another mode that is not supported",    \
+		"switch the controller to AHCI or NVMe in the firmware setup")                     \
+	X(E_NOT_KEPT, 58, "the disk lost data that it had taken",                                  \
+		"fetch what was saved with getdump, then replace the dump disk")                   \
 	X(E_FOREIGN, 60, "this is no dump disk, dump partition or image of one",                   \
 		"name the disk that was prepared with mkdumpdisk")                                 \
 	X(E_TRUNCATED, 61, "the image ends before the dump does",                                  \

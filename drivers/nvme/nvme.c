@@ -13,40 +13,6 @@ static struct nvme *nvme_of(struct blk *blk)
 	return (struct nvme *)blk;
 }
 
-/* The segment rules of blk.h, which are the PRP rules (s4.3). */
-static bool segs_ok(const struct blk *blk, const struct blk_req *req)
-{
-	u64 total = 0;
-
-	if (req->nsegs == 0 || req->nsegs > BLK_MAX_SEGS)
-		return false;
-	for (u32 i = 0; i < req->nsegs; i++) {
-		const struct blk_seg *s = &req->seg[i];
-
-		if (s->bytes == 0 || s->pa % NVME_PRP_ALIGN != 0)
-			return false;
-		if (s->pa > UINT64_MAX - s->bytes)
-			return false;
-		if (i > 0 && s->pa % NVME_PAGE_BYTES != 0)
-			return false;
-		if (i < req->nsegs - 1 && (s->pa + s->bytes) % NVME_PAGE_BYTES != 0)
-			return false;
-		total += s->bytes;
-	}
-	return total <= blk->max_bytes && total == (u64)req->blocks * blk->block_bytes;
-}
-
-static bool req_ok(const struct blk *blk, const struct blk_req *req)
-{
-	if (req->op == BLK_FLUSH)
-		return true;
-	if (req->op != BLK_READ && req->op != BLK_WRITE)
-		return false;
-	if (req->blocks == 0 || !range_fits(req->lba, req->blocks, blk->blocks))
-		return false;
-	return segs_ok(blk, req);
-}
-
 /* Page addresses after the first go to the slot's list; returns how many there are. */
 static u32 list_fill(struct nvme_slot *slot, const struct blk_req *req)
 {
@@ -100,7 +66,7 @@ static enum status slot_send(struct nvme *n, struct nvme_slot *slot)
 
 	if (st != OK)
 		return st;
-	if (!nvme_ours(n, slot->list_pa, NVME_LIST_BYTES))
+	if (!blk_ours(&n->blk, slot->list_pa, NVME_LIST_BYTES))
 		return E_DMA;
 	slot->cid = (u16)((u32)slot->uses << NVME_CID_SLOT_BITS | index);
 	slot->uses++;
@@ -128,7 +94,7 @@ static enum status nvme_submit(struct blk *blk, struct blk_req *req)
 
 	if (blk->dead != OK)
 		return blk->dead;
-	if (!req_ok(blk, req))
+	if (!blk_req_ok(blk, req))
 		return E_INVAL;
 	req->done = false;
 	if (req->op == BLK_FLUSH && !n->vwc) {
@@ -175,9 +141,9 @@ static enum status complete(struct nvme *n, const struct nvme_cqe *cqe)
 	u32 index = cqe->cid & NVME_CID_SLOT_MASK;
 
 	if (cqe->sq_id != NVME_IO_QID || index >= NVME_SLOTS)
-		return nvme_die(n, E_NVME_FATAL);
+		return nvme_die(n, E_FATAL);
 	if (!n->slot[index].req || n->slot[index].cid != cqe->cid)
-		return nvme_die(n, E_NVME_FATAL);
+		return nvme_die(n, E_FATAL);
 	slot_finish(n, &n->slot[index], cqe->status);
 	return OK;
 }
@@ -264,6 +230,7 @@ static enum status nvme_stop(struct blk *blk)
 	if (st == OK)
 		st = shut_down(n);
 	off = pci_disable_dma(&n->pci);
+	blk->silent = off == OK;
 	if (st == OK)
 		st = off;
 	/* Stopped in order or not, nothing can be sent any more. */
@@ -274,5 +241,6 @@ static enum status nvme_stop(struct blk *blk)
 const struct blk_ops nvme_blk_ops = {
 	.submit = nvme_submit,
 	.poll = nvme_poll,
+	.select = nvme_select,
 	.stop = nvme_stop,
 };

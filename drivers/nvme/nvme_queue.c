@@ -38,7 +38,7 @@ enum status nvme_wait_csts(
 			return OK;
 		/* Nothing comes up any more; going down is how a fatal status is left. */
 		if (want != 0 && csts & NVME_CSTS_CFS)
-			return E_NVME_FATAL;
+			return E_FATAL;
 		if (expired)
 			return late;
 	}
@@ -55,8 +55,7 @@ static enum status settle(const struct nvme *n, u32 cc)
 	u32 csts;
 
 	if (cc & NVME_CC_EN)
-		st = nvme_wait_csts(
-			n, NVME_CSTS_RDY, NVME_CSTS_RDY, n->ready_timeout_us, E_NVME_READY);
+		st = nvme_wait_csts(n, NVME_CSTS_RDY, NVME_CSTS_RDY, n->ready_timeout_us, E_READY);
 	if (st == E_DEVICE_GONE)
 		return st;
 	csts = nvme_reg(n, NVME_CSTS);
@@ -79,11 +78,11 @@ enum status nvme_disable(const struct nvme *n)
 	if (settle(n, cc) != OK)
 		return E_DEVICE_GONE;
 	nvme_reg_set(n, NVME_CC, cc & ~(NVME_CC_EN | NVME_CC_SHN));
-	st = nvme_wait_csts(n, NVME_CSTS_RDY, 0, n->ready_timeout_us, E_NVME_READY);
+	st = nvme_wait_csts(n, NVME_CSTS_RDY, 0, n->ready_timeout_us, E_READY);
 	if (st != OK)
 		return st;
 	/* A fatal status goes with the reset; one that stays shows when the controller comes up. */
-	st = nvme_wait_csts(n, NVME_CSTS_CFS, 0, n->ready_timeout_us, E_NVME_READY);
+	st = nvme_wait_csts(n, NVME_CSTS_CFS, 0, n->ready_timeout_us, E_READY);
 	return st == E_DEVICE_GONE ? st : OK;
 }
 
@@ -94,7 +93,7 @@ enum status nvme_health(const struct nvme *n)
 	if (csts == NVME_GONE)
 		return E_DEVICE_GONE;
 	/* Not ready while in use: it was reset behind our back and has forgotten the queues. */
-	return csts & NVME_CSTS_CFS || !(csts & NVME_CSTS_RDY) ? E_NVME_FATAL : OK;
+	return csts & NVME_CSTS_CFS || !(csts & NVME_CSTS_RDY) ? E_FATAL : OK;
 }
 
 void nvme_queue_push(const struct nvme *n, struct nvme_queue *q, const struct nvme_sqe *sqe)
@@ -148,14 +147,9 @@ static enum status admin_wait(struct nvme *n, struct nvme_cqe *cqe)
 	}
 }
 
-bool nvme_ours(const struct nvme *n, u64 pa, u64 bytes)
-{
-	return pa >= n->blk.dma_pa && range_fits(pa - n->blk.dma_pa, bytes, n->blk.dma_bytes);
-}
-
 bool nvme_page_ours(const struct nvme *n, u64 pa)
 {
-	return pa % NVME_PAGE_BYTES == 0 && nvme_ours(n, pa, NVME_PAGE_BYTES);
+	return pa % NVME_PAGE_BYTES == 0 && blk_ours(&n->blk, pa, NVME_PAGE_BYTES);
 }
 
 /* All that any of our admin commands points to is one page, which most of them write. */
@@ -184,6 +178,6 @@ enum status nvme_admin(struct nvme *n, struct nvme_sqe *sqe)
 		return nvme_die(n, st);
 	nvme_queue_release(n, &n->admin);
 	if (cqe.cid != sqe->cid || cqe.sq_id != NVME_ADMIN_QID)
-		return nvme_die(n, E_NVME_FATAL);
-	return NVME_STATUS_CODE(cqe.status) == 0 ? OK : E_NVME_CMD;
+		return nvme_die(n, E_FATAL);
+	return NVME_STATUS_CODE(cqe.status) == 0 ? OK : E_COMMAND;
 }

@@ -14,15 +14,6 @@
 #define NVME_NSZE_MAX	   (1ull << 51)
 #define NVME_DOORBELLS_OUR 4 /* two queue pairs */
 
-void nvme_name(const struct pci_dev *dev, u32 nsid, char *buf, u32 size)
-{
-	u32 len = str_format(buf, size, "nvme %02x:%02x.%u", pci_bus(dev->bdf), pci_slot(dev->bdf),
-		pci_function(dev->bdf));
-
-	if (nsid != 0)
-		str_format(buf + len, size - len, " ns %u", nsid);
-}
-
 static void *page_alloc(struct arena *arena)
 {
 	return arena_alloc(arena, NVME_PAGE_BYTES, NVME_PAGE_BYTES);
@@ -68,7 +59,7 @@ static enum status registers_map(struct nvme *n)
 	u64 pa, bytes;
 
 	if (!pci_bar(&n->pci, NVME_BAR, &pa))
-		return E_NVME_READY;
+		return E_READY;
 	n->regs = mmio_map(pa, NVME_MAP_BYTES);
 	if (!n->regs)
 		return E_NO_MEMORY;
@@ -77,9 +68,9 @@ static enum status registers_map(struct nvme *n)
 	if (cap_lo == NVME_GONE || cap_hi == NVME_GONE)
 		return E_DEVICE_GONE;
 	if (!(cap_hi & NVME_CAP_HI_CSS_NVM) || NVME_CAP_HI_MPSMIN(cap_hi) != 0)
-		return E_NVME_FORMAT;
+		return E_FORMAT;
 	if (NVME_CAP_LO_MQES(cap_lo) == 0)
-		return E_NVME_FORMAT;
+		return E_FORMAT;
 	n->entries_max = NVME_CAP_LO_MQES(cap_lo) + 1;
 	/* One unit more than claimed: some claim 0. */
 	n->ready_timeout_us = (NVME_CAP_LO_TO(cap_lo) + 1ull) * NVME_TO_UNIT_MS * 1000;
@@ -116,7 +107,7 @@ static enum status enable(struct nvme *n)
 	nvme_reg_set(n, NVME_ACQ_HI, (u32)(cq_pa >> 32));
 	nvme_reg_set(n, NVME_CC,
 		NVME_CC_EN | NVME_CC_IOSQES(NVME_SQE_LOG2) | NVME_CC_IOCQES(NVME_CQE_LOG2));
-	return nvme_wait_csts(n, NVME_CSTS_RDY, NVME_CSTS_RDY, n->ready_timeout_us, E_NVME_READY);
+	return nvme_wait_csts(n, NVME_CSTS_RDY, NVME_CSTS_RDY, n->ready_timeout_us, E_READY);
 }
 
 /* One page of identify data to n->identify. */
@@ -131,18 +122,6 @@ static enum status identify(struct nvme *n, u32 cns, u32 nsid)
 
 	memset(n->identify, 0, NVME_PAGE_BYTES);
 	return nvme_admin(n, &sqe);
-}
-
-/* A space-padded field of identify data as text. */
-static void text_field(char *dst, u32 size, const u8 *src)
-{
-	u32 len = size - 1;
-
-	memcpy(dst, src, len);
-	while (len > 0 && (dst[len - 1] == ' ' || dst[len - 1] == 0))
-		len--;
-	dst[len] = 0;
-	str_sanitize(dst, size);
 }
 
 static u32 transfer_limit(u32 mdts)
@@ -160,8 +139,7 @@ static enum status identify_controller(struct nvme *n, u32 *namespaces)
 
 	if (st != OK)
 		return st;
-	text_field(n->serial, sizeof(n->serial), n->identify + NVME_IDC_SERIAL);
-	text_field(n->model, sizeof(n->model), n->identify + NVME_IDC_MODEL);
+	blk_text(n->serial, n->identify + NVME_IDC_SERIAL, NVME_IDC_SERIAL_BYTES);
 	n->blk.max_bytes = transfer_limit(n->identify[NVME_IDC_MDTS]);
 	n->vwc = n->identify[NVME_IDC_VWC] & NVME_IDC_VWC_PRESENT;
 	*namespaces = get_u32(n->identify + NVME_IDC_NN);
@@ -174,21 +152,21 @@ static enum status list_namespaces(struct nvme *n, u32 namespaces)
 	enum status st = identify(n, NVME_CNS_ACTIVE_NSIDS, 0);
 	u32 last = 0;
 
-	if (st != OK && st != E_NVME_CMD)
+	if (st != OK && st != E_COMMAND)
 		return st;
-	n->nsid_count = 0;
+	n->blk.disks = 0;
 	for (u32 i = 0; st == OK && i < NVME_MAX_NAMESPACES; i++) {
 		u32 nsid = get_u32(n->identify + i * sizeof(nsid));
 
 		if (nsid <= last || nsid > namespaces)
 			break;
-		n->nsids[n->nsid_count++] = nsid;
+		n->nsids[n->blk.disks++] = nsid;
 		last = nsid;
 	}
-	if (n->nsid_count > 0)
+	if (n->blk.disks > 0)
 		return OK;
 	for (u32 i = 0; i < min_u64(namespaces, NVME_MAX_NAMESPACES); i++)
-		n->nsids[n->nsid_count++] = i + 1;
+		n->nsids[n->blk.disks++] = i + 1;
 	return OK;
 }
 
@@ -272,7 +250,7 @@ static enum status reset(struct nvme *n)
 	return st == OK ? nvme_disable(n) : st;
 }
 
-enum status nvme_open(const struct pci_dev *dev, struct arena *arena, struct nvme **out)
+static enum status nvme_open(const struct pci_dev *dev, struct arena *arena, struct blk **out)
 {
 	u64 mark = arena->used;
 	struct nvme *n = state_take(arena);
@@ -287,7 +265,8 @@ enum status nvme_open(const struct pci_dev *dev, struct arena *arena, struct nvm
 	n->blk.dma_pa = arena->pa;
 	n->blk.dma_bytes = arena->bytes;
 	n->blk.name = n->name;
-	nvme_name(dev, 0, n->name, sizeof(n->name));
+	n->blk.id = n->id;
+	blk_name(nvme_driver.kind, dev, n->name, sizeof(n->name));
 	st = reset(n);
 	if (st == OK)
 		st = pci_enable_dma(dev);
@@ -302,7 +281,7 @@ enum status nvme_open(const struct pci_dev *dev, struct arena *arena, struct nvm
 			arena->used = mark;
 		return st;
 	}
-	*out = n;
+	*out = &n->blk;
 	return OK;
 }
 
@@ -313,34 +292,69 @@ static enum status format_read(const struct nvme *n, u32 *block_bytes)
 	u32 log2 = NVME_LBAF_LBADS(lbaf);
 
 	if (NVME_LBAF_MS(lbaf) != 0 || n->identify[NVME_IDN_DPS] & NVME_IDN_DPS_TYPE)
-		return E_NVME_FORMAT;
+		return E_FORMAT;
 	if (log2 != NVME_BLOCK_LOG2_512 && log2 != NVME_BLOCK_LOG2_4096)
-		return E_NVME_FORMAT;
+		return E_FORMAT;
 	*block_bytes = 1u << log2;
 	return OK;
 }
 
-enum status nvme_select(struct nvme *n, u32 nsid)
+/*
+ * Who the namespace is on whichever controller it is seen: its own unique number, else the
+ * controller's serial number and its number there (s5.15.2.1; 1.0 had neither).
+ */
+static void id_read(struct nvme *n)
 {
+	const u8 *id = n->identify + NVME_IDN_NGUID;
+	u32 bytes = NVME_IDN_NGUID_BYTES;
+	u32 len;
+
+	if (bytes_are_zero(id, bytes)) {
+		id = n->identify + NVME_IDN_EUI64;
+		bytes = NVME_IDN_EUI64_BYTES;
+	}
+	if (bytes_are_zero(id, bytes)) {
+		str_format(n->id, sizeof(n->id), "nvme %s %u", n->serial, n->nsid);
+		return;
+	}
+	len = str_format(n->id, sizeof(n->id), "nvme ");
+	for (u32 i = 0; i < bytes; i++)
+		len += str_format(n->id + len, sizeof(n->id) - len, "%02x", id[i]);
+}
+
+enum status nvme_select(struct blk *blk, u32 index)
+{
+	struct nvme *n = (struct nvme *)blk;
 	enum status st;
 	u64 blocks;
+	u32 len;
 
-	if (n->blk.inflight > 0)
+	if (blk->inflight > 0)
 		return E_BUSY;
-	n->nsid = nsid;
-	n->blk.blocks = 0; /* nothing fits until the namespace is known */
-	st = identify(n, NVME_CNS_NAMESPACE, nsid);
+	if (index >= blk->disks)
+		return E_INVAL;
+	n->nsid = n->nsids[index];
+	blk->blocks = 0; /* nothing fits until the namespace is known */
+	len = blk_name(nvme_driver.kind, &n->pci, n->name, sizeof(n->name));
+	str_format(n->name + len, sizeof(n->name) - len, " ns %u", n->nsid);
+	st = identify(n, NVME_CNS_NAMESPACE, n->nsid);
 	if (st != OK)
 		return st;
 	blocks = get_u64(n->identify + NVME_IDN_NSZE);
 	if (blocks == 0)
 		return E_NO_PARTITION;
-	st = format_read(n, &n->blk.block_bytes);
+	st = format_read(n, &blk->block_bytes);
 	if (st != OK)
 		return st;
 	if (blocks > NVME_NSZE_MAX)
-		return E_NVME_FORMAT;
-	n->blk.blocks = blocks;
-	nvme_name(&n->pci, nsid, n->name, sizeof(n->name));
+		return E_FORMAT;
+	id_read(n);
+	blk->blocks = blocks;
 	return OK;
 }
+
+const struct blk_driver nvme_driver = {
+	.kind = "nvme",
+	.class = NVME_PCI_CLASS,
+	.open = nvme_open,
+};

@@ -7,6 +7,8 @@
 
 #include "types.h"
 
+#define NVME_PCI_CLASS 0x010802u
+
 /* Controller registers (s3.1) */
 #define NVME_CAP_LO		0x00
 #define NVME_CAP_LO_MQES(r)	((r)&0xffff) /* entries per queue - 1 */
@@ -42,7 +44,6 @@
 #define NVME_GONE	     0xffffffffu /* what a missing device reads as */
 #define NVME_TO_UNIT_MS	     500
 #define NVME_PAGE_BYTES	     4096u /* as set in CC.MPS */
-#define NVME_PRP_ALIGN	     4
 #define NVME_SQE_LOG2	     6
 #define NVME_CQE_LOG2	     4
 #define NVME_BLOCK_LOG2_512  9
@@ -108,8 +109,6 @@ ASSERT_AT(struct nvme_cqe, status, 14);
 /* Identify controller (s5.15.2.2) */
 #define NVME_IDC_SERIAL	      4
 #define NVME_IDC_SERIAL_BYTES 20
-#define NVME_IDC_MODEL	      24
-#define NVME_IDC_MODEL_BYTES  40
 #define NVME_IDC_MDTS	      77 /* largest transfer is 4096 << MDTS (at MPSMIN 0); 0: no limit */
 #define NVME_IDC_NN	      516
 #define NVME_IDC_VWC	      525
@@ -121,6 +120,10 @@ ASSERT_AT(struct nvme_cqe, status, 14);
 #define NVME_IDN_FLBAS_INDEX(v) (((v)&0xfu) | ((v)&0x60u) >> 1) /* s4.1.5.1 of 2.0 */
 #define NVME_IDN_DPS		29
 #define NVME_IDN_DPS_TYPE	7u /* protection information in use */
+#define NVME_IDN_NGUID		104
+#define NVME_IDN_NGUID_BYTES	16
+#define NVME_IDN_EUI64		120
+#define NVME_IDN_EUI64_BYTES	8
 #define NVME_IDN_LBAF(i)	(128 + 4 * (i))
 #define NVME_LBAF_MS(v)		((v)&0xffff)
 #define NVME_LBAF_LBADS(v)	((v) >> 16 & 0xff)

@@ -22,7 +22,6 @@ struct mmio;
 #define NVME_ADMIN_QID	    0
 #define NVME_IO_QID	    1
 #define NVME_MAX_NAMESPACES 16
-#define NVME_NAME_BYTES	    32
 
 /* A transfer that starts inside a page touches one page more than it is long. */
 #define NVME_MAX_BYTES	(DL_MAX_CHUNK_BYTES & ~(NVME_PAGE_BYTES - 1))
@@ -77,39 +76,23 @@ struct nvme {
 	bool vwc; /* has a volatile write cache */
 	u32 nsid; /* selected */
 	u16 admin_cid;
-	u32 nsid_count;
-	u32 nsids[NVME_MAX_NAMESPACES];
-	u64 idle_check_us; /* when to read CSTS next */
+	u32 nsids[NVME_MAX_NAMESPACES]; /* blk.disks of them */
+	u64 idle_check_us;		/* when to read CSTS next */
 	struct nvme_queue admin;
 	struct nvme_queue io;
 	struct nvme_slot slot[NVME_SLOTS];
 	u8 *identify; /* one page */
-	char model[NVME_IDC_MODEL_BYTES + 1];
 	char serial[NVME_IDC_SERIAL_BYTES + 1];
-	char name[NVME_NAME_BYTES];
+	char name[BLK_NAME_BYTES];
+	char id[BLK_ID_BYTES];
 };
 
 _Static_assert(
 	NVME_ADMIN_ENTRIES * sizeof(struct nvme_sqe) + sizeof(struct nvme) <= NVME_PAGE_BYTES,
 	"admin SQ and state share a page");
 
-/*
- * Brings the controller @dev up: reset while it can not do DMA, queues, identify, the list of
- * namespaces in nsids[]. On failure its DMA is off again, and @arena is as before if the
- * controller provably lets go of the memory. E_NO_MEMORY, E_NVME_READY, E_NVME_FATAL,
- * E_NVME_CMD, E_NVME_FORMAT (lacks 4 KiB pages or the NVM commands), E_DEVICE_GONE, E_TIMEOUT.
- */
-enum status nvme_open(const struct pci_dev *dev, struct arena *arena, struct nvme **out) MUST_CHECK;
-
-/*
- * Makes nvme->blk the namespace @nsid; nothing may be in flight. E_NO_PARTITION if the
- * namespace is empty, E_NVME_FORMAT for blocks not of 512 or 4096 bytes or with metadata.
- * After these the controller lives on; see blk.dead for the others.
- */
-enum status nvme_select(struct nvme *n, u32 nsid) MUST_CHECK;
-
-/* What messages call namespace @nsid of @dev, or the controller itself if that is 0. */
-void nvme_name(const struct pci_dev *dev, u32 nsid, char *buf, u32 size);
+/* Wants 4 KiB pages and the NVM command set: else E_FORMAT. */
+extern const struct blk_driver nvme_driver;
 
 /*
  * Between the driver's files.
@@ -122,7 +105,7 @@ void nvme_reg_set(const struct nvme *n, u32 offset, u32 value);
 enum status nvme_die(struct nvme *n, enum status why);
 
 /*
- * Waits until CSTS & @mask == @want. E_DEVICE_GONE; E_NVME_FATAL if @want is not 0; @late
+ * Waits until CSTS & @mask == @want. E_DEVICE_GONE; E_FATAL if @want is not 0; @late
  * after @timeout_us.
  */
 enum status nvme_wait_csts(
@@ -130,11 +113,11 @@ enum status nvme_wait_csts(
 
 /*
  * Clears CC.EN and waits until the controller has let go of its queues; at most three
- * times as long as it claims for that, and 10 s more for a shutdown that it is in the middle of. E_DEVICE_GONE, E_NVME_READY.
+ * times as long as it claims for that, and 10 s more for a shutdown that it is in the middle of. E_DEVICE_GONE, E_READY.
  */
 enum status nvme_disable(const struct nvme *n) MUST_CHECK;
 
-/* Of a controller in use: E_DEVICE_GONE or E_NVME_FATAL by CSTS. */
+/* Of a controller in use: E_DEVICE_GONE or E_FATAL by CSTS. */
 enum status nvme_health(const struct nvme *n) MUST_CHECK;
 
 /* Puts @sqe into the queue and rings the doorbell. There must be room. */
@@ -144,15 +127,17 @@ void nvme_queue_push(const struct nvme *n, struct nvme_queue *q, const struct nv
 bool nvme_queue_pop(struct nvme_queue *q, struct nvme_cqe *out);
 void nvme_queue_release(const struct nvme *n, const struct nvme_queue *q);
 
-/* Is it all in the memory that the controller may write, and is @pa a page of it? */
-bool nvme_ours(const struct nvme *n, u64 pa, u64 bytes);
+/* Is @pa a page of the memory that the controller may write? */
 bool nvme_page_ours(const struct nvme *n, u64 pa);
 
 /*
- * Runs one admin command; the device is dead after anything but OK, E_NVME_CMD and E_DMA:
+ * Runs one admin command; the device is dead after anything but OK, E_COMMAND and E_DMA:
  * the data or queue is not one page of the arena, and nothing was sent.
  */
 enum status nvme_admin(struct nvme *n, struct nvme_sqe *sqe) MUST_CHECK;
+
+/* As blk_ops wants it; disks are namespaces. E_FORMAT for blocks not of 512 or 4096 bytes or with metadata. */
+enum status nvme_select(struct blk *blk, u32 index) MUST_CHECK;
 
 /* The operations on nvme->blk. */
 extern const struct blk_ops nvme_blk_ops;

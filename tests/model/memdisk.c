@@ -206,7 +206,11 @@ static enum status disk_stop(struct blk *blk)
 	return blk->dead;
 }
 
-static const struct blk_ops disk_ops = {disk_submit, disk_poll, disk_stop};
+static const struct blk_ops disk_ops = {
+	.submit = disk_submit,
+	.poll = disk_poll,
+	.stop = disk_stop,
+};
 
 void memdisk_open(struct memdisk *d, u64 blocks, u32 block_bytes, u32 max_bytes)
 {

@@ -43,37 +43,21 @@ void bench_free(struct bench *b)
 
 enum status bench_open(struct bench *b)
 {
-	struct pci_dev dev = {.bdf = BDF, .class = PCI_CLASS_NVME};
+	struct pci_dev dev = {.bdf = BDF, .class = NVME_PCI_CLASS};
 
-	return nvme_open(&dev, &b->mc.arena, &b->n);
+	struct blk *blk;
+	enum status st = nvme_driver.open(&dev, &b->mc.arena, &blk);
+
+	if (st == OK)
+		b->n = (struct nvme *)blk;
+	return st;
 }
 
 enum status bench_open_all(struct bench *b)
 {
 	enum status st = bench_open(b);
 
-	return st == OK ? nvme_select(b->n, b->n->nsids[0]) : st;
-}
-
-enum status bench_run(struct blk *blk, struct blk_req *req)
-{
-	enum status st;
-
-	while ((st = blk->ops->submit(blk, req)) == E_BUSY) {
-		st = blk->ops->poll(blk);
-		if (st != OK)
-			return st;
-	}
-	return st == OK ? blk_wait(blk, req) : st;
-}
-
-struct blk_req bench_request(enum blk_op op, u64 lba, u32 blocks, u64 pa, u32 bytes)
-{
-	struct blk_req r = {.op = op, .lba = lba, .blocks = blocks, .nsegs = 1};
-
-	r.seg[0].pa = pa;
-	r.seg[0].bytes = bytes;
-	return r;
+	return st == OK ? nvme_select(&b->n->blk, 0) : st;
 }
 
 enum status bench_stop(struct bench *b)

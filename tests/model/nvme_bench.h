@@ -7,6 +7,7 @@
 #include "drivers/nvme/nvmevar.h"
 #include "machine_model.h"
 #include "nvme_model.h"
+#include "requests.h"
 
 #define BDF	   0x20u
 #define DISK_BYTES (16u * MIB)
@@ -30,11 +31,5 @@ void bench_free(struct bench *b);
 enum status bench_open(struct bench *b) MUST_CHECK;
 enum status bench_open_all(struct bench *b) MUST_CHECK; /* and selects the first namespace */
 enum status bench_stop(struct bench *b) MUST_CHECK;
-
-/* A request of one segment. */
-struct blk_req bench_request(enum blk_op op, u64 lba, u32 blocks, u64 pa, u32 bytes);
-
-/* Submits and waits; writes too, which in the program go through the gate. */
-enum status bench_run(struct blk *blk, struct blk_req *req) MUST_CHECK;
 
 #endif

@@ -2,6 +2,7 @@
  * Registers, queues and faults of the modelled NVMe controller. Commands run when
  * their doorbell rings; completions appear at once or some register reads later.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "nvme_model.h"
@@ -328,6 +329,7 @@ static void model_write(void *model, u32 offset, u32 value)
 void nvme_model_init(struct nvme_model *m, u32 bdf)
 {
 	memset(m, 0, sizeof(*m));
+	snprintf(m->serial, sizeof(m->serial), "S\x01 %02x", bdf);
 	m->mqes = 127;
 	m->to = 20;
 	m->css_nvm = 1;

@@ -67,6 +67,7 @@ struct nvme_model_pending {
 
 struct nvme_model {
 	/* knobs */
+	char serial[21]; /* with a character that no console should see */
 	u32 mqes, to, dstrd, mpsmin, css_nvm, mdts, vwc, nn;
 	bool no_list; /* refuses CNS 2, as NVMe 1.0 does */
 	bool list_empty;

@@ -3,6 +3,7 @@
  * through PRPs.
  */
 #include <string.h>
+#include "blk.h"
 #include "nvme_model.h"
 
 #define STATUS(code)	   ((u16)((code) << 1))
@@ -26,9 +27,7 @@ static struct nvme_model_ns *find_ns(struct nvme_model *m, u32 nsid)
 static void fill_controller(const struct nvme_model *m, u8 *page)
 {
 	memset(page + NVME_IDC_SERIAL, ' ', NVME_IDC_SERIAL_BYTES);
-	memcpy(page + NVME_IDC_SERIAL, "S1", 2);
-	memset(page + NVME_IDC_MODEL, ' ', NVME_IDC_MODEL_BYTES);
-	memcpy(page + NVME_IDC_MODEL, "Model\x01 One", 10);
+	memcpy(page + NVME_IDC_SERIAL, m->serial, strlen(m->serial));
 	page[NVME_IDC_MDTS] = (u8)m->mdts;
 	page[NVME_IDC_VWC] = (u8)m->vwc;
 	memcpy(page + NVME_IDC_NN, &m->nn, sizeof(m->nn));
@@ -121,7 +120,7 @@ static u64 prp_at(struct nvme_model *m, const struct nvme_sqe *sqe, u32 n, u32 p
 		if (p)
 			memcpy(&prp, p, 8);
 	}
-	if (prp == 0 || prp % (n ? NVME_PAGE_BYTES : NVME_PRP_ALIGN)) {
+	if (prp == 0 || prp % (n ? NVME_PAGE_BYTES : BLK_SEG_ALIGN)) {
 		m->protocol_errors++;
 		return 0;
 	}

@@ -60,6 +60,14 @@ static inline void unmake(u32 count)
 	machine_free(&mc);
 }
 
+/* The search on the first try. */
+static inline enum status find(const u8 *uuid, const u8 *boot_part)
+{
+	const struct target_ask ask = {.uuid = uuid, .boot_part = boot_part};
+
+	return target_find(&ask, &mc.arena, &t);
+}
+
 static inline u8 *block(u32 i, u64 lba)
 {
 	return disk[i].bytes + lba * 512;

@@ -23,8 +23,8 @@ static void test_open_identifies(void **state)
 	used = b.mc.arena.used;
 	assert_int_equal(bench_open_all(&b), OK);
 	assert_string_equal(b.n->blk.name, "nvme 00:04.0 ns 1");
-	assert_string_equal(b.n->model, "Model? One");
-	assert_string_equal(b.n->serial, "S1");
+	assert_string_equal(b.n->serial, "S? 20");
+	assert_string_equal(b.n->blk.id, "nvme S? 20 1");
 	assert_int_equal(b.n->blk.blocks, DISK_BYTES / 512);
 	assert_int_equal(b.n->blk.block_bytes, 512);
 	assert_int_equal(b.n->blk.max_bytes, 68 * KIB);
@@ -261,19 +261,19 @@ static void test_refuses(void **state)
 	(void)state;
 	bench_make(&b, 9);
 	b.m.mpsmin = 1;
-	assert_int_equal(bench_open_all(&b), E_NVME_FORMAT);
+	assert_int_equal(bench_open_all(&b), E_FORMAT);
 	bench_free(&b);
 	bench_make(&b, 9);
 	b.m.css_nvm = 0;
-	assert_int_equal(bench_open_all(&b), E_NVME_FORMAT);
+	assert_int_equal(bench_open_all(&b), E_FORMAT);
 	bench_free(&b);
 	bench_make(&b, 9);
 	b.m.mqes = 0;
-	assert_int_equal(bench_open_all(&b), E_NVME_FORMAT);
+	assert_int_equal(bench_open_all(&b), E_FORMAT);
 	bench_free(&b);
 	bench_make(&b, 9);
 	b.m.fn->config[4] = 0x1001;
-	assert_int_equal(bench_open_all(&b), E_NVME_READY);
+	assert_int_equal(bench_open_all(&b), E_READY);
 	bench_free(&b);
 	for (u64 kib = 0; kib < 24; kib++) {
 		u64 used;
@@ -296,7 +296,7 @@ static void test_namespace_formats(void **state)
 	for (u32 log2 = 0; log2 < 32; log2++) {
 		bench_make(&b, 9);
 		b.m.ns[0].block_log2 = log2;
-		assert_int_equal(bench_open_all(&b), log2 == 9 || log2 == 12 ? OK : E_NVME_FORMAT);
+		assert_int_equal(bench_open_all(&b), log2 == 9 || log2 == 12 ? OK : E_FORMAT);
 		assert_int_equal(bench_stop(&b), OK);
 		bench_free(&b);
 	}
@@ -315,19 +315,21 @@ static void test_namespaces_refused(void **state)
 	(void)state;
 	bench_make(&b, 9);
 	b.m.ns[0].metadata_bytes = 8;
-	assert_int_equal(bench_open_all(&b), E_NVME_FORMAT);
+	assert_int_equal(bench_open_all(&b), E_FORMAT);
 	b.m.ns[0].metadata_bytes = 0;
 	b.m.ns[0].protection = 1;
-	assert_int_equal(nvme_select(b.n, 1), E_NVME_FORMAT);
+	assert_int_equal(nvme_select(&b.n->blk, 0), E_FORMAT);
 	b.m.ns[0].protection = 0;
 	b.m.ns[0].blocks = 0;
-	assert_int_equal(nvme_select(b.n, 1), E_NO_PARTITION);
+	assert_int_equal(nvme_select(&b.n->blk, 0), E_NO_PARTITION);
 	b.m.ns[0].blocks = UINT64_MAX;
-	assert_int_equal(nvme_select(b.n, 1), E_NVME_FORMAT);
+	assert_int_equal(nvme_select(&b.n->blk, 0), E_FORMAT);
 	assert_int_equal(blk_read(&b.n->blk, 0, 1, b.buf_pa), E_INVAL);
 	b.m.ns[0].blocks = 100;
-	assert_int_equal(nvme_select(b.n, 1), OK);
-	assert_int_equal(nvme_select(b.n, 9), E_NVME_CMD);
+	assert_int_equal(nvme_select(&b.n->blk, 0), OK);
+	b.n->nsids[0] = 9;
+	assert_int_equal(nvme_select(&b.n->blk, 0), E_COMMAND);
+	assert_int_equal(nvme_select(&b.n->blk, 1), E_INVAL);
 	assert_int_equal(b.n->blk.dead, OK);
 	/* What was selected before must not be reachable under the new name. */
 	assert_int_equal(blk_read(&b.n->blk, 0, 1, b.buf_pa), E_INVAL);
@@ -343,9 +345,9 @@ static void test_namespace_lists(void **state)
 	bench_make(&b, 9);
 	nvme_model_add(&b.m, 7, more, 100, 12);
 	assert_int_equal(bench_open_all(&b), OK);
-	assert_int_equal(b.n->nsid_count, 2);
+	assert_int_equal(b.n->blk.disks, 2);
 	assert_int_equal(b.n->nsids[1], 7);
-	assert_int_equal(nvme_select(b.n, 7), OK);
+	assert_int_equal(nvme_select(&b.n->blk, 1), OK);
 	assert_int_equal(b.n->blk.blocks, 100);
 	assert_string_equal(b.n->blk.name, "nvme 00:04.0 ns 7");
 	bench_free(&b);
@@ -355,7 +357,7 @@ static void test_namespace_lists(void **state)
 		b.m.list_empty = i == 1;
 		b.m.nn = 1000;
 		assert_int_equal(bench_open_all(&b), OK);
-		assert_int_equal(b.n->nsid_count, NVME_MAX_NAMESPACES);
+		assert_int_equal(b.n->blk.disks, NVME_MAX_NAMESPACES);
 		assert_int_equal(b.n->nsids[15], 16);
 		bench_free(&b);
 	}
@@ -376,7 +378,7 @@ static void test_lying_lists(void **state)
 		b.m.ns[1].nsid = second[i];
 		b.m.nn = 8;
 		assert_int_equal(bench_open_all(&b), OK);
-		assert_int_equal(b.n->nsid_count, 1);
+		assert_int_equal(b.n->blk.disks, 1);
 		assert_int_equal(b.n->nsids[0], 5);
 		bench_free(&b);
 	}

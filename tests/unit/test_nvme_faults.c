@@ -23,7 +23,7 @@ static void test_ready_times(void **state)
 	b.m.ready_stuck_1 = true;
 	b.m.us_per_read = 1000;
 	start = clock_us();
-	assert_int_equal(bench_open_all(&b), E_NVME_READY);
+	assert_int_equal(bench_open_all(&b), E_READY);
 	assert_in_range(clock_us() - start, 10500000, 10600000);
 	assert_false(pci_model_masters(b.m.fn));
 	bench_free(&b);
@@ -40,7 +40,7 @@ static void test_ready_times(void **state)
 	b.m.us_per_read = 1000;
 	b.m.to = 0;
 	start = clock_us();
-	assert_int_equal(bench_open_all(&b), E_NVME_READY);
+	assert_int_equal(bench_open_all(&b), E_READY);
 	assert_in_range(clock_us() - start, 500000, 600000);
 	assert_false(pci_model_masters(b.m.fn));
 	bench_free(&b);
@@ -64,7 +64,7 @@ static void test_fatal_at_start(void **state)
 	b.m.read_fault = NVME_READ_FATAL;
 	b.m.read_fault_at = 30;
 	start = clock_us();
-	assert_int_equal(bench_open_all(&b), E_NVME_FATAL);
+	assert_int_equal(bench_open_all(&b), E_FATAL);
 	assert_true(clock_us() - start < 10000);
 	assert_false(pci_model_masters(b.m.fn));
 	bench_free(&b);
@@ -171,7 +171,7 @@ static void test_timeout_is_for_ever(void **state)
 	other = bench_request(BLK_READ, 0, 8, b.buf_pa, 4096);
 	assert_int_equal(b.n->blk.ops->submit(&b.n->blk, &other), E_TIMEOUT);
 	assert_int_equal(b.n->blk.ops->poll(&b.n->blk), E_TIMEOUT);
-	assert_int_equal(nvme_select(b.n, 1), E_BUSY);
+	assert_int_equal(nvme_select(&b.n->blk, 0), E_BUSY);
 	assert_int_equal(bench_stop(&b), E_TIMEOUT);
 	assert_false(pci_model_masters(b.m.fn));
 	bench_free(&b);
@@ -229,7 +229,7 @@ static enum status life(struct bench *b)
 
 	if (st != OK)
 		return st;
-	st = nvme_select(b->n, 1);
+	st = nvme_select(&b->n->blk, 0);
 	if (st == OK)
 		st = use(b);
 	stopped = bench_stop(b);
@@ -277,11 +277,11 @@ static void test_fault_at_every_command(void **state)
 				assert_int_equal(st, E_TIMEOUT);
 			if (fault == NVME_FAULT_CID || fault == NVME_FAULT_SQID ||
 				fault == NVME_FAULT_FATAL)
-				assert_int_equal(st, E_NVME_FATAL);
+				assert_int_equal(st, E_FATAL);
 			if (fault == NVME_FAULT_GONE)
 				assert_int_equal(st, E_DEVICE_GONE);
 			/* A refused command leaves a controller that lets go of its memory. */
-			if (st == E_NVME_CMD && !b.n)
+			if (st == E_COMMAND && !b.n)
 				assert_int_equal(b.mc.arena.used, used);
 			if ((st == E_TIMEOUT || st == E_DEVICE_GONE) && !b.n)
 				assert_true(b.mc.arena.used > used);
@@ -336,7 +336,7 @@ static void test_stale_duplicate(void **state)
 		r = bench_request(BLK_READ, 0, 8, b.buf_pa, 4096);
 		st = bench_run(&b.n->blk, &r);
 	}
-	assert_int_equal(st, E_NVME_FATAL);
+	assert_int_equal(st, E_FATAL);
 	bench_free(&b);
 }
 

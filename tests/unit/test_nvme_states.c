@@ -195,11 +195,13 @@ static void test_behind_bridges(void **state)
 	pci_quiesce();
 	assert_false(pci_model_masters(b.m.fn));
 	{
-		struct pci_dev dev = {.bdf = 0x300, .class = PCI_CLASS_NVME};
+		struct pci_dev dev = {.bdf = 0x300, .class = NVME_PCI_CLASS};
+		struct blk *blk;
 
-		assert_int_equal(nvme_open(&dev, &b.mc.arena, &b.n), OK);
+		assert_int_equal(nvme_driver.open(&dev, &b.mc.arena, &blk), OK);
+		b.n = (struct nvme *)blk;
 	}
-	assert_int_equal(nvme_select(b.n, 1), OK);
+	assert_int_equal(nvme_select(&b.n->blk, 0), OK);
 	assert_int_equal(blk_read(&b.n->blk, 0, 8, b.buf_pa), OK);
 	assert_int_equal(bench_stop(&b), OK);
 	bench_free(&b);

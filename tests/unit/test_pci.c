@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include "drivers/nvme/nvmereg.h"
 #include "pci.h"
 #include "ports.h"
 #include "tests/host/ports_mem.h"
@@ -39,7 +40,7 @@ static void test_finds_all(void **state)
 	add(BDF(0, 3, 0), CLASS_BRIDGE, PCI_MODEL_MULTI, 0);
 	add(BDF(0, 3, 5), CLASS_NIC, 0, 0);
 	add(BDF(0, 9, 2), CLASS_NIC, 0, 0); /* no function 0: not there */
-	add(BDF(77, 31, 0), PCI_CLASS_NVME, 0, 0);
+	add(BDF(77, 31, 0), NVME_PCI_CLASS, 0, 0);
 	add(BDF(255, 31, 0), CLASS_NIC, PCI_MODEL_MULTI, 0);
 	add(BDF(255, 31, 7), CLASS_NIC, 0, 0);
 	for (u32 i = 0; i < ARRAY_SIZE(want); i++) {
@@ -48,7 +49,7 @@ static void test_finds_all(void **state)
 		assert_int_equal(dev.vendor, 0x1b36);
 		assert_int_equal(dev.device, 0x0010);
 		if (dev.bdf == BDF(77, 31, 0))
-			assert_int_equal(dev.class, PCI_CLASS_NVME);
+			assert_int_equal(dev.class, NVME_PCI_CLASS);
 	}
 	assert_false(pci_next(&cursor, &dev));
 	assert_false(pci_next(&cursor, &dev));
@@ -63,8 +64,8 @@ static void test_quiesce(void **state)
 	pci_model_reset();
 	nic = add(BDF(0, 2, 0), CLASS_NIC, PCI_MODEL_MULTI, COMMAND_ALL);
 	bridge = add(BDF(0, 2, 1), CLASS_BRIDGE, 0, COMMAND_ALL);
-	deep = add(BDF(200, 4, 0), PCI_CLASS_NVME, 0, COMMAND_ALL);
-	idle = add(BDF(201, 4, 0), PCI_CLASS_NVME, 0, PCI_MODEL_MEMORY);
+	deep = add(BDF(200, 4, 0), NVME_PCI_CLASS, 0, COMMAND_ALL);
+	idle = add(BDF(201, 4, 0), NVME_PCI_CLASS, 0, PCI_MODEL_MEMORY);
 	pci_quiesce();
 	assert_false(pci_model_masters(nic));
 	assert_true(pci_model_masters(bridge));
@@ -131,8 +132,8 @@ static void test_quiesce_behind_sleeping_bridges(void **state)
 	outer = pci_model_bridge(BDF(0, 1, 0), 5);
 	inner = pci_model_bridge(BDF(5, 0, 0), 9);
 	dead = pci_model_bridge(BDF(0, 2, 0), 12);
-	deep = add(BDF(9, 0, 0), PCI_CLASS_NVME, 0, COMMAND_ALL);
-	lost = add(BDF(12, 0, 0), PCI_CLASS_NVME, 0, COMMAND_ALL);
+	deep = add(BDF(9, 0, 0), NVME_PCI_CLASS, 0, COMMAND_ALL);
+	lost = add(BDF(12, 0, 0), NVME_PCI_CLASS, 0, COMMAND_ALL);
 	nic = add(BDF(77, 0, 0), CLASS_NIC, 0, COMMAND_ALL);
 	pci_model_sleep(outer);
 	pci_model_sleep(inner);
@@ -177,13 +178,13 @@ static void test_wake(void **state)
 {
 	(void)state;
 	for (u32 keeps = 0; keeps < 2; keeps++) {
-		struct pci_dev dev = {.bdf = BDF(3, 0, 0), .class = PCI_CLASS_NVME};
+		struct pci_dev dev = {.bdf = BDF(3, 0, 0), .class = NVME_PCI_CLASS};
 		struct pci_model_fn *fn;
 		u64 start, pa;
 
 		host_reset_all();
 		pci_model_reset();
-		fn = add(dev.bdf, PCI_CLASS_NVME, 0, COMMAND_ALL);
+		fn = add(dev.bdf, NVME_PCI_CLASS, 0, COMMAND_ALL);
 		pci_model_bar(fn, 0x12febf0000, 0x4000, NULL);
 		fn->config[12] = 0xfea00001; /* ROM */
 		pci_model_cap(fn, PCI_MODEL_MSIX_AT, PCI_MODEL_MSIX, PCI_MODEL_MSIX_ON);
@@ -217,7 +218,7 @@ static void test_wake_fails(void **state)
 	(void)state;
 	host_reset_all();
 	pci_model_reset();
-	fn = add(dev.bdf, PCI_CLASS_NVME, 0, 0);
+	fn = add(dev.bdf, NVME_PCI_CLASS, 0, 0);
 	assert_int_equal(pci_wake(&dev), OK); /* has no states */
 	pci_model_sleep(fn);
 	fn->wake_stuck = true;
@@ -235,7 +236,7 @@ static void test_broken_lists(void **state)
 		struct pci_model_fn *fn;
 
 		pci_model_reset();
-		fn = add(dev.bdf, PCI_CLASS_NVME, 0, PCI_MODEL_CAPS);
+		fn = add(dev.bdf, NVME_PCI_CLASS, 0, PCI_MODEL_CAPS);
 		fn->config[13] = 0x40;
 		fn->config[16] = 0x09 | 0x50 << 8;
 		fn->config[20] = 0x09 | next[i] << 8;
@@ -246,7 +247,7 @@ static void test_broken_lists(void **state)
 	}
 	/* Power management in the last word: its register would be outside. */
 	pci_model_reset();
-	pci_model_cap(add(dev.bdf, PCI_CLASS_NVME, 0, 0), 0xfc, PCI_MODEL_PM, 0);
+	pci_model_cap(add(dev.bdf, NVME_PCI_CLASS, 0, 0), 0xfc, PCI_MODEL_PM, 0);
 	assert_int_equal(pci_wake(&dev), OK);
 }
 
@@ -258,7 +259,7 @@ static void test_longest_list(void **state)
 
 	(void)state;
 	pci_model_reset();
-	fn = add(dev.bdf, PCI_CLASS_NVME, 0, 0);
+	fn = add(dev.bdf, NVME_PCI_CLASS, 0, 0);
 	pci_model_cap(fn, 0xfc, PCI_MODEL_MSI, PCI_MODEL_MSI_ON);
 	for (u32 at = 0xf8; at >= 0x40; at -= 4)
 		pci_model_cap(fn, at, 0x09, 0);
@@ -278,7 +279,7 @@ static void test_messages(void **state)
 
 	(void)state;
 	pci_model_reset();
-	fn = add(dev.bdf, PCI_CLASS_NVME, 0, 0);
+	fn = add(dev.bdf, NVME_PCI_CLASS, 0, 0);
 	pci_model_cap(fn, PCI_MODEL_MSI_AT, PCI_MODEL_MSI, PCI_MODEL_MSI_ON);
 	pci_model_cap(fn, PCI_MODEL_MSIX_AT, PCI_MODEL_MSIX, PCI_MODEL_MSIX_ON);
 	fn->messages_stuck = true;
@@ -308,7 +309,7 @@ static void test_bridges_on_the_way(void **state)
 	other = pci_model_bridge(BDF(0, 0, 0), 4);
 	outer = pci_model_bridge(BDF(0, 1, 0), 5);
 	inner = pci_model_bridge(BDF(5, 0, 0), 9);
-	fn = add(dev.bdf, PCI_CLASS_NVME, 0, 0);
+	fn = add(dev.bdf, NVME_PCI_CLASS, 0, 0);
 	pci_enable_memory(&dev);
 	assert_true(pci_model_answers(fn));
 	assert_false(pci_model_masters(inner) || pci_model_masters(outer));
@@ -330,7 +331,7 @@ static void test_dma_on_and_off(void **state)
 
 	(void)state;
 	pci_model_reset();
-	fn = add(dev.bdf, PCI_CLASS_NVME, 0, 0);
+	fn = add(dev.bdf, NVME_PCI_CLASS, 0, 0);
 	pci_enable_memory(&dev);
 	assert_int_equal(fn->config[1] & 0xffff, PCI_MODEL_MEMORY | PCI_MODEL_INTX);
 	assert_int_equal(pci_enable_dma(&dev), OK);
@@ -353,7 +354,7 @@ static void test_bars(void **state)
 
 	(void)state;
 	pci_model_reset();
-	fn = add(dev.bdf, PCI_CLASS_NVME, 0, 0);
+	fn = add(dev.bdf, NVME_PCI_CLASS, 0, 0);
 	fn->config[4] = 0xfebf000c; /* 64-bit, prefetchable */
 	fn->config[5] = 0x00000012;
 	assert_true(pci_bar(&dev, 0, &pa));

@@ -10,9 +10,9 @@ static void test_exact(void **state)
 
 	(void)state;
 	make(3);
-	assert_int_equal(target_find(disk[1].uuid, any, &mc.arena, &t), OK);
+	assert_int_equal(find(disk[1].uuid, any), OK);
 	assert_int_equal(t.how, TARGET_EXACT);
-	assert_int_equal(t.bdf, BDF(1));
+	assert_int_equal(t.place.bdf, BDF(1));
 	assert_string_equal(t.blk->name, "nvme 00:05.0 ns 1");
 	assert_memory_equal(t.super.disk_uuid, disk[1].uuid, 16);
 	assert_false(t.super_damaged);
@@ -42,30 +42,30 @@ static void test_any(void **state)
 	(void)state;
 	make(2);
 	memset(block(0, 0), 0, 512);
-	assert_int_equal(target_find(any, any, &mc.arena, &t), OK);
+	assert_int_equal(find(any, any), OK);
 	assert_int_equal(t.how, TARGET_ANY);
-	assert_int_equal(t.bdf, BDF(1));
+	assert_int_equal(t.place.bdf, BDF(1));
 	unmake(2);
 }
 
-/* What the arena had is given back by every controller that was stopped in order. */
+/* What the arena had is given back by every controller that has lost its right to do DMA. */
 static void test_memory_is_reused(void **state)
 {
 	u64 used;
 
 	(void)state;
 	make(1);
-	assert_int_equal(target_find(disk[0].uuid, any, &mc.arena, &t), OK);
+	assert_int_equal(find(disk[0].uuid, any), OK);
 	used = mc.arena.used;
 	unmake(1);
 	make(3);
-	assert_int_equal(target_find(disk[2].uuid, any, &mc.arena, &t), OK);
+	assert_int_equal(find(disk[2].uuid, any), OK);
 	assert_int_equal(mc.arena.used, used);
 	unmake(3);
 	make(3);
 	m[0].shutdown_stuck = true;
-	assert_int_equal(target_find(disk[2].uuid, any, &mc.arena, &t), OK);
-	assert_true(mc.arena.used > used + 24 * KIB);
+	assert_int_equal(find(disk[2].uuid, any), OK);
+	assert_int_equal(mc.arena.used, used);
 	unmake(3);
 }
 
@@ -75,7 +75,7 @@ static void test_one_superblock_serves(void **state)
 	for (u32 end = 0; end < 2; end++) {
 		make(1);
 		block(0, end ? LAST : FIRST)[99] ^= 1;
-		assert_int_equal(target_find(disk[0].uuid, any, &mc.arena, &t), OK);
+		assert_int_equal(find(disk[0].uuid, any), OK);
 		assert_true(t.super_damaged);
 		assert_memory_equal(t.super.disk_uuid, disk[0].uuid, 16);
 		assert_true(t.gate.writable);
@@ -96,7 +96,7 @@ static void super_edit(u32 i, u64 lba, u32 version, u64 blocks)
 
 static void expect(enum status want, u32 disks)
 {
-	assert_int_equal(target_find(any, any, &mc.arena, &t), want);
+	assert_int_equal(find(any, any), want);
 	assert_null(t.blk);
 	for (u32 i = 0; i < disks; i++)
 		assert_false(pci_model_masters(m[i].fn));
@@ -112,7 +112,7 @@ static void test_failures_alone(void **state)
 	pci_model_add(0x10, 0x010601);
 	expect(E_NO_DISK, 0);
 	make(1);
-	assert_int_equal(target_find(other, any, &mc.arena, &t), E_NO_PARTITION);
+	assert_int_equal(find(other, any), E_NO_PARTITION);
 	unmake(1);
 	make(1);
 	memset(block(0, 0), 0, 512);
@@ -143,7 +143,7 @@ static void test_controllers_alone(void **state)
 	expect(E_GEOMETRY, 1);
 	make(1);
 	m[0].ns[0].metadata_bytes = 8;
-	expect(E_NVME_FORMAT, 1);
+	expect(E_FORMAT, 1);
 	make(1);
 	m[0].nn = m[0].ns_count = 0;
 	expect(E_NO_PARTITION, 1);
@@ -152,7 +152,7 @@ static void test_controllers_alone(void **state)
 	expect(E_NO_MEMORY, 1);
 	make(1);
 	m[0].ready_stuck_0 = true;
-	expect(E_NVME_READY, 1);
+	expect(E_READY, 1);
 }
 
 /* Of several failures the most telling one; a controller's own is also printed. */
@@ -171,9 +171,9 @@ static void test_most_telling(void **state)
 	m[1].ready_stuck_0 = true;
 	memset(block(2, 1), 0, 512);
 	memset(block(2, BLOCKS - 1), 0, 512);
-	assert_int_equal(target_find(any, any, &mc.arena, &t), E_NVME_READY);
+	assert_int_equal(find(any, any), E_READY);
 	assert_string_equal(host_console(),
-		"afterimage: nvme 00:05.0: E21 the NVMe controller did not become ready\n");
+		"afterimage: nvme 00:05.0: E21 the disk controller did not become ready\n");
 	unmake(3);
 }
 
@@ -187,8 +187,8 @@ static void test_goes_on_after_a_dead_one(void **state)
 			m[0].fault = (enum nvme_fault)fault;
 			m[0].fault_at = at;
 			m[0].fault_count = NVME_MODEL_FOREVER;
-			assert_int_equal(target_find(disk[1].uuid, any, &mc.arena, &t), OK);
-			assert_int_equal(t.bdf, BDF(1));
+			assert_int_equal(find(disk[1].uuid, any), OK);
+			assert_int_equal(t.place.bdf, BDF(1));
 			assert_false(pci_model_masters(m[0].fn));
 			unmake(2);
 		}
@@ -209,7 +209,7 @@ static void test_many_dead_ones(void **state)
 		u64 alone;
 
 		make(1);
-		assert_int_equal(target_find(disk[0].uuid, any, &mc.arena, &t), OK);
+		assert_int_equal(find(disk[0].uuid, any), OK);
 		alone = mc.arena.used;
 		assert_int_equal(t.blk->ops->stop(t.blk), OK);
 		mc.arena.used = 0;
@@ -228,8 +228,8 @@ static void test_many_dead_ones(void **state)
 			dead[i].dma_first = MACHINE_ARENA_PA;
 			dead[i].dma_end = MACHINE_ARENA_PA + MACHINE_ARENA_BYTES;
 		}
-		assert_int_equal(target_find(disk[0].uuid, any, &mc.arena, &t), OK);
-		assert_int_equal(t.bdf, BDF(0));
+		assert_int_equal(find(disk[0].uuid, any), OK);
+		assert_int_equal(t.place.bdf, BDF(0));
 		assert_int_equal(mc.arena.used, alone + 8 * keeps_kib[how] * KIB);
 		assert_true(mc.arena.used + WRITER_ARENA_BYTES <= 368 * KIB);
 		if (keeps_kib[how] <= 8) /* and compressed */
@@ -249,7 +249,7 @@ static void test_stale_table(void **state)
 	(void)state;
 	make(1);
 	memset(block(0, 0), 0, 1024); /* what mkfs clears: MBR and first header */
-	assert_int_equal(target_find(disk[0].uuid, any, &mc.arena, &t), E_NO_PARTITION);
+	assert_int_equal(find(disk[0].uuid, any), E_NO_PARTITION);
 	unmake(1);
 }
 
@@ -265,14 +265,14 @@ static void test_second_partition_and_namespace(void **state)
 	memcpy(entries + 128, entries + 256, 128);
 	memset(entries + 128 + 40, 0xff, 8);
 	machine_gpt_seal(&disk[0], 1);
-	assert_int_equal(target_find(disk[0].uuid, any, &mc.arena, &t), OK);
+	assert_int_equal(find(disk[0].uuid, any), OK);
 	unmake(1);
 	make(1);
 	/* Namespace 1 is no dump disk, 2 is. */
 	m[0].ns[0].disk = small;
 	m[0].ns[0].blocks = 64;
 	nvme_model_add(&m[0], 2, disk[0].bytes, BLOCKS, 9);
-	assert_int_equal(target_find(disk[0].uuid, any, &mc.arena, &t), OK);
+	assert_int_equal(find(disk[0].uuid, any), OK);
 	assert_string_equal(t.blk->name, "nvme 00:04.0 ns 2");
 	unmake(1);
 	free(small);

@@ -29,10 +29,10 @@ static void no_dump_disk(u32 i)
 	memset(block(i, LAST), 0, 512);
 }
 
-static void find(const u8 *uuid, const u8 *boot, u32 disks, u32 want)
+static void expect(const u8 *uuid, const u8 *boot, u32 disks, u32 want)
 {
-	assert_int_equal(target_find(uuid, boot, &mc.arena, &t), OK);
-	assert_int_equal(t.bdf, BDF(want));
+	assert_int_equal(find(uuid, boot), OK);
+	assert_int_equal(t.place.bdf, BDF(want));
 	assert_memory_equal(t.super.disk_uuid, disk[want].uuid, 16);
 	assert_true(t.gate.writable);
 	assert_ptr_equal(t.gate.blk, t.blk);
@@ -46,13 +46,13 @@ static void test_alone_nothing_is_said(void **state)
 	(void)state;
 	make(1);
 	boot_from(0);
-	find(disk[0].uuid, any, 1, 0);
+	expect(disk[0].uuid, any, 1, 0);
 	assert_false(t.elsewhere);
 	assert_string_equal(host_console(), "");
 	unmake(1);
 	make(1);
 	boot_from(0);
-	find(any, esp, 1, 0);
+	expect(any, esp, 1, 0);
 	assert_false(t.elsewhere);
 	assert_int_equal(t.how, TARGET_BOOTED);
 	assert_string_equal(host_console(), "");
@@ -63,13 +63,13 @@ static void test_others_are_named(void **state)
 {
 	(void)state;
 	make(3);
-	find(disk[1].uuid, any, 3, 1);
+	expect(disk[1].uuid, any, 3, 1);
 	assert_string_equal(
 		host_console(), OTHER "nvme 00:04.0" UNUSED OTHER "nvme 00:06.0" UNUSED);
 	unmake(3);
 	make(3);
 	no_dump_disk(1);
-	find(any, any, 3, 0);
+	expect(any, any, 3, 0);
 	assert_int_equal(t.how, TARGET_ANY);
 	assert_string_equal(host_console(), OTHER "nvme 00:06.0" UNUSED);
 	unmake(3);
@@ -82,7 +82,7 @@ static void test_clone_is_named(void **state)
 	make(2);
 	memset(disk[1].uuid, 1, 16);
 	machine_disk_format(&disk[1]);
-	find(disk[0].uuid, any, 2, 0);
+	expect(disk[0].uuid, any, 2, 0);
 	assert_string_equal(host_console(), TWIN "nvme 00:05.0" UNUSED);
 	unmake(2);
 }
@@ -94,7 +94,7 @@ static void test_uuid_not_there(void **state)
 	(void)state;
 	make(2);
 	boot_from(1);
-	assert_int_equal(target_find(other, esp, &mc.arena, &t), E_NO_PARTITION);
+	assert_int_equal(find(other, esp), E_NO_PARTITION);
 	assert_string_equal(
 		host_console(), OTHER "nvme 00:04.0" UNUSED OTHER "nvme 00:05.0" UNUSED);
 	unmake(2);
@@ -107,7 +107,7 @@ static void test_booted_disk_wins(void **state)
 	for (u32 booted = 0; booted < DISKS; booted++) {
 		make(DISKS);
 		boot_from(booted);
-		find(any, esp, DISKS, booted);
+		expect(any, esp, DISKS, booted);
 		assert_int_equal(t.how, TARGET_BOOTED);
 		assert_false(t.elsewhere);
 		assert_non_null(strstr(host_console(), OTHER));
@@ -123,7 +123,7 @@ static void test_booted_disk_by_its_second_table(void **state)
 	make(2);
 	boot_from(1);
 	block(1, 2)[16] ^= 1;
-	find(any, esp, 2, 1);
+	expect(any, esp, 2, 1);
 	assert_int_equal(t.how, TARGET_BOOTED);
 	unmake(2);
 }
@@ -133,14 +133,14 @@ static void test_uuid_goes_before_the_booted_disk(void **state)
 	(void)state;
 	make(2);
 	boot_from(1);
-	find(disk[0].uuid, esp, 2, 0);
+	expect(disk[0].uuid, esp, 2, 0);
 	assert_int_equal(t.how, TARGET_EXACT);
 	assert_true(t.elsewhere);
 	assert_string_equal(host_console(), ELSEWHERE OTHER "nvme 00:05.0" UNUSED);
 	unmake(2);
 	make(2);
 	boot_from(1);
-	find(disk[1].uuid, esp, 2, 1);
+	expect(disk[1].uuid, esp, 2, 1);
 	assert_false(t.elsewhere);
 	assert_string_equal(host_console(), OTHER "nvme 00:04.0" UNUSED);
 	unmake(2);
@@ -155,7 +155,7 @@ static void test_dump_partition_elsewhere(void **state)
 		no_dump_disk(0);
 		if (found)
 			boot_from(0);
-		find(any, esp, DISKS, 1);
+		expect(any, esp, DISKS, 1);
 		assert_int_equal(t.how, TARGET_ANY);
 		assert_true(t.elsewhere);
 		assert_string_equal(host_console(), ELSEWHERE OTHER "nvme 00:06.0" UNUSED);
@@ -169,8 +169,8 @@ static void test_second_search_is_short(void **state)
 	(void)state;
 	make(2);
 	m[0].ready_stuck_0 = true;
-	assert_int_equal(target_find(any, esp, &mc.arena, &t), OK);
-	assert_int_equal(t.bdf, BDF(1));
+	assert_int_equal(find(any, esp), OK);
+	assert_int_equal(t.place.bdf, BDF(1));
 	assert_string_equal(host_console(), "afterimage: nvme 00:04.0: E21 the NVMe controller did "
 					    "not become ready\n" ELSEWHERE);
 	unmake(2);
@@ -184,7 +184,7 @@ static void test_deleted_partition(void **state)
 	boot_from(1);
 	memset(block(1, 2), 0, 16);
 	machine_gpt_seal(&disk[1], 1);
-	find(any, esp, 2, 0);
+	expect(any, esp, 2, 0);
 	assert_true(t.elsewhere);
 	unmake(2);
 }
@@ -199,8 +199,8 @@ static void test_looking_on_is_bounded(void **state)
 	m[1].fault = NVME_FAULT_STATUS_DNR;
 	m[1].fault_at = 1;
 	m[1].fault_count = NVME_MODEL_FOREVER;
-	assert_int_equal(target_find(disk[0].uuid, any, &mc.arena, &t), OK);
-	assert_int_equal(t.bdf, BDF(0));
+	assert_int_equal(find(disk[0].uuid, any), OK);
+	assert_int_equal(t.place.bdf, BDF(0));
 	assert_true(pci_model_masters(m[0].fn));
 	assert_false(pci_model_masters(m[1].fn));
 	assert_int_equal(m[2].reads, 0);
@@ -209,7 +209,7 @@ static void test_looking_on_is_bounded(void **state)
 	m[1].us_per_read = TARGET_LOOK_ON_US;
 	m[1].to = 255;
 	start_us = clock_us();
-	find(disk[0].uuid, any, 2, 0);
+	expect(disk[0].uuid, any, 2, 0);
 	assert_true(clock_us() - start_us > TARGET_LOOK_ON_US);
 	assert_int_equal(m[2].reads, 0);
 	unmake(3);
@@ -227,8 +227,8 @@ static void test_target_outlives_faults_of_others(void **state)
 			m[1].fault = (enum nvme_fault)fault;
 			m[1].fault_at = at;
 			m[1].fault_count = NVME_MODEL_FOREVER;
-			assert_int_equal(target_find(disk[0].uuid, any, &mc.arena, &t), OK);
-			assert_int_equal(t.bdf, BDF(0));
+			assert_int_equal(find(disk[0].uuid, any), OK);
+			assert_int_equal(t.place.bdf, BDF(0));
 			assert_memory_equal(t.super.disk_uuid, disk[0].uuid, 16);
 			assert_false(pci_model_masters(m[1].fn));
 			w.seg[0].pa = MACHINE_OLD_PA;

@@ -1,0 +1,18 @@
+/*
+ * Which functions are disk controllers, and which of our drivers is theirs.
+ */
+#ifndef AFTERIMAGE_PROBE_H
+#define AFTERIMAGE_PROBE_H
+
+#include "blk.h"
+
+/* The driver of @dev; NULL if there is none. */
+const struct blk_driver *probe_driver(const struct pci_dev *dev);
+
+/*
+ * What hides disks from us in @dev, for a message: "Intel VMD", "a RAID controller"; NULL if it
+ * is driven or has nothing to do with disks.
+ */
+const char *probe_hidden(const struct pci_dev *dev);
+
+#endif
