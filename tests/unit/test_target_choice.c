@@ -171,7 +171,7 @@ static void test_second_search_is_short(void **state)
 	m[0].ready_stuck_0 = true;
 	assert_int_equal(find(any, esp), OK);
 	assert_int_equal(t.place.bdf, BDF(1));
-	assert_string_equal(host_console(), "afterimage: nvme 00:04.0: E21 the NVMe controller did "
+	assert_string_equal(host_console(), "afterimage: nvme 00:04.0: E21 the disk controller did "
 					    "not become ready\n" ELSEWHERE);
 	unmake(2);
 }
