@@ -49,12 +49,11 @@ static void remember(struct memdisk *d, const struct blk_req *req)
 	d->undo = u;
 }
 
-/* Power goes: with a cache, each write since the last flush is lost or not, by chance. */
-static void power_off(struct memdisk *d)
+/* With a cache, each write since the last flush is lost or not, by chance. */
+void memdisk_lose_cache(struct memdisk *d)
 {
-	d->off = true;
 	for (struct memdisk_undo *u = d->undo; u; u = u->next) {
-		if (next_random(d) % 2)
+		if (next_random(d) % 2 || d->forgetful)
 			memcpy(d->data + u->lba * d->blk.block_bytes, u->old,
 				(size_t)u->blocks * d->blk.block_bytes);
 	}
@@ -138,8 +137,10 @@ static enum status do_write(struct memdisk *d, const struct blk_req *req)
 	if (d->fail_write_lba >= req->lba && d->fail_write_lba < req->lba + req->blocks &&
 		d->fail_write_lba)
 		return E_WRITE;
-	if (n == d->cut_at)
-		power_off(d);
+	if (n == d->cut_at) {
+		d->off = true;
+		memdisk_lose_cache(d);
+	}
 	if (d->off)
 		return OK;
 	if (d->cached)
@@ -164,6 +165,12 @@ static enum status do_read(struct memdisk *d, const struct blk_req *req)
 
 static enum status do_request(struct memdisk *d, const struct blk_req *req)
 {
+	d->commands += req->op != BLK_READ;
+	if (req->op != BLK_READ && d->reset_at && d->commands >= d->reset_at &&
+		d->commands - d->reset_at < max_u64(d->reset_count, 1)) {
+		d->blk.resets++;
+		memdisk_lose_cache(d);
+	}
 	switch (req->op) {
 	case BLK_WRITE:
 		return do_write(d, req);
@@ -238,6 +245,7 @@ void memdisk_power_on(struct memdisk *d)
 		.reorder = d->reorder,
 		.lazy = d->lazy,
 		.cached = d->cached,
+		.forgetful = d->forgetful,
 		.allowed_lba = d->allowed_lba,
 		.allowed_blocks = d->allowed_blocks,
 		.outside = d->outside,
@@ -247,6 +255,7 @@ void memdisk_power_on(struct memdisk *d)
 	drop_undo(d);
 	fresh.blk.dead = OK;
 	fresh.blk.inflight = 0;
+	fresh.blk.resets = 0;
 	*d = fresh;
 }
 
