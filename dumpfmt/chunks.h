@@ -33,7 +33,6 @@ enum status chunk_classes_flush(struct writer *w) MUST_CHECK;
 /*
  * Reads the log, which has all been sent, back from its start into the ring. What counts as safe
  * ends before the first chunk that is not as it was sent or can not be read: then E_NOT_KEPT.
- * Fails otherwise only if the device died.
  */
 enum status log_read_back(struct writer *w) MUST_CHECK;
 

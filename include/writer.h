@@ -169,7 +169,7 @@ u32 writer_inflight(const struct writer *w);
 u64 writer_left_blocks(const struct writer *w);
 u64 writer_worst_blocks(u64 pages, u32 block_bytes);
 
-/* Bytes of the dump known to be on the disk. */
+/* Bytes of the dump known to be on the disk, or that it had taken before it died. */
 u64 writer_safe_bytes(const struct writer *w);
 
 /*

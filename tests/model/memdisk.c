@@ -184,6 +184,14 @@ static enum status do_request(struct memdisk *d, const struct blk_req *req)
 	}
 }
 
+static bool never_ends(const struct memdisk *d, const struct blk_req *req)
+{
+	if (req->op == BLK_WRITE)
+		return d->writes + 1 == d->die_at;
+	return req->op == BLK_READ && d->die_read_lba && d->die_read_lba >= req->lba &&
+	       d->die_read_lba < req->lba + req->blocks;
+}
+
 static enum status disk_poll(struct blk *blk)
 {
 	struct memdisk *d = disk_of(blk);
@@ -194,7 +202,7 @@ static enum status disk_poll(struct blk *blk)
 
 		if ((d->reorder || d->lazy) && next_random(d) % 3 == 0)
 			return OK;
-		if (req->op == BLK_WRITE && d->writes + 1 == d->die_at) {
+		if (never_ends(d, req)) {
 			blk->dead = E_TIMEOUT;
 			break;
 		}

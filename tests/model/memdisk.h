@@ -27,6 +27,7 @@ struct memdisk {
 	u64 reset_at;	    /* before this write or flush, in one count, the device is reset */
 	u64 reset_count;    /* and before each of this many - 1 after it; 0 counts as 1 */
 	u64 fail_read_lba;  /* reading this block fails; 0: none */
+	u64 die_read_lba;   /* reading this block never ends: dead with E_TIMEOUT */
 	u64 fail_write_lba; /* likewise writing */
 	bool reorder;	    /* complete in random order and not all at once */
 	bool lazy;	    /* complete one request in a poll or none */

@@ -177,6 +177,28 @@ static void test_reset_then_dead(void **state)
 	assert_int_equal(rig_dump(&rig), E_TIMEOUT);
 	rig_check(&rig, 0, &report);
 	assert_true(!report.end);
+	assert_true(writer_safe_bytes(&rig.writer) > 0);
+	rig_close(&rig);
+}
+
+/* What was read by then is what is known. */
+static void test_dead_while_reading_back(void **state)
+{
+	struct rig_options opt = rig_defaults();
+	u64 writes;
+
+	(void)state;
+	rig_open(&rig, &opt);
+	assert_int_equal(rig_dump(&rig), OK);
+	writes = rig.disk.writes;
+	rig_close(&rig);
+	rig_open(&rig, &opt);
+	rig.disk.reset_at = 4;
+	rig.disk.die_read_lba = RIG_PART_LBA + dl_data_start(&rig.super) + 600;
+	assert_int_equal(rig_dump(&rig), E_TIMEOUT);
+	/* All but the closing header. */
+	assert_int_equal(rig.disk.writes, writes - 2);
+	assert_in_range(writer_safe_bytes(&rig.writer), 100 * 512, 600 * 512);
 	rig_close(&rig);
 }
 
@@ -226,6 +248,7 @@ int main(void)
 		cmocka_unit_test(test_read_back_only_after_a_reset),
 		cmocka_unit_test(test_unreadable_block),
 		cmocka_unit_test(test_reset_then_dead),
+		cmocka_unit_test(test_dead_while_reading_back),
 		cmocka_unit_test(test_resets_without_end),
 		cmocka_unit_test(test_reset_while_a_dump_gives_way),
 	};
