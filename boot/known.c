@@ -86,4 +86,5 @@ void known_rest(struct session *s)
 {
 	say_panic(s);
 	pagemap_find(s);
+	s->kernel_known = true;
 }

@@ -57,30 +57,11 @@ static enum status memory_open(struct session *s)
 	return OK;
 }
 
-static enum status target_open(struct session *s)
-{
-	const struct handoff *h = s->handoff;
-	const struct target_ask ask = {.uuid = h->target_uuid, .boot_part = h->boot_part_guid};
-	enum status st = target_find(&ask, &s->arena, &s->target);
-
-	if (st != OK)
-		return st;
-	s->target_open = true;
-	if (s->target.super_damaged)
-		s->degraded |= DL_DEGRADED_SUPERBLOCK;
-	con_printf("afterimage: dump disk %s\n", s->target.blk->name);
-	return OK;
-}
-
 static enum status machine_open(struct session *s)
 {
 	enum status st = remapping_off(s);
 
-	if (st == OK)
-		st = memory_open(s);
-	if (st == OK)
-		st = target_open(s);
-	return st;
+	return st == OK ? memory_open(s) : st;
 }
 
 /* What is known of the reset from an earlier survey; that counts from the first look on. */
@@ -104,14 +85,15 @@ static enum status dump(struct session *s)
 	enum status st;
 
 	survey_begin(s);
-	st = known_kernel(s);
+	st = s->kernel_known ? OK : known_kernel(s);
 	if (survey_takes(s, st))
 		return OK;
 	if (st == E_NO_KERNEL && survey_wiped(&s->pm))
 		st = E_WIPED;
 	if (st != OK)
 		return st;
-	known_rest(s);
+	if (!s->kernel_known)
+		known_rest(s);
 	return store_dump(s);
 }
 
@@ -150,7 +132,7 @@ static enum machine_action action_choose(const struct session *s)
 		return ACTION_REBOOT;
 	if (action == ACTION_HALT || action == ACTION_POWEROFF)
 		return (enum machine_action)action;
-	if (s->writer.recent + 1 < LOOP_CAPTURES)
+	if (max_u64(s->recent, s->writer.recent) + 1 < LOOP_CAPTURES)
 		return ACTION_REBOOT;
 	session_say(E_LOOP);
 	return ACTION_HALT;
@@ -196,9 +178,7 @@ void dump_main(struct handoff *handoff)
 	pci_quiesce();
 	st = machine_open(s);
 	if (st == OK)
-		st = dump(s);
-	if (s->target_open && s->target.blk->ops->stop(s->target.blk) != OK)
-		con_printf("afterimage: the dump disk did not confirm its shutdown\n");
+		st = disk_dump(s, dump);
 	if (!s->survey.restart)
 		report(s, st, "");
 	leave(s, st);

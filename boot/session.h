@@ -21,11 +21,14 @@ struct session {
 	struct handoff *handoff;
 	struct acpi acpi;
 	struct arena arena;
+	u64 arena_mark; /* what was used before a disk was looked for */
 	struct physmem pm;
 	struct oldkernel kernel;
 	struct pagemap pagemap;
 	struct pagescan scan;
+	struct target_ask ask;
 	struct target target;
+	struct target next; /* while it is looked for */
 	struct survey survey;
 	struct writer writer;
 	struct compressor compressor;
@@ -38,8 +41,10 @@ struct session {
 	};
 	u64 start_us;
 	u32 degraded;
+	u32 recent; /* captures shortly before this one, on whichever disk there were more */
 	bool has_core;
 	bool has_pagemap;
+	bool kernel_known;
 	bool target_open;
 	bool dump_open;
 	bool reported;
@@ -68,5 +73,15 @@ void known_rest(struct session *s);
 
 /* All of it. Why the dump is not complete; s->dump_open tells if there is one. */
 enum status store_dump(struct session *s) MUST_CHECK;
+
+/*
+ * boot/disk.c: the disk that the dump goes to.
+ */
+
+/*
+ * Opens the dump disk and lets @dump do its work on it; if that fails for the disk's sake, again on the next
+ * one, as long as there is one. What the last one ended with, or why there is no disk at all.
+ */
+enum status disk_dump(struct session *s, enum status (*dump)(struct session *s)) MUST_CHECK;
 
 #endif
