@@ -102,9 +102,9 @@ enum check_loader {
 /* The target, if there is one. */
 struct check_disk {
 	bool given;
-	bool device;   /* else an image file */
-	bool found;    /* a dump partition that the image would find */
-	u32 others;    /* further ones on the same disk */
+	bool device; /* else an image file */
+	bool found;  /* a dump partition that the image would find */
+	u32 others;  /* further ones on the same disk */
 	struct reach reach;
 	bool removable;
 	bool boot_sector; /* ours */
