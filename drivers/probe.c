@@ -3,11 +3,13 @@
  * search for the dump disk knows about kinds of hardware.
  */
 #include "drivers/nvme/nvmevar.h"
+#include "drivers/virtio/virtiovar.h"
 #include "pcireg.h"
 #include "probe.h"
 
 static const struct blk_driver *const drivers[] = {
 	&nvme_driver,
+	&virtio_driver,
 };
 
 const struct blk_driver *probe_driver(const struct pci_dev *dev)
@@ -23,6 +25,8 @@ const struct blk_driver *probe_driver(const struct pci_dev *dev)
 
 const char *probe_hidden(const struct pci_dev *dev)
 {
+	if (virtio_is_legacy(dev))
+		return "a virtio disk that is not modern (1.0 or later)";
 	if (probe_driver(dev) || PCI_CLASS_BASE(dev->class) != PCI_CLASS_STORAGE)
 		return NULL;
 	return PCI_CLASS_SUB(dev->class) == PCI_SUB_RAID ? "a RAID controller" : NULL;
