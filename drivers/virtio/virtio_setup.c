@@ -241,12 +241,6 @@ static bool virtio_drives(const struct pci_dev *dev)
 	       (dev->device == VIRTIO_PCI_BLK_TRANS && virtio_is_modern(dev->bdf));
 }
 
-bool virtio_is_legacy(const struct pci_dev *dev)
-{
-	return dev->vendor == VIRTIO_PCI_VENDOR && dev->device == VIRTIO_PCI_BLK_TRANS &&
-	       !virtio_is_modern(dev->bdf);
-}
-
 const struct blk_driver virtio_driver = {
 	.kind = "virtio",
 	.drives = virtio_drives,

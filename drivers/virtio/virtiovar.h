@@ -101,9 +101,6 @@ struct virtio {
  */
 extern const struct blk_driver virtio_driver;
 
-/* Is it a virtio disk that only knows the legacy transport? */
-bool virtio_is_legacy(const struct pci_dev *dev);
-
 /*
  * Between the driver's files.
  */
