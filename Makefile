@@ -161,8 +161,8 @@ $(BUILD)/host/%: $(BUILD)/host/tests/bench/%.c.o $(call host_o,$(PORTS) liblzf/l
                  $(BUILD)/host/libpure.a
 	@echo '  link   $@'; $(CC) -o $@ $^ $(TOOL_LIBS)
 
-check-unit: $(addprefix $(BUILD)/asan/,$(UNITS)) ## unit tests under ASan and UBSan
-	@set -e; for t in $^; do echo "== $${t##*/}"; $$t; done
+check-unit: $(addprefix $(BUILD)/asan/,$(UNITS)) ## unit tests under ASan and UBSan, two at a time
+	@printf '%s\n' $^ | xargs -P 2 -n 1 sh tests/unit/run.sh
 
 FUZZ_SECONDS ?= 10
 check-fuzz: $(addprefix $(BUILD)/fuzz/,$(FUZZERS)) ## every fuzz target, FUZZ_SECONDS each, two at a time

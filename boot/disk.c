@@ -33,6 +33,8 @@ static void disk_take(struct session *s)
 	s->degraded &= ~(u32)DL_DEGRADED_SUPERBLOCK;
 	if (s->target.super_damaged)
 		s->degraded |= DL_DEGRADED_SUPERBLOCK;
+	if (s->target.how == TARGET_NEXT)
+		s->degraded |= DL_DEGRADED_NEXT_DISK;
 	con_printf("afterimage: dump disk %s\n", s->target.blk->name);
 }
 
@@ -53,9 +55,10 @@ static enum status disk_open(struct session *s)
 static void disk_close(struct session *s)
 {
 	struct blk *blk = s->target.blk;
+	bool alive = blk->dead == OK;
 
 	s->recent = (u32)max_u64(s->recent, s->writer.recent);
-	if (blk->ops->stop(blk) != OK)
+	if (blk->ops->stop(blk) != OK && alive)
 		con_printf("afterimage: the dump disk did not confirm its shutdown\n");
 	if (blk->silent)
 		s->arena.used = s->arena_mark;
@@ -87,7 +90,6 @@ static bool disk_next(struct session *s, enum status why)
 	con_printf("\nafterimage: beginning again on another disk\n");
 	s->target = s->next;
 	s->dump_open = false;
-	s->degraded |= DL_DEGRADED_NEXT_DISK;
 	disk_take(s);
 	return true;
 }

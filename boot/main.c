@@ -22,8 +22,8 @@ void session_say(enum status st)
 }
 
 /*
- * Nothing else masters the bus by now. Where a unit stays on nobody knows which memory our
- * disk would reach.
+ * After the last segments are quiet nothing masters the bus that a unit must keep from memory.
+ * Where one stays on that a disk may be behind, nobody knows which memory that would reach.
  */
 static enum status remapping_off(struct session *s)
 {
@@ -32,6 +32,7 @@ static enum status remapping_off(struct session *s)
 
 	if (!acpi_load(s->handoff->rsdp_pa, &s->acpi))
 		con_printf("afterimage: no ACPI tables found\n");
+	pci_quiesce_segments(&s->acpi, &s->handoff->map);
 	st = iommu_disable(&s->acpi, &s->handoff->map, &units);
 	if (units)
 		con_printf("afterimage: DMA remapping was on in %u unit%s\n", units,

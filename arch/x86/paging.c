@@ -31,8 +31,10 @@
 #define CPUID_ADDRESSES 0x80000008u /* EAX: bits of a physical address */
 #define ADDRESS_BITS	36u	    /* of a processor that does not tell */
 
-#define MMIO_PAGES   511		 /* the last page of theirs shows firmware's tables */
-#define MMIO_HANDLES (ACPI_IOMMUS + 128) /* a server has dozens of NVMe disks; each is tried */
+#define MMIO_PAGES    510		  /* the last two of their 512 are windows: */
+#define MMIO_WINDOW   510		  /* on registers */
+#define MMIO_FIRMWARE 511		  /* on firmware's tables */
+#define MMIO_HANDLES  (ACPI_IOMMUS + 128) /* a server has dozens of NVMe disks; each is tried */
 
 extern u64 page_pd[512];
 extern char va_base[], image_start[], image_writable[], stack_hole[];
@@ -41,9 +43,9 @@ extern char arena_first[], arena_limit[];
 u64 image_offset;
 
 /* In a section of its own: the BIOS door has memory for it below the image, not cleared. */
-static _Alignas(PAGE_BYTES) u64 window_table[PHYS_WINDOW_SLOTS][512]
-	__attribute__((section(".bss.windows")));
-static _Alignas(PAGE_BYTES) u64 mmio_table[512];
+#define IN_WINDOWS __attribute__((section(".bss.windows")))
+static _Alignas(PAGE_BYTES) u64 window_table[PHYS_WINDOW_SLOTS][512] IN_WINDOWS;
+static _Alignas(PAGE_BYTES) u64 mmio_table[512] IN_WINDOWS;
 static u32 mmio_used;
 
 /* The pages that met a memory error. The machine check's handler adds to them at any moment. */
@@ -237,12 +239,31 @@ void *arena_map(u64 pa, u64 bytes)
 	return (void *)va;
 }
 
-/* One page at a time through the last one of the registers' window. */
-static void firmware_page(u64 pa)
+static u64 mmio_va(u32 index)
 {
-	mmio_table[MMIO_PAGES] = pa | PTE_UNCACHED | PTE_WT | PTE_PRESENT;
+	return (u64)va_base + (u64)PD_MMIO * LARGE_BYTES + (u64)index * PAGE_BYTES;
+}
+
+/* Shows the page at @pa at @index of the registers' part; false if that was there before. */
+static bool mmio_show(u32 index, u64 pa, u64 flags)
+{
+	u64 entry = pa | flags | PTE_UNCACHED | PTE_WT | PTE_PRESENT;
+
+	if (!(page_pd[PD_MMIO] & PTE_PRESENT))
+		memset(mmio_table, 0, sizeof(mmio_table));
 	page_pd[PD_MMIO] = table_entry(mmio_table);
-	flush_tlb();
+	if (mmio_table[index] == entry)
+		return false;
+	mmio_table[index] = entry;
+	return true;
+}
+
+/* The same of a page that takes the place of another; where. */
+static u64 mmio_page(u32 index, u64 pa, u64 flags)
+{
+	if (mmio_show(index, pa, flags))
+		flush_tlb();
+	return mmio_va(index);
 }
 
 bool firmware_read(u64 pa, void *buf, u32 bytes)
@@ -254,9 +275,8 @@ bool firmware_read(u64 pa, void *buf, u32 bytes)
 	while (bytes > 0) {
 		u32 at = (u32)(pa & (PAGE_BYTES - 1));
 		u32 n = (u32)min_u64(bytes, PAGE_BYTES - at);
-		u64 va = (u64)va_base + (u64)PD_MMIO * LARGE_BYTES + MMIO_PAGES * PAGE_BYTES;
+		u64 va = mmio_page(MMIO_FIRMWARE, pa - at, 0);
 
-		firmware_page(pa - at);
 		memcpy(to, (const void *)(va + at), n);
 		to += n;
 		pa += n;
@@ -278,15 +298,22 @@ const struct mmio *mmio_map(u64 pa, u64 bytes)
 	if (pages > MMIO_PAGES - mmio_used || !range_fits(pa, bytes, phys_end()))
 		return NULL;
 	m = &handles[handles_used++];
-	m->va = (u64)va_base + (u64)PD_MMIO * LARGE_BYTES + (u64)mmio_used * PAGE_BYTES +
-		(pa - first);
+	m->va = mmio_va(mmio_used) + (pa - first);
 	m->bytes = bytes;
 	for (u64 i = 0; i < pages; i++)
-		mmio_table[mmio_used + i] = (first + i * PAGE_BYTES) | PTE_UNCACHED | PTE_WT |
-					    PTE_WRITABLE | PTE_PRESENT;
-	mmio_used += (u32)pages;
-	page_pd[PD_MMIO] = table_entry(mmio_table);
+		mmio_show(mmio_used++, first + i * PAGE_BYTES, PTE_WRITABLE);
 	return m;
+}
+
+const struct mmio *mmio_window(u64 pa)
+{
+	static struct mmio window;
+
+	if (!range_fits(pa, PAGE_BYTES, phys_end()))
+		return NULL;
+	window.va = mmio_page(MMIO_WINDOW, pa, PTE_WRITABLE);
+	window.bytes = PAGE_BYTES;
+	return &window;
 }
 
 /* The entry that maps a page of the image; the first two tables of the directory show it. */
