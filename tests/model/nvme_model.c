@@ -17,7 +17,7 @@
 static bool fault_now(const struct nvme_model *m, enum nvme_fault fault)
 {
 	return m->fault == fault && m->commands >= m->fault_at &&
-	       m->commands - m->fault_at < m->fault_count;
+	       m->commands - m->fault_at < m->fault_count && (m->qid || !m->fault_io);
 }
 
 u8 *nvme_model_dma(struct nvme_model *m, u64 pa, u64 bytes, bool to_memory)
@@ -129,7 +129,8 @@ static void execute(struct nvme_model *m, u32 qid, const struct nvme_sqe *sqe)
 		.cid = sqe->cid, .sq_id = (u16)qid, .sq_head = (u16)m->queue[qid].sq_head};
 	u64 delay = qid ? m->delay_reads : 0;
 
-	m->commands++;
+	m->commands += qid || !m->fault_io;
+	m->qid = qid;
 	if (fault_now(m, NVME_FAULT_NEVER)) {
 		hold(m, qid, sqe);
 		return;
@@ -219,8 +220,10 @@ static void enable(struct nvme_model *m)
 
 	memset(m->queue, 0, sizeof(m->queue));
 	m->shut_down = false;
-	if (m->cc >> 16 != (4u << 4 | 6) || m->csts & NVME_CSTS_RDY || (m->asq | m->acq) & 0xfff)
+	if (m->cc >> 16 != (4u << 4 | 6) || (m->asq | m->acq) & 0xfff)
 		m->protocol_errors++;
+	if (m->csts & NVME_CSTS_RDY && m->read_fault != NVME_READ_STUCK)
+		m->protocol_errors++; /* still going down */
 	q->sq_pa = m->asq;
 	q->cq_pa = m->acq;
 	q->sq_entries = (m->aqa & 0xfff) + 1;
@@ -249,7 +252,8 @@ static void write_cc(struct nvme_model *m, u32 value)
 	if (value & ~old & NVME_CC_EN)
 		enable(m);
 	if (old & ~value & NVME_CC_EN) {
-		if (!(m->csts & (NVME_CSTS_RDY | NVME_CSTS_CFS)) && !m->ready_stuck_0)
+		if (!(m->csts & (NVME_CSTS_RDY | NVME_CSTS_CFS)) && !m->ready_stuck_0 &&
+			m->read_fault != NVME_READ_STUCK)
 			m->protocol_errors++; /* still coming up: undefined */
 		disable(m);
 	}
@@ -297,7 +301,7 @@ static u32 csts_read(struct nvme_model *m)
 	if (now && m->read_fault == NVME_READ_FATAL_1)
 		m->csts |= NVME_CSTS_CFS;
 	csts = m->csts;
-	if (now && m->read_fault == NVME_READ_BUSY_1)
+	if (now && m->read_fault == NVME_READ_BUSY_1 && m->cc & NVME_CC_EN)
 		csts &= ~NVME_CSTS_RDY;
 	if (m->read_fault == NVME_READ_STUCK) {
 		if (!due)

@@ -43,7 +43,7 @@ enum nvme_read_fault {
 	NVME_READ_FATAL,   /* CSTS.CFS from the n-th on */
 	NVME_READ_UNREADY, /* CSTS.RDY reads 0 while enabled, from the n-th on */
 	NVME_READ_FATAL_1, /* CSTS.CFS at the n-th, until the next reset */
-	NVME_READ_BUSY_1,  /* CSTS.RDY reads 0 at the n-th only */
+	NVME_READ_BUSY_1,  /* likewise, at the n-th only */
 	NVME_READ_STUCK,   /* CSTS never changes any more, from the n-th on */
 	NVME_READ_FAULTS,
 };
@@ -110,6 +110,7 @@ struct nvme_model {
 	enum nvme_fault fault;
 	u64 fault_at; /* command, counted from 1 */
 	u64 fault_count;
+	bool fault_io; /* commands of the I/O queue only, and only these count */
 	enum nvme_abort abort;
 	u32 disables_ok; /* after so many it does not let itself be disabled; 0: any number */
 	u32 enables_ok;	 /* nor become ready */
@@ -124,8 +125,8 @@ struct nvme_model {
 	u32 ns_count;
 	/* what it saw */
 	u64 reads, commands, flushes, blocks_written, failed, aborts;
-	u32 stray_writes; /* commands outside write_first..write_end, or to another namespace */
-	u32 stray_dma;	  /* DMA outside memory, or outside dma_first..dma_end;
+	u32 stray_writes;    /* commands outside write_first..write_end, or to another namespace */
+	u32 stray_dma;	     /* DMA outside memory, or outside dma_first..dma_end;
 			   * interrupt messages */
 	u32 protocol_errors; /* what the specification forbids a host */
 	bool shut_down;	     /* in order, since the last enable */
@@ -137,6 +138,7 @@ struct nvme_model {
 	bool firmware; /* still as it was left: running on queues in old memory */
 	u32 resets;    /* of the function, that it has noticed */
 	u32 disables, enables;
+	u32 qid; /* of the command that is being run */
 	bool gone;
 	struct nvme_model_queue queue[2];
 	struct nvme_model_pending pending[NVME_MODEL_PENDING];
