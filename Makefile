@@ -33,7 +33,7 @@ LZFF    := -I/usr/include/liblzf -DHLOG=$(HLOG) -DLZF_STATE_ARG=1 -DINIT_HTAB=1 
 
 # Pure code is compiled in every build; metal code only in the image.
 PURE    := $(sort $(wildcard lib/*.c linux/*.c drivers/*.c drivers/*/*.c dumpfmt/*.c) \
-           boot/main.c boot/survey.c boot/words.c $(BUILD)/font.c)
+           $(addprefix boot/,disk.c main.c known.c store.c survey.c words.c) $(BUILD)/font.c)
 METAL   := $(sort $(wildcard arch/x86/*.c arch/x86/*.S))
 BIOS    := $(METAL) boot/bios.S boot/door_bios.c
 LINUX   := $(METAL) boot/linux.S boot/door_linux.c
@@ -163,8 +163,8 @@ $(BUILD)/host/%: $(BUILD)/host/tests/bench/%.c.o $(call host_o,$(PORTS) liblzf/l
                  $(BUILD)/host/libpure.a
 	@echo '  link   $@'; $(CC) -o $@ $^ $(TOOL_LIBS)
 
-check-unit: $(addprefix $(BUILD)/asan/,$(UNITS)) ## unit tests under ASan and UBSan
-	@set -e; for t in $^; do echo "== $${t##*/}"; $$t; done
+check-unit: $(addprefix $(BUILD)/asan/,$(UNITS)) ## unit tests under ASan and UBSan, two at a time
+	@printf '%s\n' $^ | xargs -P 2 -n 1 sh tests/unit/run.sh
 
 FUZZ_SECONDS ?= 10
 check-fuzz: $(addprefix $(BUILD)/fuzz/,$(FUZZERS)) ## every fuzz target, FUZZ_SECONDS each, two at a time

@@ -31,8 +31,10 @@
 #define CPUID_ADDRESSES 0x80000008u /* EAX: bits of a physical address */
 #define ADDRESS_BITS	36u	    /* of a processor that does not tell */
 
-#define MMIO_PAGES   511		 /* the last page of theirs shows firmware's tables */
-#define MMIO_HANDLES (ACPI_IOMMUS + 128) /* a server has dozens of NVMe disks; each is tried */
+#define MMIO_PAGES    510		  /* the last two of their 512 are windows: */
+#define MMIO_WINDOW   510		  /* on registers */
+#define MMIO_FIRMWARE 511		  /* on firmware's tables */
+#define MMIO_HANDLES  (ACPI_IOMMUS + 128) /* a server has dozens of NVMe disks; each is tried */
 
 extern u64 page_pd[512];
 extern char va_base[], image_start[], image_writable[], stack_hole[];
@@ -237,12 +239,22 @@ void *arena_map(u64 pa, u64 bytes)
 	return (void *)va;
 }
 
-/* One page at a time through the last one of the registers' window. */
-static void firmware_page(u64 pa)
+static u64 mmio_va(u32 index)
 {
-	mmio_table[MMIO_PAGES] = pa | PTE_UNCACHED | PTE_WT | PTE_PRESENT;
-	page_pd[PD_MMIO] = table_entry(mmio_table);
-	flush_tlb();
+	return (u64)va_base + (u64)PD_MMIO * LARGE_BYTES + (u64)index * PAGE_BYTES;
+}
+
+/* Shows one page of devices' or firmware's at @index of the registers' part; where. */
+static u64 mmio_page(u32 index, u64 pa, u64 flags)
+{
+	u64 entry = pa | flags | PTE_UNCACHED | PTE_WT | PTE_PRESENT;
+
+	if (mmio_table[index] != entry) {
+		mmio_table[index] = entry;
+		page_pd[PD_MMIO] = table_entry(mmio_table);
+		flush_tlb();
+	}
+	return mmio_va(index);
 }
 
 bool firmware_read(u64 pa, void *buf, u32 bytes)
@@ -254,9 +266,8 @@ bool firmware_read(u64 pa, void *buf, u32 bytes)
 	while (bytes > 0) {
 		u32 at = (u32)(pa & (PAGE_BYTES - 1));
 		u32 n = (u32)min_u64(bytes, PAGE_BYTES - at);
-		u64 va = (u64)va_base + (u64)PD_MMIO * LARGE_BYTES + MMIO_PAGES * PAGE_BYTES;
+		u64 va = mmio_page(MMIO_FIRMWARE, pa - at, 0);
 
-		firmware_page(pa - at);
 		memcpy(to, (const void *)(va + at), n);
 		to += n;
 		pa += n;
@@ -278,8 +289,7 @@ const struct mmio *mmio_map(u64 pa, u64 bytes)
 	if (pages > MMIO_PAGES - mmio_used || !range_fits(pa, bytes, phys_end()))
 		return NULL;
 	m = &handles[handles_used++];
-	m->va = (u64)va_base + (u64)PD_MMIO * LARGE_BYTES + (u64)mmio_used * PAGE_BYTES +
-		(pa - first);
+	m->va = mmio_va(mmio_used) + (pa - first);
 	m->bytes = bytes;
 	for (u64 i = 0; i < pages; i++)
 		mmio_table[mmio_used + i] = (first + i * PAGE_BYTES) | PTE_UNCACHED | PTE_WT |
@@ -287,6 +297,17 @@ const struct mmio *mmio_map(u64 pa, u64 bytes)
 	mmio_used += (u32)pages;
 	page_pd[PD_MMIO] = table_entry(mmio_table);
 	return m;
+}
+
+const struct mmio *mmio_window(u64 pa)
+{
+	static struct mmio window;
+
+	if (!range_fits(pa, PAGE_BYTES, phys_end()))
+		return NULL;
+	window.va = mmio_page(MMIO_WINDOW, pa, PTE_WRITABLE);
+	window.bytes = PAGE_BYTES;
+	return &window;
 }
 
 /* The entry that maps a page of the image; the first two tables of the directory show it. */
