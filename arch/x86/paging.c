@@ -43,9 +43,9 @@ extern char arena_first[], arena_limit[];
 u64 image_offset;
 
 /* In a section of its own: the BIOS door has memory for it below the image, not cleared. */
-static _Alignas(PAGE_BYTES) u64 window_table[PHYS_WINDOW_SLOTS][512]
-	__attribute__((section(".bss.windows")));
-static _Alignas(PAGE_BYTES) u64 mmio_table[512];
+#define IN_WINDOWS __attribute__((section(".bss.windows")))
+static _Alignas(PAGE_BYTES) u64 window_table[PHYS_WINDOW_SLOTS][512] IN_WINDOWS;
+static _Alignas(PAGE_BYTES) u64 mmio_table[512] IN_WINDOWS;
 static u32 mmio_used;
 
 /* The pages that met a memory error. The machine check's handler adds to them at any moment. */
@@ -244,16 +244,25 @@ static u64 mmio_va(u32 index)
 	return (u64)va_base + (u64)PD_MMIO * LARGE_BYTES + (u64)index * PAGE_BYTES;
 }
 
-/* Shows one page of devices' or firmware's at @index of the registers' part; where. */
-static u64 mmio_page(u32 index, u64 pa, u64 flags)
+/* Shows the page at @pa at @index of the registers' part; false if that was there before. */
+static bool mmio_show(u32 index, u64 pa, u64 flags)
 {
 	u64 entry = pa | flags | PTE_UNCACHED | PTE_WT | PTE_PRESENT;
 
-	if (mmio_table[index] != entry) {
-		mmio_table[index] = entry;
-		page_pd[PD_MMIO] = table_entry(mmio_table);
+	if (!(page_pd[PD_MMIO] & PTE_PRESENT))
+		memset(mmio_table, 0, sizeof(mmio_table));
+	page_pd[PD_MMIO] = table_entry(mmio_table);
+	if (mmio_table[index] == entry)
+		return false;
+	mmio_table[index] = entry;
+	return true;
+}
+
+/* The same of a page that takes the place of another; where. */
+static u64 mmio_page(u32 index, u64 pa, u64 flags)
+{
+	if (mmio_show(index, pa, flags))
 		flush_tlb();
-	}
 	return mmio_va(index);
 }
 
@@ -292,10 +301,7 @@ const struct mmio *mmio_map(u64 pa, u64 bytes)
 	m->va = mmio_va(mmio_used) + (pa - first);
 	m->bytes = bytes;
 	for (u64 i = 0; i < pages; i++)
-		mmio_table[mmio_used + i] = (first + i * PAGE_BYTES) | PTE_UNCACHED | PTE_WT |
-					    PTE_WRITABLE | PTE_PRESENT;
-	mmio_used += (u32)pages;
-	page_pd[PD_MMIO] = table_entry(mmio_table);
+		mmio_show(mmio_used++, first + i * PAGE_BYTES, PTE_WRITABLE);
 	return m;
 }
 
