@@ -385,7 +385,7 @@ enum status nvme_select(struct blk *blk, u32 index)
 	if (blocks == 0)
 		return E_NO_PARTITION;
 	if (n->identify[NVME_IDN_NSATTR] & NVME_IDN_NSATTR_WP)
-		return E_PROTECTED;
+		return E_READ_ONLY;
 	st = format_read(n, &blk->block_bytes);
 	if (st != OK)
 		return st;

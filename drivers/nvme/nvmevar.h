@@ -169,7 +169,7 @@ enum status nvme_admin(struct nvme *n, struct nvme_sqe *sqe) MUST_CHECK;
 
 /*
  * As blk_ops wants it; disks are namespaces. E_FORMAT for blocks not of 512 or 4096 bytes or with
- * metadata, E_PROTECTED for one that can not be written.
+ * metadata, E_READ_ONLY for one that can not be written.
  */
 enum status nvme_select(struct blk *blk, u32 index) MUST_CHECK;
 
