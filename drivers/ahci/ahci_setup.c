@@ -10,6 +10,7 @@
 
 static enum status registers_map(struct ahci *a)
 {
+	u32 most;
 	u64 pa;
 
 	if (!pci_bar(&a->pci, AHCI_BAR, &pa))
@@ -19,7 +20,14 @@ static enum status registers_map(struct ahci *a)
 		return E_NO_MEMORY;
 	a->cap = ahci_reg(a, AHCI_CAP);
 	a->ports = ahci_reg(a, AHCI_PI);
-	return a->cap == AHCI_GONE ? E_DEVICE_GONE : OK;
+	if (a->cap == AHCI_GONE)
+		return E_DEVICE_GONE;
+	/* Firmware writes PI; it may have forgotten that, or claim too much. */
+	most = AHCI_CAP_NP(a->cap);
+	if (a->ports == 0 || ahci_count(a->ports) > most)
+		a->ports = UINT32_MAX >> (AHCI_PORTS_MAX - most);
+	a->blk.disks = ahci_count(a->ports);
+	return OK;
 }
 
 /* BIOS/OS handoff (s10.6.3). A BIOS that keeps the HBA for too long loses it all the same. */
@@ -150,8 +158,6 @@ static enum status ahci_open(const struct pci_dev *dev, struct arena *arena, str
 		arena->used = mark;
 		return st;
 	}
-	for (u32 left = a->ports; left; left &= left - 1)
-		a->blk.disks++;
 	*out = &a->blk;
 	return OK;
 }

@@ -89,6 +89,15 @@ static inline u32 ahci_bit(u32 slot)
 	return 1u << slot;
 }
 
+static inline u32 ahci_count(u32 mask)
+{
+	u32 count = 0;
+
+	for (; mask; mask &= mask - 1)
+		count++;
+	return count;
+}
+
 u32 ahci_reg(const struct ahci *a, u32 offset);
 void ahci_reg_set(const struct ahci *a, u32 offset, u32 value);
 
