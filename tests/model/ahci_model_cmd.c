@@ -65,18 +65,6 @@ void ahci_model_sdb(struct ahci_model_port *p, u32 done, u8 status, u8 error)
 	ahci_model_port_raise(p, IS_SDBS);
 }
 
-void ahci_model_drop_queue(struct ahci_model_port *p, u8 tag, bool queued, u8 error)
-{
-	memset(p->cmds, 0, sizeof(p->cmds));
-	p->stale = false;
-	if (p->disk.ncq_error)
-		return; /* the log keeps the first */
-	p->disk.ncq_error = p->disk.depth > 0;
-	p->disk.log_tag = tag;
-	p->disk.log_nq = !queued;
-	p->disk.log_error = error;
-}
-
 static bool any_live(const struct ahci_model_port *p, bool queued)
 {
 	for (u32 i = 0; i < AHCI_MODEL_SLOTS; i++) {
@@ -84,6 +72,20 @@ static bool any_live(const struct ahci_model_port *p, bool queued)
 			return true;
 	}
 	return false;
+}
+
+void ahci_model_drop_queue(struct ahci_model_port *p, u8 tag, bool queued, u8 error)
+{
+	bool refuses = queued || p->stale || any_live(p, true);
+
+	memset(p->cmds, 0, sizeof(p->cmds));
+	p->stale = false;
+	if (p->disk.ncq_error || !refuses)
+		return; /* the log keeps the first */
+	p->disk.ncq_error = p->disk.depth > 0;
+	p->disk.log_tag = tag;
+	p->disk.log_nq = !queued;
+	p->disk.log_error = error;
 }
 
 void ahci_model_issue(struct ahci_model_port *p, u32 slots)
