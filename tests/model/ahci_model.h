@@ -108,7 +108,8 @@ struct ahci_model_disk {
 	char serial[21];
 	u64 write_first, write_end; /* LBAs that may be written */
 	/* state */
-	u8 *dirty; /* one for each block that is in the cache only */
+	u64 all_blocks; /* that there were, should it shrink */
+	u8 *dirty;	/* one for each block that is in the cache only */
 	bool wcache;
 	bool ncq_error; /* refuses all but the log until that is read */
 	bool gone;	/* pulled out */
@@ -162,7 +163,7 @@ struct ahci_model {
 	u64 reads, commands, queued, failed, flushes, resets, comresets, power_losses;
 	u64 blocks_written;
 	u32 spinning_most; /* drives that were made to spin up at the same time */
-	u32 stray_writes, stray_dma, protocol_errors;
+	u32 stray_writes, stray_dma, protocol_errors, pi_written;
 	const char *broken; /* the first rule that was */
 	/* state */
 	struct mmio regs;

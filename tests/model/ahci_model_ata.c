@@ -236,7 +236,7 @@ static void flush(struct ahci_model_port *p)
 	struct ahci_model_disk *d = &p->disk;
 
 	p->hba->flushes++;
-	for (u64 i = 0; i < d->blocks; i++) {
+	for (u64 i = 0; i < d->all_blocks; i++) {
 		if (d->dirty[i])
 			keep(d, i, 1);
 	}

@@ -75,7 +75,7 @@ void ahci_model_power_loss(struct ahci_model_port *p, u64 now_us, bool back)
 {
 	struct ahci_model_disk *d = &p->disk;
 
-	for (u64 i = 0; d->kept && i < d->blocks; i++) {
+	for (u64 i = 0; d->kept && i < d->all_blocks; i++) {
 		if (d->dirty[i])
 			memcpy(d->bytes + i * d->block_bytes, d->kept + i * d->block_bytes,
 				d->block_bytes);
