@@ -31,7 +31,7 @@
 #define CPUID_ADDRESSES 0x80000008u /* EAX: bits of a physical address */
 #define ADDRESS_BITS	36u	    /* of a processor that does not tell */
 
-#define MMIO_PAGES   511		 /* the last page of theirs shows firmware's tables */
+#define MMIO_PAGES   511		 /* the last page of theirs shows what is copied */
 #define MMIO_HANDLES (ACPI_IOMMUS + 128) /* a server has dozens of NVMe disks; each is tried */
 
 extern u64 page_pd[512];
@@ -143,25 +143,6 @@ const void *phys_window(u32 slot, u64 pa, u32 pages)
 	return (const void *)(va + (pa - base));
 }
 
-bool phys_copy(u64 pa, void *buf, u64 bytes)
-{
-	u8 *to = buf;
-
-	while (bytes > 0) {
-		u64 at = pa & (PAGE_BYTES - 1);
-		u64 n = min_u64(bytes, PAGE_BYTES - at);
-		const u8 *page = phys_window(0, pa - at, 1);
-
-		if (!page)
-			return false;
-		memcpy(to, page + at, n);
-		to += n;
-		pa += n;
-		bytes -= n;
-	}
-	return true;
-}
-
 bool phys_unreadable(u64 pa)
 {
 	u64 page_pa = pa & ~(u64)(PAGE_BYTES - 1);
@@ -184,6 +165,46 @@ static bool remember_hidden(u64 page_pa)
 	return true;
 }
 
+/* One page at a time through the last one of the registers' window; returns where it is. */
+static const u8 *copied_page(u64 pa, u64 flags)
+{
+	mmio_table[MMIO_PAGES] = pa | flags | PTE_PRESENT;
+	page_pd[PD_MMIO] = table_entry(mmio_table);
+	flush_tlb();
+	return (const u8 *)((u64)va_base + (u64)PD_MMIO * LARGE_BYTES +
+			    (u64)MMIO_PAGES * PAGE_BYTES);
+}
+
+static bool copy(u64 pa, void *buf, u64 bytes, u64 flags)
+{
+	u8 *to = buf;
+
+	if (!range_fits(pa, bytes, phys_end()))
+		return false;
+	while (bytes > 0) {
+		u64 at = pa & (PAGE_BYTES - 1);
+		u64 n = min_u64(bytes, PAGE_BYTES - at);
+
+		memcpy(to, copied_page(pa - at, flags) + at, n);
+		if (phys_unreadable(pa))
+			return false;
+		to += n;
+		pa += n;
+		bytes -= n;
+	}
+	return true;
+}
+
+bool phys_copy(u64 pa, void *buf, u64 bytes)
+{
+	return copy(pa, buf, bytes, 0);
+}
+
+bool firmware_read(u64 pa, void *buf, u32 bytes)
+{
+	return copy(pa, buf, bytes, PTE_UNCACHED | PTE_WT);
+}
+
 /* A known page is hidden once more: it may be in a window that was changed meanwhile. */
 bool paging_hide(u64 pa)
 {
@@ -193,6 +214,8 @@ bool paging_hide(u64 pa)
 		return false;
 	for (u32 i = 0; i < PHYS_WINDOW_SLOTS; i++)
 		window_hide(i, page_pa);
+	if ((mmio_table[MMIO_PAGES] & PTE_ADDRESS) == page_pa)
+		copied_page(own_pa(stack_hole), 0);
 	return true;
 }
 
@@ -235,34 +258,6 @@ void *arena_map(u64 pa, u64 bytes)
 	if (va < (u64)arena_first || !range_fits(va, bytes, (u64)arena_limit))
 		return NULL;
 	return (void *)va;
-}
-
-/* One page at a time through the last one of the registers' window. */
-static void firmware_page(u64 pa)
-{
-	mmio_table[MMIO_PAGES] = pa | PTE_UNCACHED | PTE_WT | PTE_PRESENT;
-	page_pd[PD_MMIO] = table_entry(mmio_table);
-	flush_tlb();
-}
-
-bool firmware_read(u64 pa, void *buf, u32 bytes)
-{
-	u8 *to = buf;
-
-	if (!range_fits(pa, bytes, phys_end()))
-		return false;
-	while (bytes > 0) {
-		u32 at = (u32)(pa & (PAGE_BYTES - 1));
-		u32 n = (u32)min_u64(bytes, PAGE_BYTES - at);
-		u64 va = (u64)va_base + (u64)PD_MMIO * LARGE_BYTES + MMIO_PAGES * PAGE_BYTES;
-
-		firmware_page(pa - at);
-		memcpy(to, (const void *)(va + at), n);
-		to += n;
-		pa += n;
-		bytes -= n;
-	}
-	return true;
 }
 
 const struct mmio *mmio_map(u64 pa, u64 bytes)
