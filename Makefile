@@ -33,7 +33,7 @@ LZFF    := -I/usr/include/liblzf -DHLOG=$(HLOG) -DLZF_STATE_ARG=1 -DINIT_HTAB=1 
 
 # Pure code is compiled in every build; metal code only in the image.
 PURE    := $(sort $(wildcard lib/*.c linux/*.c drivers/*.c drivers/*/*.c dumpfmt/*.c) \
-           boot/main.c boot/survey.c boot/words.c $(BUILD)/font.c)
+           $(addprefix boot/,disk.c main.c known.c store.c survey.c words.c) $(BUILD)/font.c)
 METAL   := $(sort $(wildcard arch/x86/*.c arch/x86/*.S))
 BIOS    := $(METAL) boot/bios.S boot/door_bios.c
 LINUX   := $(METAL) boot/linux.S boot/door_linux.c
@@ -69,7 +69,7 @@ DISK_LIBS  := -lfdisk -lblkid -luuid -ljson-c -lz
 
 .DEFAULT_GOAL := all
 .PHONY: all help setup demo check check-unit check-host check-fuzz check-qemu check-qemu-reset \
-        check-qemu-kexec check-matrix lint bench bench-kdump install uninstall clean format
+        check-qemu-kexec check-matrix lint bench bench-kdump bench-drivers install uninstall clean format
 
 all: $(BUILD)/afterimage.mbr $(BUILD)/afterimage.bzimage $(BUILD)/afterimage.efi $(BUILD)/mkdumpdisk $(BUILD)/getdump ## the image and the tools
 
@@ -91,8 +91,10 @@ $(eval $(call image,mbr,boot/image.ld,$(BIOS)))
 $(eval $(call image,bzimage,boot/linux.ld,$(LINUX)))
 
 $(eval $(call image,efi,boot/efi.ld,$(EFI)))
+# No part of the product: the drivers' speed. Its dump_main comes before the core's.
+$(eval $(call image,rawspeed,boot/linux.ld,$(LINUX) tests/bench/rawspeed.c))
 
-$(BUILD)/afterimage.mbr $(BUILD)/afterimage.bzimage: $(BUILD)/afterimage.%: $(BUILD)/afterimage-%.elf
+$(addprefix $(BUILD)/afterimage.,mbr bzimage rawspeed): $(BUILD)/afterimage.%: $(BUILD)/afterimage-%.elf
 	@objcopy -O binary $< $@
 
 $(BUILD)/afterimage-efi.bin: $(BUILD)/afterimage-efi.elf
@@ -161,8 +163,8 @@ $(BUILD)/host/%: $(BUILD)/host/tests/bench/%.c.o $(call host_o,$(PORTS) liblzf/l
                  $(BUILD)/host/libpure.a
 	@echo '  link   $@'; $(CC) -o $@ $^ $(TOOL_LIBS)
 
-check-unit: $(addprefix $(BUILD)/asan/,$(UNITS)) ## unit tests under ASan and UBSan
-	@set -e; for t in $^; do echo "== $${t##*/}"; $$t; done
+check-unit: $(addprefix $(BUILD)/asan/,$(UNITS)) ## unit tests under ASan and UBSan, two at a time
+	@printf '%s\n' $^ | xargs -P 2 -n 1 sh tests/unit/run.sh
 
 FUZZ_SECONDS ?= 10
 check-fuzz: $(addprefix $(BUILD)/fuzz/,$(FUZZERS)) ## every fuzz target, FUZZ_SECONDS each, two at a time
@@ -206,8 +208,13 @@ demo: setup ## hang a real kernel, capture it, look at the dump
 	@$(MAKE) --no-print-directory all
 	@BUILD=$(BUILD) $(PYTHON) tests/demo.py
 
-bench: all $(addprefix $(BUILD)/host/,$(BENCHES)) ## speed and size
+DRIVER_BENCH := $(BUILD)/afterimage.rawspeed
+bench: all $(addprefix $(BUILD)/host/,$(BENCHES)) $(DRIVER_BENCH) ## speed and size
 	@BUILD=$(BUILD) sh tests/bench/run.sh
+
+bench-drivers: all $(DRIVER_BENCH) ## code and speed of the disk drivers, next to Linux's
+	@$(PYTHON) tests/bench/codesize.py $(BUILD)
+	@BUILD=$(BUILD) $(PYTHON) tests/qemu/bench_drivers.py $(ROUNDS:%=--rounds %)
 
 bench-kdump: all ## a dump after a panic and after a reset, against kdump's
 	@BUILD=$(BUILD) $(PYTHON) tests/qemu/bench_kdump.py

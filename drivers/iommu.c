@@ -5,6 +5,7 @@
 #include "iommu.h"
 #include "iommureg.h"
 #include "mmio.h"
+#include "pci.h"
 #include "ports.h"
 
 #define WAIT_US 1000000u
@@ -114,6 +115,9 @@ enum status iommu_disable(const struct acpi *a, const struct memmap *map, u32 *s
 	for (u32 i = 0; i < a->iommus && i < ACPI_IOMMUS; i++) {
 		bool was_on = false;
 
+		/* What keeps functions away from memory that still master the bus stays on. */
+		if (!pci_reached(a->iommu[i].segment))
+			continue;
 		if (!unit_disable(&a->iommu[i], map, &was_on))
 			st = E_IOMMU;
 		*switched += was_on;

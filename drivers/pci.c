@@ -12,24 +12,41 @@
 #define PCI_BUSES_MAX	  256
 #define PCI_MAX_WAKES	  32 /* a tenth of a second each */
 
+/* Quieting a segment. */
+struct sweep {
+	u32 segment;
+	u32 wakes;		  /* bridges that may still be woken */
+	bool sleepers;		  /* some sleep */
+	bool late;		  /* some functions are still starting */
+	bool seen[PCI_BUSES_MAX]; /* buses that have functions */
+};
+
+static bool is_somebody(u32 id)
+{
+	return PCI_VENDOR(id) != 0 && PCI_VENDOR(id) != PCI_VENDOR_NOBODY && id != PCI_LATE;
+}
+
 /* Where to look after @bdf: functions 1-7 only where function 0 says there may be some. */
 static u32 step_from(u32 bdf, u32 id)
 {
 	if (pci_function(bdf) != 0)
 		return bdf + 1;
-	if (id == PCI_NOBODY || !(pci_read(bdf, PCI_HEADER) & PCI_HEADER_MULTI))
+	if (!is_somebody(id) || !(pci_read(bdf, PCI_HEADER) & PCI_HEADER_MULTI))
 		return bdf + PCI_DEVICE_STEP;
 	return bdf + 1;
 }
 
-bool pci_next(u32 *cursor, struct pci_dev *out)
+/* Also tells of functions that are not there yet. */
+static bool next_function(u32 *cursor, struct pci_dev *out, bool *late)
 {
-	while (*cursor < PCI_FUNCTIONS) {
+	/* Ends: what is reachable ends well below the largest number. */
+	while ((*cursor = pci_reachable(*cursor)) != PCI_NOBODY) {
 		u32 bdf = *cursor;
 		u32 id = pci_read(bdf, PCI_ID);
 
 		*cursor = step_from(bdf, id);
-		if (id == PCI_NOBODY)
+		*late |= id == PCI_LATE;
+		if (!is_somebody(id))
 			continue;
 		out->bdf = bdf;
 		out->vendor = (u16)id;
@@ -38,6 +55,13 @@ bool pci_next(u32 *cursor, struct pci_dev *out)
 		return true;
 	}
 	return false;
+}
+
+bool pci_next(u32 *cursor, struct pci_dev *out)
+{
+	bool late = false;
+
+	return next_function(cursor, out, &late);
 }
 
 bool pci_command_change(u32 bdf, u32 clear, u32 set)
@@ -68,60 +92,84 @@ static bool leads_to_a_bus(const struct pci_dev *dev)
 	       PCI_HEADER_TYPE(pci_read(dev->bdf, PCI_HEADER)) == PCI_HEADER_BRIDGE;
 }
 
-/*
- * One look at every bus, waking up to @wakes bridges on the way; were there any that sleep?
- * Marks in @seen the buses that have functions.
- */
-static bool masters_off(u32 wakes, bool seen[PCI_BUSES_MAX])
+/* One look at every bus, waking bridges on the way. */
+static void masters_off(struct sweep *s)
 {
 	struct pci_dev dev;
-	u32 cursor = 0;
-	bool sleepers = false;
+	u32 cursor = s->segment << 16;
 
-	while (pci_next(&cursor, &dev)) {
-		seen[pci_bus(dev.bdf)] = true;
+	s->sleepers = s->late = false;
+	while (next_function(&cursor, &dev, &s->late) && pci_segment(dev.bdf) == s->segment) {
+		s->seen[pci_bus(dev.bdf)] = true;
 		if (!is_bridge(&dev)) {
 			pci_command_change(dev.bdf, PCI_COMMAND_MASTER, 0);
 			continue;
 		}
 		if (!leads_to_a_bus(&dev) || !pci_asleep(dev.bdf))
 			continue;
-		sleepers = true;
-		if (wakes == 0)
+		s->sleepers = true;
+		if (s->wakes == 0)
 			continue;
-		wakes--;
+		s->wakes--;
 		/* One that does not wake hides its devices, and stops their DMA. */
 		if (pci_wake(&dev) == OK)
 			pci_command_change(dev.bdf, 0, PCI_COMMAND_MEMORY);
 	}
-	return sleepers;
 }
 
 /*
  * Virtual functions (SR-IOV 1.1 s3.4.1) do DMA on their own and answer, but show no vendor.
  * They are on the bus of their physical function or the one after it.
  */
-static void virtual_masters_off(u32 bus)
+static void virtual_masters_off(u32 segment, u32 bus)
 {
-	for (u32 bdf = bus * PCI_BUS_FUNCTIONS; bdf < (bus + 1) * PCI_BUS_FUNCTIONS; bdf++) {
+	for (u32 i = 0; i < PCI_BUS_FUNCTIONS; i++) {
+		u32 bdf = segment << 16 | bus << 8 | i;
 		u32 command = pci_read(bdf, PCI_COMMAND);
 
 		if (command != PCI_NOBODY && command & PCI_COMMAND_MASTER &&
-			pci_read(bdf, PCI_ID) == PCI_NOBODY)
+			!is_somebody(pci_read(bdf, PCI_ID)))
 			pci_command_change(bdf, PCI_COMMAND_MASTER, 0);
+	}
+}
+
+/* Wakes up to *@wakes bridges, and takes them off it. */
+static void segment_quiesce(u32 segment, u32 *wakes)
+{
+	struct sweep s = {.segment = segment};
+	u64 end_us;
+
+	/* The devices that can do DMA now come first; waking takes its time. */
+	masters_off(&s);
+	s.wakes = *wakes;
+	if (s.sleepers)
+		masters_off(&s);
+	end_us = clock_us() + PCI_PM_ANSWER_US;
+	while (s.late && clock_us() < end_us)
+		masters_off(&s);
+	*wakes = s.wakes;
+	for (u32 bus = 0; bus < PCI_BUSES_MAX; bus++) {
+		if (s.seen[bus] || (bus > 0 && s.seen[bus - 1]))
+			virtual_masters_off(segment, bus);
 	}
 }
 
 void pci_quiesce(void)
 {
-	bool seen[PCI_BUSES_MAX] = {false};
+	u32 wakes = PCI_MAX_WAKES;
 
-	/* The devices that can do DMA now come first; waking takes its time. */
-	if (masters_off(0, seen))
-		masters_off(PCI_MAX_WAKES, seen);
-	for (u32 bus = 0; bus < PCI_BUSES_MAX; bus++) {
-		if (seen[bus] || (bus > 0 && seen[bus - 1]))
-			virtual_masters_off(bus);
+	segment_quiesce(0, &wakes);
+}
+
+void pci_quiesce_segments(struct acpi *a, const struct memmap *map)
+{
+	u32 wakes = PCI_MAX_WAKES;
+	u32 bdf = pci_map(a, map) ? 1u << 16 : 0;
+
+	/* Ends: the numbers of segments rise. */
+	while ((bdf = pci_reachable(bdf)) != PCI_NOBODY) {
+		segment_quiesce(pci_segment(bdf), &wakes);
+		bdf = (pci_segment(bdf) + 1) << 16;
 	}
 }
 
@@ -143,12 +191,13 @@ bool pci_bar(const struct pci_dev *dev, u32 index, u64 *pa)
 	return *pa != 0 && high != PCI_NOBODY;
 }
 
-/* The bridge right above @bus; it is on a bus with a lower number. */
-static bool bridge_above(u32 bus, struct pci_dev *out)
+/* The bridge right above the bus of @bdf; it is on a bus with a lower number. */
+static bool bridge_above(u32 bdf, struct pci_dev *out)
 {
-	u32 cursor = 0;
+	u32 cursor = pci_segment(bdf) << 16;
+	u32 bus = pci_bus(bdf);
 
-	while (pci_next(&cursor, out) && pci_bus(out->bdf) < bus) {
+	while (pci_next(&cursor, out) && out->bdf >> 8 < bdf >> 8) {
 		if (leads_to_a_bus(out) && PCI_BUSES_SECOND(pci_read(out->bdf, PCI_BUSES)) == bus)
 			return true;
 	}
@@ -164,8 +213,7 @@ static void bridges_allow(u32 bdf, u32 bits)
 	struct pci_dev bridge;
 
 	/* Ends: bus numbers fall. */
-	for (u32 bus = pci_bus(bdf); bus > 0 && bridge_above(bus, &bridge);
-		bus = pci_bus(bridge.bdf))
+	for (u32 at = bdf; pci_bus(at) > 0 && bridge_above(at, &bridge); at = bridge.bdf)
 		pci_command_change(bridge.bdf, 0, bits);
 }
 

@@ -1,13 +1,19 @@
 /*
- * PCI hardware truth: configuration space after PCI 3.0 s6 and PCI PM 1.2 s3.
+ * PCI hardware truth: configuration space after PCI 3.0 s6 and PCI PM 1.2 s3, mapped to memory
+ * after PCIe 4.0 s7.2.2.
  */
 #ifndef AFTERIMAGE_PCIREG_H
 #define AFTERIMAGE_PCIREG_H
 
-#define PCI_NOBODY 0xffffffffu /* what a missing function reads as */
+#define PCI_NOBODY	   0xffffffffu /* what a missing function reads as */
+#define PCI_LATE	   0xffff0001u /* its first word while it starts (PCIe 4.0 s2.3.2) */
+#define PCI_OFFSET_MASK	   0xfcu
+#define PCI_ECAM_BUS_SHIFT 20 /* and a page for each function */
 
 /* Header (s6.1); offsets of 32-bit words */
 #define PCI_ID		     0x00
+#define PCI_VENDOR(v)	     ((v)&0xffff)
+#define PCI_VENDOR_NOBODY    0xffff
 #define PCI_COMMAND	     0x04 /* the upper half is status, cleared by writing ones */
 #define PCI_COMMAND_MEMORY   (1u << 1)
 #define PCI_COMMAND_MASTER   (1u << 2)
@@ -35,12 +41,27 @@
 
 /* Classes */
 #define PCI_CLASS_BASE(c) ((c) >> 16)
-#define PCI_CLASS_STORAGE 0x01
-#define PCI_SUB_RAID	  0x04
 #define PCI_CLASS_DISPLAY 0x03
 #define PCI_CLASS_BRIDGE  0x06
 #define PCI_CLASS_SUB(c)  ((c) >> 8 & 0xff)
 #define PCI_SUB_PCI	  0x04 /* those below it are host, ISA, EISA and MCA bridges */
+
+/* Class and subclass of what has disks (PCI Code and ID Assignment 1.11 s1.2) */
+#define PCI_CLASS_KIND(c) ((c) >> 8)
+#define PCI_KIND_SCSI	  0x0100
+#define PCI_KIND_IDE	  0x0101
+#define PCI_KIND_RAID	  0x0104
+#define PCI_KIND_SAS	  0x0107
+#define PCI_KIND_UFS	  0x0109
+#define PCI_KIND_SD	  0x0805
+
+/* Vendors, and their devices (virtio 1.1 s4.1.2) */
+#define PCI_VENDOR_INTEL     0x8086
+#define PCI_VENDOR_VIRTIO    0x1af4
+#define PCI_VIRTIO_BLOCK_OLD 0x1001
+#define PCI_VIRTIO_SCSI_OLD  0x1004
+#define PCI_VIRTIO_BLOCK     0x1042
+#define PCI_VIRTIO_SCSI	     0x1048
 
 /* Capabilities (s6.7): in what is behind the header, each on a word of its own */
 #define PCI_CAP_FIRST	0x40

@@ -6,8 +6,8 @@
  * What is wanted is taken as soon as it is met. Then the other controllers are looked at
  * too, but only to tell the operator of other dump disks: not for long, and no more once one
  * of them fails. If what was wanted is not there but another disk will do - the disk that was
- * booted has no dump partition, or there is only one more path to the disk that failed - a second
- * search goes to the controller of the first one that was seen.
+ * booted has no dump partition, the one asked for may be behind a controller that failed, or there
+ * is only one more path to a disk that failed - a second search goes to the controller of the first one that was seen.
  */
 #include <string.h>
 #include "gpt.h"
@@ -189,12 +189,14 @@ static void remember_disk(struct search *s)
 	s->seen_count++;
 }
 
-static enum target_how how_taken(const struct target_ask *ask, bool booted)
+static enum target_how how_taken(const struct search *s, bool booted)
 {
+	const struct target_ask *ask = s->ask;
+
 	if (ask->failed)
 		return TARGET_NEXT;
 	if (!is_any(ask->uuid))
-		return TARGET_EXACT;
+		return s->only_bdf != ANY_BDF ? TARGET_NEXT : TARGET_EXACT;
 	return booted ? TARGET_BOOTED : TARGET_ANY;
 }
 
@@ -214,7 +216,7 @@ static enum status partition_take(struct search *s, const struct extent *part, b
 	str_copy(t->place.id, sizeof(t->place.id), s->blk->id, sizeof(t->place.id));
 	t->super = s->super;
 	t->super_damaged = s->super_damaged;
-	t->how = how_taken(s->ask, booted);
+	t->how = how_taken(s, booted);
 	t->elsewhere = !booted && !is_any(s->ask->boot_part);
 	s->taken = true;
 	s->taken_us = clock_us();
@@ -395,6 +397,10 @@ static void say_others(const struct search *s)
 {
 	const struct target *t = s->out;
 
+	if (s->taken && t->how == TARGET_NEXT && !s->ask->failed)
+		con_printf("afterimage: the dump disk asked for may be one that failed; another "
+			   "one is "
+			   "taken\n");
 	if (s->taken && t->elsewhere)
 		con_printf("afterimage: the dump disk is not the disk that was booted\n");
 	for (u32 i = 0; i < s->seen_count; i++) {
@@ -411,6 +417,12 @@ static void say_others(const struct search *s)
 	}
 }
 
+/* One that was asked for by name is replaced only if it may be one that failed. */
+static bool other_will_do(const struct search *s)
+{
+	return s->ask->failed || is_any(s->ask->uuid) || telling(s->best) > telling(E_GPT);
+}
+
 enum status target_find(const struct target_ask *ask, struct arena *arena, struct target *out)
 {
 	struct search s = {.ask = ask, .arena = arena, .out = out};
@@ -419,7 +431,7 @@ enum status target_find(const struct target_ask *ask, struct arena *arena, struc
 	s.only_bdf = ANY_BDF;
 	memset(out, 0, sizeof(*out));
 	controllers_try(&s);
-	if (!s.taken && (ask->failed || is_any(ask->uuid)) && s.seen_count > 0) {
+	if (!s.taken && s.seen_count > 0 && other_will_do(&s)) {
 		s.only_bdf = s.seen[0].bdf;
 		controllers_try(&s);
 	}

@@ -30,6 +30,12 @@ enum status chunk_index_flush(struct writer *w) MUST_CHECK;
 /* Sends the runs collected so far, if any, as the kind that the pass has them in. */
 enum status chunk_classes_flush(struct writer *w) MUST_CHECK;
 
+/*
+ * Reads the log, which has all been sent, back from its start into the ring. What counts as safe
+ * ends before the first chunk that is not as it was sent or can not be read: then E_NOT_KEPT.
+ */
+enum status log_read_back(struct writer *w) MUST_CHECK;
+
 /* Blocks that closing a dump may take: class runs, two indexes and END. */
 u64 chunk_reserve_blocks(u32 block_bytes);
 

@@ -5,7 +5,7 @@
 #include <string.h>
 #include "directory.h"
 
-static enum status dir_io(struct directory *d, enum blk_op op, u64 block, u32 blocks, u64 pa)
+enum status directory_io(struct directory *d, enum blk_op op, u64 block, u32 blocks, u64 pa)
 {
 	memset(&d->req, 0, sizeof(d->req));
 	d->req.op = op;
@@ -20,7 +20,7 @@ static enum status dir_io(struct directory *d, enum blk_op op, u64 block, u32 bl
 static enum status copy_read(struct directory *d, u64 block, u32 page, enum status *verdict)
 {
 	u64 at = (u64)page * PAGE_BYTES;
-	enum status st = dir_io(d, BLK_READ, block, 1, d->buf_pa + at);
+	enum status st = directory_io(d, BLK_READ, block, 1, d->buf_pa + at);
 
 	if (st != OK) {
 		*verdict = E_READ;
@@ -113,7 +113,7 @@ static enum status chunk_blocks(
 	u32 bb = d->super->block_bytes;
 	u32 take = (u32)min_u64(PAGE_BYTES / bb, h->limit - pos);
 	struct dl_chunk c;
-	enum status st = dir_io(d, BLK_READ, h->start + pos, take, d->buf_pa);
+	enum status st = directory_io(d, BLK_READ, h->start + pos, take, d->buf_pa);
 
 	*blocks = (u32)min_u64(h->limit - pos, UINT32_MAX);
 	if (st != OK)
@@ -274,8 +274,6 @@ enum status directory_clear(struct directory *d, u32 slot)
 	h.flags |= DL_FLAG_CLEARED | DL_FLAG_GAVE_WAY;
 	h.generation++;
 	st = directory_write(d, slot, &h);
-	if (st == OK)
-		st = directory_flush(d);
 	if (st != OK)
 		return st;
 	d->entry[slot].state = DIR_CLEARED;
@@ -293,17 +291,17 @@ enum status directory_generation(struct directory *d, u32 slot, u32 *generation)
 	return st;
 }
 
-enum status directory_write(struct directory *d, u32 slot, struct dl_header *h)
+/* OK if at least one copy was written; the next reader takes that. */
+static enum status copies_write(struct directory *d, u32 slot, const struct dl_header *h)
 {
 	enum status back, front;
 
-	dl_header_seal(h);
 	memset(d->buf, 0, PAGE_BYTES);
 	memcpy(d->buf, h, sizeof(*h));
-	back = dir_io(d, BLK_WRITE, dl_slot_block_back(d->super, slot), 1, d->buf_pa);
+	back = directory_io(d, BLK_WRITE, dl_slot_block_back(d->super, slot), 1, d->buf_pa);
 	if (d->gate->blk->dead != OK)
 		return d->gate->blk->dead;
-	front = dir_io(d, BLK_WRITE, dl_slot_block(slot), 1, d->buf_pa);
+	front = directory_io(d, BLK_WRITE, dl_slot_block(slot), 1, d->buf_pa);
 	if (d->gate->blk->dead != OK)
 		return d->gate->blk->dead;
 	return back == OK ? OK : front;
@@ -311,5 +309,22 @@ enum status directory_write(struct directory *d, u32 slot, struct dl_header *h)
 
 enum status directory_flush(struct directory *d)
 {
-	return dir_io(d, BLK_FLUSH, 0, 0, 0);
+	return directory_io(d, BLK_FLUSH, 0, 0, 0);
+}
+
+enum status directory_write(struct directory *d, u32 slot, struct dl_header *h)
+{
+	const struct blk *blk = d->gate->blk;
+
+	dl_header_seal(h);
+	for (u32 i = 0; i < 2; i++) {
+		u32 resets = blk->resets;
+		enum status st = copies_write(d, slot, h);
+
+		if (st == OK)
+			st = directory_flush(d);
+		if (st != OK || blk->resets == resets)
+			return st;
+	}
+	return E_NOT_KEPT;
 }

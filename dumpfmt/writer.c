@@ -185,10 +185,9 @@ enum status writer_start(struct writer *w, struct gate *gate, const struct dl_su
 		return st;
 	fill_header(w, info, generation);
 	st = directory_write(&w->dir, w->slot, &w->header);
-	if (st == OK)
-		st = directory_flush(&w->dir);
 	if (st != OK)
 		return st;
+	w->resets = gate->blk->resets;
 	w->reserve_blocks = chunk_reserve_blocks(super->block_bytes);
 	w->run_kind = DL_KIND_CLASSES;
 	return chunk_put_start(w);
@@ -350,6 +349,21 @@ static void close_header(struct writer *w, enum status reason)
 	h->stored_bytes = writer_safe_bytes(w);
 }
 
+/* Makes the log durable; why not all of it can be trusted to be on the disk, else @reason. */
+static enum status log_settle(struct writer *w, enum status reason)
+{
+	const struct blk *blk = w->gate->blk;
+	enum status st = blk->dead;
+
+	if (st == OK)
+		st = directory_flush(&w->dir);
+	if (st != OK)
+		reason = st;
+	if (blk->dead == OK && blk->resets != w->resets)
+		st = log_read_back(w);
+	return st != OK ? st : reason;
+}
+
 enum status writer_finish(struct writer *w, enum status reason)
 {
 	enum status st, drained;
@@ -358,19 +372,15 @@ enum status writer_finish(struct writer *w, enum status reason)
 		reason = E_FULL;
 	st = close_log(w, reason);
 	drained = outbox_drain(&w->out);
-	passes_settle(w);
-	if (w->gate->blk->dead != OK)
-		return w->gate->blk->dead;
 	if (drained != OK)
 		reason = drained;
 	else if (st != OK)
 		reason = st;
-	st = directory_flush(&w->dir);
-	if (st != OK)
-		reason = st;
+	reason = log_settle(w, reason);
+	passes_settle(w);
+	if (w->gate->blk->dead != OK)
+		return w->gate->blk->dead;
 	close_header(w, reason);
 	st = directory_write(&w->dir, w->slot, &w->header);
-	if (st == OK)
-		st = directory_flush(&w->dir);
 	return st != OK ? st : reason;
 }

@@ -1,8 +1,9 @@
 /*
  * The few facts of firmware's ACPI tables that a capture needs: how to restart and switch
- * off the machine, and where its DMA remapping units are. No interpreter: of AML only the
- * package named \_S5_ is looked at (ACPI 6.5 s7.4.2). Tables are read through
- * firmware_read() into bounded buffers; checksums, lengths and every offset are checked.
+ * off the machine, where PCI configuration space is mapped, and where the DMA remapping units
+ * are. No interpreter: of AML only the package named \_S5_ is looked at (ACPI 6.5 s7.4.2). Tables
+ * are read through firmware_read() into bounded buffers; checksums, lengths and every offset are
+ * checked.
  */
 #ifndef AFTERIMAGE_ACPI_H
 #define AFTERIMAGE_ACPI_H
@@ -43,11 +44,24 @@ enum acpi_iommu_kind {
 
 #define ACPI_IOMMUS 128 /* a server with eight sockets has some eighty */
 
-/* Of PCI segment 0, which is all that pci_read reaches. */
 struct acpi_iommu {
 	u64 pa; /* of its registers */
 	u32 kind;
-	u32 zero;
+	u32 segment; /* of PCI, whose functions' DMA it remaps */
+};
+
+#define ACPI_ECAMS 32 /* a server has one or two for each socket */
+
+/*
+ * Where some buses' configuration space is mapped (MCFG, PCI Firmware 3.3 s4.1.2): bus b's
+ * is at pa + b * 1 MiB. All of it is below 2^52. Address 0: the entry can not be used, and what
+ * is there of the segment can not be reached.
+ */
+struct acpi_ecam {
+	u64 pa;
+	u32 segment; /* below 0xffff */
+	u16 first_bus;
+	u16 last_bus; /* not below the first one */
 };
 
 struct acpi {
@@ -55,6 +69,8 @@ struct acpi {
 	u32 iommus;
 	u32 iommus_dropped; /* that did not fit */
 	struct acpi_iommu iommu[ACPI_IOMMUS];
+	u32 ecams;
+	struct acpi_ecam ecam[ACPI_ECAMS];
 };
 
 /*

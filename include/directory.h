@@ -84,12 +84,17 @@ enum status directory_clear(struct directory *d, u32 slot) MUST_CHECK;
 enum status directory_generation(struct directory *d, u32 slot, u32 *generation) MUST_CHECK;
 
 /*
- * Writes @h, sealed by this function, to both copies of @slot, the back one first. OK if
- * at least one copy was written; the next reader takes that.
+ * Writes @h, sealed by this function, to both copies of @slot, the back one first, and makes
+ * that durable; again if the disk was reset before it was. OK if at least one copy was written:
+ * the next reader takes that. E_NOT_KEPT if it was reset the second time too.
  */
 enum status directory_write(struct directory *d, u32 slot, struct dl_header *h) MUST_CHECK;
 
 /* Makes what was written durable. */
 enum status directory_flush(struct directory *d) MUST_CHECK;
+
+/* One request of blocks of the partition, with one piece of memory for the device, and its end. */
+enum status directory_io(
+	struct directory *d, enum blk_op op, u64 block, u32 blocks, u64 pa) MUST_CHECK;
 
 #endif

@@ -159,6 +159,7 @@ enum dl_state {
 #define DL_DEGRADED_DROPPED	  256u	/* classes left out because they would not fit */
 #define DL_DEGRADED_ELFCOREHDR	  512u	/* the loader's description of memory is damaged: guessed */
 #define DL_DEGRADED_REGISTERS	  1024u /* registers of some processors could not be read */
+#define DL_DEGRADED_NEXT_DISK	  2048u /* another disk failed before; the dump began again here */
 
 /* How a dump knows which memory the reset destroyed; dl_header.survey. */
 enum dl_survey_use {

@@ -1,6 +1,6 @@
 /*
  * PCI functions: finding them, stopping and allowing their DMA, and where their
- * registers are. Configuration space through the ports of ports.h.
+ * registers are.
  */
 #ifndef AFTERIMAGE_PCI_H
 #define AFTERIMAGE_PCI_H
@@ -8,7 +8,10 @@
 #include "status.h"
 #include "types.h"
 
-#define PCI_FUNCTIONS 0x10000u /* bdf is below this */
+#define PCI_SEGMENTS 0xffffu /* the last possible one is not used */
+
+struct acpi;
+struct memmap;
 
 struct pci_dev {
 	u32 bdf; /* segment << 16 | bus << 8 | device << 3 | function */
@@ -38,17 +41,36 @@ static inline u32 pci_function(u32 bdf)
 }
 
 /*
+ * A word of configuration space; @offset is a multiple of 4 below 256. All ones of a function
+ * that is not there or can not be reached.
+ */
+u32 pci_read(u32 bdf, u32 offset);
+void pci_write(u32 bdf, u32 offset, u32 value);
+
+/*
  * The next function at or after *@cursor, which starts at 0; false when there is none
- * left. Every bus is looked at, reached by a bridge's numbers or not.
+ * left. Every bus is looked at, reached by a bridge's numbers or not; of segments that are
+ * reached by memory those buses that firmware names.
  */
 bool pci_next(u32 *cursor, struct pci_dev *out);
 
 /*
- * The first act: takes the right to do DMA from every function but the bridges, which only
+ * The first act: takes the right to do DMA from every function of segment 0 but the bridges, which only
  * pass on what others do. Then wakes bridges that sleep, and does the same to what is
- * behind them. Bounded: one look at every bus, a second one if a bridge slept.
+ * behind them. Bounded: one look at every bus, a second one if a bridge slept, a second of
+ * further ones if a function is still starting.
  */
 void pci_quiesce(void);
+
+/*
+ * The same with every other segment that @a says how to reach, and with segment 0 if it was not
+ * reached by ports. From now on pci_next finds them too. @a stays in use; entries of it that
+ * can not be right are taken out.
+ */
+void pci_quiesce_segments(struct acpi *a, const struct memmap *map);
+
+/* Can @segment be reached, and so has been quieted? Whole or not at all. */
+bool pci_reached(u32 segment);
 
 /* Address of memory BAR @index (0-5); false for I/O, unassigned or out of the address space. */
 bool pci_bar(const struct pci_dev *dev, u32 index, u64 *pa);

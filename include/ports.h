@@ -58,9 +58,13 @@ void memory_flush(void);
 /* Where the handoff's arena, the only RAM that may be written, can be reached. */
 void *arena_map(u64 pa, u64 bytes);
 
-/* PCI configuration space; @bdf is bus << 8 | device << 3 | function, @offset a multiple of 4. */
-u32 pci_read(u32 bdf, u32 offset);
-void pci_write(u32 bdf, u32 offset, u32 value);
+/*
+ * Configuration space of PCI segment 0 by the two ports; @bdf is bus << 8 | device << 3 |
+ * function, @offset a multiple of 4 below 256. Without such ports all reads as ones.
+ */
+u32 pci_port_read(u32 bdf, u32 offset);
+void pci_port_write(u32 bdf, u32 offset, u32 value);
+bool pci_port_works(void);
 
 /* I/O ports; @bytes 1, 2 or 4. */
 u32 io_read(u16 port, u32 bytes);
@@ -77,6 +81,12 @@ bool firmware_read(u64 pa, void *buf, u32 bytes) MUST_CHECK;
  * address. Never unmapped. */
 struct mmio;
 const struct mmio *mmio_map(u64 pa, u64 bytes);
+
+/*
+ * The page of device registers at @pa, uncached, through the one window there is for this: what
+ * it showed before is gone. NULL if there is no such address.
+ */
+const struct mmio *mmio_window(u64 pa);
 
 /* What to do after the dump; the numbers are those stored in the superblock. */
 enum machine_action {

@@ -10,8 +10,8 @@
 const struct blk_driver *probe_driver(const struct pci_dev *dev);
 
 /*
- * What hides disks from us in @dev, for a message: "Intel VMD", "a RAID controller"; NULL if it
- * is driven or has nothing to do with disks.
+ * What hides disks from us in @dev and what to change, for a message: "Intel VMD (switch VMD off
+ * in the firmware setup)". NULL if it is driven or has nothing to do with disks.
  */
 const char *probe_hidden(const struct pci_dev *dev);
 

@@ -13,7 +13,7 @@ enum target_how {
 	TARGET_EXACT = 1,  /* its superblock has the UUID asked for */
 	TARGET_ANY = 2,	   /* no UUID was asked for; the first one found */
 	TARGET_BOOTED = 3, /* likewise; it is on the disk that was booted */
-	TARGET_NEXT = 4,   /* those before it failed */
+	TARGET_NEXT = 4,   /* the one asked for, or taken before, failed */
 };
 
 /* A disk that failed: its place, and who it was. */
@@ -49,7 +49,7 @@ struct target {
 /*
  * Goes through all disk controllers that there is a driver for, their disks and the dump-type
  * partitions on them, for the one whose superblock has ask->uuid; all zero takes one on the disk with
- * the GPT partition ask->boot_part, or if there is none, or that is all zero too, any. After
+ * the GPT partition ask->boot_part, or if there is none, or that is all zero too, any. If the one asked for is not there and a controller failed it is any other disk; after
  * disks have failed it is any other disk, or if there is none another path to one of them. Its
  * controller stays running, the others are stopped in order and lose their right to do DMA. Queues and
  * buffers come from @arena; what was given to a controller that is not provably silent is not

@@ -9,6 +9,10 @@
  * page, those after it only what they find to be zero or unreadable. Which classes are
  * whole is decided at the end, by what is known to be on the disk.
  *
+ * A reset of the device may have cost it what it had completed but not made durable. If there
+ * was one after the first flush, the log is read back after the second, and what is not as it
+ * was sent does not count: E_NOT_KEPT. A header is written again.
+ *
  * A failed write ends the log: nothing more is appended, and if the device still
  * lives the header is closed with the failure's code and the blocks known to be good.
  *
@@ -81,6 +85,7 @@ struct writer {
 	struct dl_header header;
 	u32 recent; /* dumps that began within WRITER_RECENT_S before this one, none cleared */
 	u32 slot;
+	u32 resets; /* of the device, when the header was on the disk */
 	u64 start_us;
 	struct outbox_mark sent; /* chunks handed to the device so far */
 	u64 reserve_blocks;	 /* kept free to close the dump in order */
@@ -164,7 +169,7 @@ u32 writer_inflight(const struct writer *w);
 u64 writer_left_blocks(const struct writer *w);
 u64 writer_worst_blocks(u64 pages, u32 block_bytes);
 
-/* Bytes of the dump known to be on the disk. */
+/* Bytes of the dump known to be on the disk, or that it had taken before it died. */
 u64 writer_safe_bytes(const struct writer *w);
 
 /*

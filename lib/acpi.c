@@ -314,6 +314,7 @@ bool acpi_load(u64 rsdp_pa, struct acpi *a)
 	}
 	if (!found)
 		return false;
+	acpi_mcfg_find(&root, a);
 	acpi_iommu_find(&root, a);
 	fadt_load(&root, &a->power);
 	return true;

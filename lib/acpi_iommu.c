@@ -1,8 +1,7 @@
 /*
  * Where the DMA remapping units are: DMAR (Intel VT-d 4.0 s8) and IVRS (AMD I/O
  * Virtualization 3.07 s5.2). Looks at nothing but the addresses of their registers and their
- * PCI segment: nobody takes DMA from the functions of other segments than 0, so what
- * keeps it away from old memory must stay on.
+ * PCI segment.
  */
 #include <string.h>
 #include "acpi_parts.h"
@@ -49,7 +48,7 @@ static bool is_unit(enum acpi_iommu_kind kind, const u8 *head)
 	return type == IVRS_TYPE_IVHD_10 || type == IVRS_TYPE_IVHD_11 || type == IVRS_TYPE_IVHD_40;
 }
 
-static void unit_add(struct acpi *a, const struct rule *rule, u64 pa)
+static void unit_add(struct acpi *a, const struct rule *rule, u64 pa, u32 segment)
 {
 	if (pa == 0 || pa % rule->align != 0 || pa >= ACPI_PHYSICAL_END)
 		return;
@@ -63,6 +62,7 @@ static void unit_add(struct acpi *a, const struct rule *rule, u64 pa)
 	}
 	a->iommu[a->iommus].pa = pa;
 	a->iommu[a->iommus].kind = rule->kind;
+	a->iommu[a->iommus].segment = segment;
 	a->iommus++;
 }
 
@@ -75,8 +75,7 @@ static void unit_read(
 	if (!acpi_table_read(t, offset + BASE_OFFSET, base, sizeof(base)) ||
 		!acpi_table_read(t, offset + rule->segment, segment, sizeof(segment)))
 		return;
-	if (get_u16(segment) == 0)
-		unit_add(a, rule, get_u64(base));
+	unit_add(a, rule, get_u64(base), get_u16(segment));
 }
 
 static void table_walk(const struct acpi_table *t, const struct rule *rule, struct acpi *a)

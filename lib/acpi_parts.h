@@ -43,4 +43,7 @@ void acpi_s5_find(const struct acpi_table *t, struct acpi_power *p);
 /* Fills @a->iommu* from DMAR and IVRS. */
 void acpi_iommu_find(struct acpi_root *r, struct acpi *a);
 
+/* Fills @a->ecam* from MCFG. */
+void acpi_mcfg_find(struct acpi_root *r, struct acpi *a);
+
 #endif

@@ -38,6 +38,7 @@ step 'clang-format' "$(clang-format --dry-run -Werror $sources 2>&1 | grep -E 'e
 step 'conditional compilation in a .c file' "$(git ls-files '*.c' |
 	xargs grep -nE '^[[:space:]]*#[[:space:]]*(if|ifdef|ifndef)\b')"
 step 'longer than 500 lines' "$(wc -l $sources | awk '$2 != "total" && $1 > 500')"
+step 'a driver is too long' "$(/usr/bin/python3 tests/bench/codesize.py --check 2>&1)"
 step 'unfinished business' "$(git ls-files ':!tests/lint.sh' |
 	xargs grep -nIE '\b(TODO|FIXME|XXX|HACK)\b')"
 step 'a driver is called past the gate' "$(grep -nE 'ops->submit' -r drivers dumpfmt boot linux lib |
@@ -46,7 +47,8 @@ step 'header needs others' "$(headers_alone)"
 step 'docs/codes.md is not what include/status.h says' \
 	"$(/usr/bin/python3 tests/codes.py include/status.h | diff docs/codes.md - 2>&1)"
 step 'purity gate' "$(sh tests/purity.sh "$build/metal/libpure.a" 2>&1 | grep -v passed)"
-step 'clang-tidy' "$(git ls-files 'lib/*.c' 'linux/*.c' 'drivers/*.c' 'dumpfmt/*.c' boot/main.c boot/survey.c boot/words.c \
+step 'clang-tidy' "$(git ls-files 'lib/*.c' 'linux/*.c' 'drivers/*.c' 'dumpfmt/*.c' boot/main.c boot/disk.c boot/known.c boot/store.c \
+	boot/survey.c boot/words.c \
 	'tools/*.c' | xargs -P 2 -n 8 sh tests/tidy.sh 2>&1 |
 	grep -E 'warning:|error:|Error' | sort -u | head -20)"
 echo "lint: $passed passed, $failed failed"

@@ -31,8 +31,11 @@
 #define CPUID_ADDRESSES 0x80000008u /* EAX: bits of a physical address */
 #define ADDRESS_BITS	36u	    /* of a processor that does not tell */
 
-#define MMIO_PAGES   511		 /* the last page of theirs shows what is copied */
-#define MMIO_HANDLES (ACPI_IOMMUS + 128) /* a server has dozens of NVMe disks; each is tried */
+#define MMIO_PAGES    510 /* the last two of their 512 are windows: */
+#define MMIO_WINDOW   510 /* on registers */
+#define MMIO_COPY     511 /* on what is copied */
+#define MMIO_UNCACHED (PTE_UNCACHED | PTE_WT)
+#define MMIO_HANDLES  (ACPI_IOMMUS + 128) /* a server has dozens of NVMe disks; each is tried */
 
 extern u64 page_pd[512];
 extern char va_base[], image_start[], image_writable[], stack_hole[];
@@ -41,9 +44,9 @@ extern char arena_first[], arena_limit[];
 u64 image_offset;
 
 /* In a section of its own: the BIOS door has memory for it below the image, not cleared. */
-static _Alignas(PAGE_BYTES) u64 window_table[PHYS_WINDOW_SLOTS][512]
-	__attribute__((section(".bss.windows")));
-static _Alignas(PAGE_BYTES) u64 mmio_table[512];
+#define IN_WINDOWS __attribute__((section(".bss.windows")))
+static _Alignas(PAGE_BYTES) u64 window_table[PHYS_WINDOW_SLOTS][512] IN_WINDOWS;
+static _Alignas(PAGE_BYTES) u64 mmio_table[512] IN_WINDOWS;
 static u32 mmio_used;
 
 /* The pages that met a memory error. The machine check's handler adds to them at any moment. */
@@ -165,14 +168,31 @@ static bool remember_hidden(u64 page_pa)
 	return true;
 }
 
-/* One page at a time through the last one of the registers' window; returns where it is. */
-static const u8 *copied_page(u64 pa, u64 flags)
+static u64 mmio_va(u32 index)
 {
-	mmio_table[MMIO_PAGES] = pa | flags | PTE_PRESENT;
+	return (u64)va_base + (u64)PD_MMIO * LARGE_BYTES + (u64)index * PAGE_BYTES;
+}
+
+/* Shows the page at @pa at @index of the registers' part; false if that was there before. */
+static bool mmio_show(u32 index, u64 pa, u64 flags)
+{
+	u64 entry = pa | flags | PTE_PRESENT;
+
+	if (!(page_pd[PD_MMIO] & PTE_PRESENT))
+		memset(mmio_table, 0, sizeof(mmio_table));
 	page_pd[PD_MMIO] = table_entry(mmio_table);
-	flush_tlb();
-	return (const u8 *)((u64)va_base + (u64)PD_MMIO * LARGE_BYTES +
-			    (u64)MMIO_PAGES * PAGE_BYTES);
+	if (mmio_table[index] == entry)
+		return false;
+	mmio_table[index] = entry;
+	return true;
+}
+
+/* The same of a page that takes the place of another; where. */
+static u64 mmio_page(u32 index, u64 pa, u64 flags)
+{
+	if (mmio_show(index, pa, flags))
+		flush_tlb();
+	return mmio_va(index);
 }
 
 static bool copy(u64 pa, void *buf, u64 bytes, u64 flags)
@@ -185,7 +205,7 @@ static bool copy(u64 pa, void *buf, u64 bytes, u64 flags)
 		u64 at = pa & (PAGE_BYTES - 1);
 		u64 n = min_u64(bytes, PAGE_BYTES - at);
 
-		memcpy(to, copied_page(pa - at, flags) + at, n);
+		memcpy(to, (const u8 *)mmio_page(MMIO_COPY, pa - at, flags) + at, n);
 		if (phys_unreadable(pa))
 			return false;
 		to += n;
@@ -202,7 +222,7 @@ bool phys_copy(u64 pa, void *buf, u64 bytes)
 
 bool firmware_read(u64 pa, void *buf, u32 bytes)
 {
-	return copy(pa, buf, bytes, PTE_UNCACHED | PTE_WT);
+	return copy(pa, buf, bytes, MMIO_UNCACHED);
 }
 
 /* A known page is hidden once more: it may be in a window that was changed meanwhile. */
@@ -214,8 +234,8 @@ bool paging_hide(u64 pa)
 		return false;
 	for (u32 i = 0; i < PHYS_WINDOW_SLOTS; i++)
 		window_hide(i, page_pa);
-	if ((mmio_table[MMIO_PAGES] & PTE_ADDRESS) == page_pa)
-		copied_page(own_pa(stack_hole), 0);
+	if ((mmio_table[MMIO_COPY] & PTE_ADDRESS) == page_pa)
+		mmio_page(MMIO_COPY, own_pa(stack_hole), 0);
 	return true;
 }
 
@@ -273,15 +293,22 @@ const struct mmio *mmio_map(u64 pa, u64 bytes)
 	if (pages > MMIO_PAGES - mmio_used || !range_fits(pa, bytes, phys_end()))
 		return NULL;
 	m = &handles[handles_used++];
-	m->va = (u64)va_base + (u64)PD_MMIO * LARGE_BYTES + (u64)mmio_used * PAGE_BYTES +
-		(pa - first);
+	m->va = mmio_va(mmio_used) + (pa - first);
 	m->bytes = bytes;
 	for (u64 i = 0; i < pages; i++)
-		mmio_table[mmio_used + i] = (first + i * PAGE_BYTES) | PTE_UNCACHED | PTE_WT |
-					    PTE_WRITABLE | PTE_PRESENT;
-	mmio_used += (u32)pages;
-	page_pd[PD_MMIO] = table_entry(mmio_table);
+		mmio_show(mmio_used++, first + i * PAGE_BYTES, MMIO_UNCACHED | PTE_WRITABLE);
 	return m;
+}
+
+const struct mmio *mmio_window(u64 pa)
+{
+	static struct mmio window;
+
+	if (!range_fits(pa, PAGE_BYTES, phys_end()))
+		return NULL;
+	window.va = mmio_page(MMIO_WINDOW, pa, MMIO_UNCACHED | PTE_WRITABLE);
+	window.bytes = PAGE_BYTES;
+	return &window;
 }
 
 /* The entry that maps a page of the image; the first two tables of the directory show it. */

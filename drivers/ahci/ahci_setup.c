@@ -33,13 +33,18 @@ static enum status registers_map(struct ahci *a)
 /* BIOS/OS handoff (s10.6.3). A BIOS that keeps the HBA for too long loses it all the same. */
 static enum status take_over(const struct ahci *a)
 {
+	u32 cap2 = ahci_reg(a, AHCI_CAP2);
 	u32 bohc;
 	enum status st;
 
-	if (!(ahci_reg(a, AHCI_CAP2) & AHCI_CAP2_BOH))
+	if (cap2 == AHCI_GONE)
+		return E_DEVICE_GONE;
+	if (!(cap2 & AHCI_CAP2_BOH))
 		return OK;
-	bohc = ahci_reg(a, AHCI_BOHC) & ~AHCI_BOHC_OOC;
-	ahci_reg_set(a, AHCI_BOHC, bohc | AHCI_BOHC_OOS);
+	bohc = ahci_reg(a, AHCI_BOHC);
+	if (bohc == AHCI_GONE)
+		return E_DEVICE_GONE;
+	ahci_reg_set(a, AHCI_BOHC, (bohc & ~AHCI_BOHC_OOC) | AHCI_BOHC_OOS);
 	st = ahci_wait(a, AHCI_BOHC, AHCI_BOHC_BOS, 0, AHCI_BOS_US);
 	if (st == E_READY && ahci_reg(a, AHCI_BOHC) & AHCI_BOHC_BB)
 		st = ahci_wait(a, AHCI_BOHC, AHCI_BOHC_BOS, 0, AHCI_BIOS_BUSY_US);
@@ -53,9 +58,10 @@ static void ports_stop(const struct ahci *a)
 
 	for (u32 i = 0; i < AHCI_PORTS_MAX; i++) {
 		u32 at = AHCI_PORT(i) + AHCI_PXCMD;
+		u32 cmd = a->ports & ahci_bit(i) ? ahci_reg(a, at) : AHCI_GONE;
 
-		if (a->ports & ahci_bit(i))
-			ahci_reg_set(a, at, ahci_reg(a, at) & ~AHCI_PXCMD_ST);
+		if (cmd != AHCI_GONE)
+			ahci_reg_set(a, at, cmd & ~AHCI_PXCMD_ST);
 	}
 	for (u32 i = 0; i < AHCI_PORTS_MAX; i++) {
 		bool expired = false;

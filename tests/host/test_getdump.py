@@ -105,11 +105,12 @@ def test_info_says_everything(image):
 
 def test_info_names_what_was_given_up(tmp_path):
     log = li.Log()
-    li.standard(log).put_header(degraded=16 | 8)
+    li.standard(log).put_header(degraded=2048 | 16 | 8)
     image = log.save(tmp_path / "disk.img")
     assert json.loads(out("info", image, "--json"))["dump"]["degraded"] == [
         "one of the superblocks was damaged",
-        "pages were kept that the level asked for leaves out"]
+        "pages were kept that the level asked for leaves out",
+        "another dump disk failed before: the dump began anew on this one"]
 
 
 def test_a_dump_is_chosen_by_number(tmp_path):

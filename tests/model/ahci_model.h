@@ -98,6 +98,7 @@ struct ahci_model_disk {
 	u8 *bytes; /* what the host sees; the caller's */
 	u8 *kept;  /* what survives a loss of power: as long; NULL: the same */
 	u64 blocks;
+	u64 first_lba; /* that bytes begin with; there are none for the others */
 	u32 block_bytes;
 	bool no_lba48, no_flush_ext, no_wcache, wcache_off, no_id_checksum;
 	u32 depth;	  /* of its queue; 0: no NCQ */
@@ -106,6 +107,8 @@ struct ahci_model_disk {
 	bool never_ready; /* there, but stays busy */
 	bool errors;	  /* every transfer fails */
 	char serial[21];
+	u64 wwn;      /* 0: none */
+	bool swapped; /* the next loss of power is that of another disk put in its place */
 	u64 write_first, write_end; /* LBAs that may be written */
 	/* state */
 	u64 all_blocks; /* that there were, should it shrink */

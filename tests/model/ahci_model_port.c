@@ -82,6 +82,10 @@ void ahci_model_power_loss(struct ahci_model_port *p, u64 now_us, bool back)
 		d->dirty[i] = 0;
 	}
 	d->wcache = !d->wcache_off;
+	if (d->swapped) { /* no write is meant for the other one */
+		d->serial[0] = 'B';
+		d->write_first = d->write_end = 0;
+	}
 	p->hba->power_losses++;
 	ahci_model_port_relink(p, now_us);
 	p->ssts = DET_PRESENT;

@@ -49,12 +49,11 @@ static void remember(struct memdisk *d, const struct blk_req *req)
 	d->undo = u;
 }
 
-/* Power goes: with a cache, each write since the last flush is lost or not, by chance. */
-static void power_off(struct memdisk *d)
+/* With a cache, each write since the last flush is lost or not, by chance. */
+void memdisk_lose_cache(struct memdisk *d)
 {
-	d->off = true;
 	for (struct memdisk_undo *u = d->undo; u; u = u->next) {
-		if (next_random(d) % 2)
+		if (next_random(d) % 2 || d->forgetful)
 			memcpy(d->data + u->lba * d->blk.block_bytes, u->old,
 				(size_t)u->blocks * d->blk.block_bytes);
 	}
@@ -138,8 +137,10 @@ static enum status do_write(struct memdisk *d, const struct blk_req *req)
 	if (d->fail_write_lba >= req->lba && d->fail_write_lba < req->lba + req->blocks &&
 		d->fail_write_lba)
 		return E_WRITE;
-	if (n == d->cut_at)
-		power_off(d);
+	if (n == d->cut_at) {
+		d->off = true;
+		memdisk_lose_cache(d);
+	}
 	if (d->off)
 		return OK;
 	if (d->cached)
@@ -164,6 +165,12 @@ static enum status do_read(struct memdisk *d, const struct blk_req *req)
 
 static enum status do_request(struct memdisk *d, const struct blk_req *req)
 {
+	d->commands += req->op != BLK_READ;
+	if (req->op != BLK_READ && d->reset_at && d->commands >= d->reset_at &&
+		d->commands - d->reset_at < max_u64(d->reset_count, 1)) {
+		d->blk.resets++;
+		memdisk_lose_cache(d);
+	}
 	switch (req->op) {
 	case BLK_WRITE:
 		return do_write(d, req);
@@ -177,6 +184,14 @@ static enum status do_request(struct memdisk *d, const struct blk_req *req)
 	}
 }
 
+static bool never_ends(const struct memdisk *d, const struct blk_req *req)
+{
+	if (req->op == BLK_WRITE)
+		return d->writes + 1 == d->die_at;
+	return req->op == BLK_READ && d->die_read_lba && d->die_read_lba >= req->lba &&
+	       d->die_read_lba < req->lba + req->blocks;
+}
+
 static enum status disk_poll(struct blk *blk)
 {
 	struct memdisk *d = disk_of(blk);
@@ -187,7 +202,7 @@ static enum status disk_poll(struct blk *blk)
 
 		if ((d->reorder || d->lazy) && next_random(d) % 3 == 0)
 			return OK;
-		if (req->op == BLK_WRITE && d->writes + 1 == d->die_at) {
+		if (never_ends(d, req)) {
 			blk->dead = E_TIMEOUT;
 			break;
 		}
@@ -238,6 +253,7 @@ void memdisk_power_on(struct memdisk *d)
 		.reorder = d->reorder,
 		.lazy = d->lazy,
 		.cached = d->cached,
+		.forgetful = d->forgetful,
 		.allowed_lba = d->allowed_lba,
 		.allowed_blocks = d->allowed_blocks,
 		.outside = d->outside,
@@ -247,6 +263,7 @@ void memdisk_power_on(struct memdisk *d)
 	drop_undo(d);
 	fresh.blk.dead = OK;
 	fresh.blk.inflight = 0;
+	fresh.blk.resets = 0;
 	*d = fresh;
 }
 

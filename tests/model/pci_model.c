@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "drivers/pcivar.h"
 #include "pci_model.h"
 #include "ports.h"
 
@@ -19,16 +20,49 @@
 #define BAR_64	   4u
 #define WRITABLE   (PCI_MODEL_MEMORY | PCI_MODEL_MASTER | PCI_MODEL_INTX)
 #define WAKE_US	   10000u
+#define NOBODY	   0xffffffffu
+#define BUS_BYTES  (1ull << 20)
+
+struct area {
+	u64 pa;
+	u32 segment, first_bus, last_bus;
+};
 
 static struct {
 	u32 count;
 	u64 reads;
+	bool no_ports;
+	u32 areas;
+	struct area area[PCI_MODEL_AREAS];
+	u32 shown_bdf; /* by the window */
+	u64 stray;
 	struct pci_model_fn fn[PCI_MODEL_FUNCTIONS];
 } bus;
 
 void pci_model_reset(void)
 {
+	static struct acpi none;
+	static const struct memmap no_map;
+
 	memset(&bus, 0, sizeof(bus));
+	pci_map(&none, &no_map);
+}
+
+void pci_model_no_ports(void)
+{
+	bus.no_ports = true;
+}
+
+void pci_model_area(u64 pa, u32 segment, u32 first_bus, u32 last_bus)
+{
+	if (bus.areas == PCI_MODEL_AREAS)
+		abort();
+	bus.area[bus.areas++] = (struct area) {pa, segment, first_bus, last_bus};
+}
+
+u64 pci_model_stray(void)
+{
+	return bus.stray;
 }
 
 struct pci_model_fn *pci_model_add(u32 bdf, u32 class)
@@ -48,7 +82,7 @@ struct pci_model_fn *pci_model_bridge(u32 bdf, u32 secondary)
 	struct pci_model_fn *fn = pci_model_add(bdf, 0x060400);
 
 	fn->config[HEADER_AT] = BRIDGE;
-	fn->config[BUSES_AT] = secondary << 16 | secondary << 8 | bdf >> 8;
+	fn->config[BUSES_AT] = secondary << 16 | secondary << 8 | (bdf >> 8 & 0xff);
 	fn->secondary = secondary;
 	return fn;
 }
@@ -116,11 +150,14 @@ u64 pci_model_reads(void)
 	return bus.reads;
 }
 
+/* @number: of the bus, and of its segment from bit 8 on. */
 static const struct pci_model_fn *bridge_to(u32 number)
 {
-	for (u32 i = 0; number && i < bus.count; i++) {
-		if (bus.fn[i].secondary == number)
-			return &bus.fn[i];
+	for (u32 i = 0; number & 0xff && i < bus.count; i++) {
+		const struct pci_model_fn *b = &bus.fn[i];
+
+		if (b->secondary == (number & 0xff) && b->bdf >> 16 == number >> 8)
+			return b;
 	}
 	return NULL;
 }
@@ -170,7 +207,7 @@ bool pci_model_interrupt(struct pci_model_fn *fn)
 
 static struct pci_model_fn *find(u32 bdf, u32 offset)
 {
-	if (bdf >= 0x10000 || offset % 4 != 0 || offset >= PCI_MODEL_DWORDS * 4)
+	if (offset % 4 != 0 || offset >= PCI_MODEL_DWORDS * 4)
 		abort();
 	for (u32 i = 0; i < bus.count; i++) {
 		struct pci_model_fn *fn = &bus.fn[i];
@@ -184,12 +221,19 @@ static struct pci_model_fn *find(u32 bdf, u32 offset)
 	return NULL;
 }
 
-u32 pci_read(u32 bdf, u32 offset)
+static u32 config_read(u32 bdf, u32 offset)
 {
 	const struct pci_model_fn *fn = find(bdf, offset);
 
 	bus.reads++;
-	return fn ? fn->config[offset / 4] : 0xffffffff;
+	return fn ? fn->config[offset / 4] : NOBODY;
+}
+
+u32 pci_port_read(u32 bdf, u32 offset)
+{
+	if (bdf >= 0x10000)
+		abort();
+	return bus.no_ports ? NOBODY : config_read(bdf, offset);
 }
 
 static void write_command(struct pci_model_fn *fn, u32 value)
@@ -251,7 +295,7 @@ static void write_header(struct pci_model_fn *fn, u32 at, u32 value)
 	fn->config[at] = new;
 }
 
-void pci_write(u32 bdf, u32 offset, u32 value)
+static void config_write(u32 bdf, u32 offset, u32 value)
 {
 	struct pci_model_fn *fn = find(bdf, offset);
 	u32 at = offset / 4;
@@ -264,6 +308,51 @@ void pci_write(u32 bdf, u32 offset, u32 value)
 		write_cap(fn, at, value);
 	else if (at >= BAR0_AT && at != CAPS_AT && !asleep(fn))
 		write_header(fn, at, value);
+}
+
+void pci_port_write(u32 bdf, u32 offset, u32 value)
+{
+	if (bdf >= 0x10000)
+		abort();
+	if (!bus.no_ports)
+		config_write(bdf, offset, value);
+}
+
+bool pci_port_works(void)
+{
+	return !bus.no_ports;
+}
+
+static u32 window_read(void *model, u32 offset)
+{
+	(void)model;
+	return bus.shown_bdf == NOBODY ? NOBODY : config_read(bus.shown_bdf, offset);
+}
+
+static void window_write(void *model, u32 offset, u32 value)
+{
+	(void)model;
+	if (bus.shown_bdf != NOBODY)
+		config_write(bus.shown_bdf, offset, value);
+}
+
+const struct mmio *mmio_window(u64 pa)
+{
+	static const struct mmio window = {.read32 = window_read, .write32 = window_write};
+
+	if (pa >= PCI_MODEL_END)
+		return NULL;
+	bus.shown_bdf = NOBODY;
+	for (u32 i = 0; i < bus.areas; i++) {
+		const struct area *a = &bus.area[i];
+		u64 first = a->pa + a->first_bus * BUS_BYTES;
+		u64 end = a->pa + (a->last_bus + 1) * BUS_BYTES;
+
+		if (pa >= first && pa < end)
+			bus.shown_bdf = a->segment << 16 | (u32)((pa - a->pa) >> PAGE_SHIFT);
+	}
+	bus.stray += bus.shown_bdf == NOBODY;
+	return &window;
 }
 
 const struct mmio *mmio_map(u64 pa, u64 bytes)

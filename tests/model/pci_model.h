@@ -1,6 +1,6 @@
 /*
  * A PCI configuration space for hosted builds: the test adds functions, the ports
- * pci_read, pci_write and mmio_map work on them.
+ * pci_port_read, pci_port_write, mmio_window and mmio_map work on them.
  */
 #ifndef AFTERIMAGE_PCI_MODEL_H
 #define AFTERIMAGE_PCI_MODEL_H
@@ -10,6 +10,8 @@
 
 #define PCI_MODEL_FUNCTIONS 16
 #define PCI_MODEL_DWORDS    64
+#define PCI_MODEL_AREAS	    8
+#define PCI_MODEL_END	    (1ull << 46) /* of the processor's addresses */
 
 #define PCI_MODEL_MEMORY 2u
 #define PCI_MODEL_MASTER 4u
@@ -51,7 +53,17 @@ struct pci_model_fn {
 	const struct mmio *regs; /* NULL: mmio_map fails */
 };
 
+/* No functions, ports that work, nothing in memory; what the code knew of that is forgotten. */
 void pci_model_reset(void);
+
+/* From now on there are no ports. */
+void pci_model_no_ports(void);
+
+/* The configuration space of @segment from bus 0 on is at @pa; what it has decoded there, @buses. */
+void pci_model_area(u64 pa, u32 segment, u32 first_bus, u32 last_bus);
+
+/* Pages that were looked at and are none of these: a mistake. */
+u64 pci_model_stray(void);
 
 /* Adds a function with @class as in struct pci_dev; header type 0, everything else 0. */
 struct pci_model_fn *pci_model_add(u32 bdf, u32 class);

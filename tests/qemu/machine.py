@@ -1,5 +1,5 @@
 """One QEMU machine: q35 with SeaBIOS (uefi.py has the words for other firmware), software
-emulation, RAM in a file of the host, an NVMe dump disk and, if wanted, the victim's CD. RAM
+emulation, RAM in a file of the host, dump disks and, if wanted, the victim's CD. RAM
 survives the machine's resets and is there to be compared when it is stopped. It ends with its
 time limit, with the test that started it, or with the Python that runs it, whichever comes
 first."""
@@ -35,6 +35,30 @@ class MachineError(Exception):
     """The machine did not do what was waited for; the text holds its last lines."""
 
 
+# Each kind's own controllers, and the device that is the disk. "usb" is what the image has no
+# driver for; firmware boots it all the same. The "2" are second controllers of a kind.
+CONTROLLERS = {
+    "nvme": ((), "nvme"),
+    "ahci": ((), "ide-hd,bus=ide.1"),
+    "ahci2": (("ich9-ahci,id=ahci2",), "ide-hd,bus=ahci2.0"),
+    "virtio": ((), "virtio-blk-pci,disable-legacy=on"),
+    "usb": (("qemu-xhci,id=xhci",), "usb-storage,bus=xhci.0"),
+}
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A disk of the machine; @name is its device's id. @layers are filters of QEMU's, the nearest
+    to the file first. @words are added to its device."""
+    path: Path
+    controller: str = "nvme"  # of CONTROLLERS
+    block_bytes: int = 512  # QEMU's SATA disks have no other
+    name: str = "dump"
+    layers: tuple = ()
+    words: str = ""
+    flush: bool = False  # hand the guest's flushes on: needless for what only QEMU reads
+
+
 @dataclass(frozen=True)
 class Setup:
     """How a machine is built. Paths are the caller's; @ram_file is made if it is not there.
@@ -48,7 +72,11 @@ class Setup:
     cpu_model: str = "qemu64"
     block_bytes: int = 512
     inject_error: dict | None = None  # blkdebug's rule for the dump disk
-    sata: bool = False  # the dump disk on the SATA controller instead of NVMe
+    controller: str = "nvme"  # of the dump disk
+    layers: tuple = ()  # of the dump disk, like
+    flush: bool = False  # this
+    others: tuple = ()  # Disk of each other disk; their controllers come after the dump disk's
+    before: tuple = ()  # likewise; before it
     serial: bool = True  # without a port the console is a file that stays empty
     prealloc: bool = False  # RAM takes its memory of the host at once, not when it is touched
     limit_s: int = 300
@@ -59,17 +87,36 @@ class Setup:
             return [Path(self.ram_file)]
         return [Path(f"{self.ram_file}.{node}") for node in range(self.nodes)]
 
+    def dump_disk(self):
+        rule = ({"driver": "blkdebug", "inject-error": [self.inject_error]},)
+        layers = (rule if self.inject_error else ()) + self.layers
+        return Disk(self.disk, self.controller, self.block_bytes, layers=layers,
+                    flush=self.flush)
+
 
 def end_with_parent():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def disk_node(setup):
-    node = {"driver": "file", "filename": str(setup.disk)}
-    if setup.inject_error:
-        node = {"driver": "blkdebug", "image": node, "inject-error": [setup.inject_error]}
-    return json.dumps({"driver": "raw", "node-name": "dump", "file": node,
-                       "cache": {"no-flush": True}})
+def disk_node(disk):
+    node = {"driver": "file", "filename": str(disk.path)}
+    for layer in disk.layers:
+        child = "image" if layer["driver"] == "blkdebug" else "file"
+        node = {**layer, child: node}
+    return json.dumps({"driver": "raw", "node-name": disk.name, "file": node,
+                       "cache": {"no-flush": not disk.flush}})
+
+
+def disk_words(disk, boot_index=None):
+    """QEMU's words for @disk and, where it is not the machine's own, its controller."""
+    controllers, device = CONTROLLERS[disk.controller]
+    sizes = f"logical_block_size={disk.block_bytes},physical_block_size={disk.block_bytes}"
+    boot = f",bootindex={boot_index}" if boot_index else ""
+    words = [word for controller in controllers for word in ("-device", controller)]
+    return words + ["-blockdev", disk_node(disk),
+                    "-device", f"{device},id={disk.name},drive={disk.name},"
+                               f"serial=afterimage-{disk.name},write-cache=on,{sizes}{boot}"
+                               f"{disk.words}"]
 
 
 def memory_words(setup):
@@ -97,11 +144,12 @@ def command_line(setup, folder):
             "-qmp", f"unix:{folder}/qmp,server=on,wait=off"]
     if setup.serial:
         line += ["-serial", "chardev:console"]
+    for disk in setup.before:
+        line += disk_words(disk)
     if setup.disk:
-        blocks = f"logical_block_size={setup.block_bytes},physical_block_size={setup.block_bytes}"
-        kind = "ide-hd,bus=ide.1" if setup.sata else "nvme,serial=afterimage"
-        line += ["-blockdev", disk_node(setup),
-                 "-device", f"{kind},id=dump,drive=dump,bootindex=1,{blocks}"]
+        line += disk_words(setup.dump_disk(), 1)
+    for disk in setup.others:
+        line += disk_words(disk)
     if setup.cd:
         line += ["-drive", f"if=none,id=cd,media=cdrom,readonly=on,format=raw,file={setup.cd}",
                  "-device", "ide-cd,id=cd,drive=cd,bus=ide.0,bootindex=0"]

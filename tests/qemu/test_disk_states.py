@@ -13,7 +13,7 @@ import capture
 import compare
 import readers
 import tools
-from machine import MIB, Setup, disk_node
+from machine import MIB, Disk, disk_node
 
 E_NO_KERNEL, E_VMCOREINFO, E_WIPED, E_NO_DISK, E_WRITE = 10, 11, 17, 20, 27
 E_NO_PARTITION, E_SUPERBLOCK, E_FULL = 30, 32, 34
@@ -227,7 +227,7 @@ def test_disk_behind_many_others(first, disk, tmp_path):
     """As in a server full of NVMe disks: every controller is looked at, the last one counts."""
     others = [f"nvme,serial=other{i},addr={5 + i // 8:x}.{i % 8},multifunction=on"
               for i in range(20)]
-    node = disk_node(Setup(ram_file=tmp_path / "ram", disk=disk))
+    node = disk_node(Disk(disk))
     extra = ["-blockdev", node,
              "-device", "nvme,serial=afterimage,drive=dump,bootindex=1,addr=10.0"]
     for device in others:
@@ -340,7 +340,7 @@ def test_power_off_afterwards(run_image, tmp_path):
 def test_no_nvme_device(disk, run_image):
     """The disk boots through another controller, which the image has no driver for."""
     before = partition_bytes(disk)
-    check_no_dump(run_image(disk, sata=True), E_NO_DISK)
+    check_no_dump(run_image(disk, controller="usb"), E_NO_DISK)
     assert partition_bytes(disk) == before
 
 

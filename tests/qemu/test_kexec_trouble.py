@@ -13,7 +13,7 @@ import capture
 import kexec
 import kexec_kept
 import tools
-from machine import MIB, Setup, disk_node
+from machine import MIB, Disk, Setup
 
 E_ELFCOREHDR, E_NO_DISK, E_NO_PARTITION, E_FULL = 16, 20, 30, 34
 E_CMDLINE, E_RESERVED, E_TRAP, E_LOOP = 48, 49, 50, 51
@@ -343,16 +343,15 @@ def test_uuid_not_found(kept, disk, run):
 @pytest.mark.parametrize("named", [True, False], ids=["named", "any"])
 def test_second_of_two_dump_disks(named, kept, disk, run, tmp_path):
     second = tools.make_disk(tmp_path / "second.img", "512M")
-    node = disk_node(Setup(ram_file=tmp_path / "ram", disk=second)).replace('"dump"', '"second"')
-    extra = ("-blockdev", node, "-device", "nvme,serial=second,drive=second")
     target = tools.dump_entry(second)[2]
-    result = run(kept.with_words(f"dump={target}" if named else ""), extra=extra)
+    result = run(kept.with_words(f"dump={target}" if named else ""),
+                 others=(Disk(second, name="second"),))
     check_complete(result, second if named else disk, kept)
     assert not tools.getdump("list", disk if named else second).stdout
 
 
 def test_no_nvme_disk(kept, disk, run):
-    check_none(run({}, sata=True), E_NO_DISK)
+    check_none(run({}, controller="usb"), E_NO_DISK)
 
 
 def test_disk_full(kept, run, tmp_path):

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include "iommu.h"
 #include "mmio.h"
+#include "pci.h"
 #include "ports.h"
 #include "tests/host/ports_mem.h"
 
@@ -21,6 +22,7 @@
 #define TE	  0x80000000u
 #define QIE	  0x04000000u
 #define IRE	  0x02000000u
+#define UNREACHED 7u /* a PCI segment */
 
 struct unit {
 	enum acpi_iommu_kind kind;
@@ -122,6 +124,11 @@ static void unit_write(void *model, u32 offset, u32 value)
 		u->pmen = u->delay == NEVER ? u->pmen : value & 0x80000000;
 	else
 		u->bad_access = true;
+}
+
+bool pci_reached(u32 segment)
+{
+	return segment != UNREACHED;
 }
 
 const struct mmio *mmio_map(u64 pa, u64 bytes)

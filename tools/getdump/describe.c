@@ -81,6 +81,8 @@ const char *describe_degraded(u32 bit)
 		return "the loader's description of memory was damaged: it was guessed";
 	case DL_DEGRADED_REGISTERS:
 		return "the registers of some processors could not be read";
+	case DL_DEGRADED_NEXT_DISK:
+		return "another dump disk failed before: the dump began anew on this one";
 	default:
 		return NULL;
 	}
