@@ -76,7 +76,7 @@ static bool any_live(const struct ahci_model_port *p, bool queued)
 
 void ahci_model_drop_queue(struct ahci_model_port *p, u8 tag, bool queued, u8 error)
 {
-	bool error_state = queued || any_live(p, true);
+	bool error_state = queued || p->stale || any_live(p, true);
 
 	memset(p->cmds, 0, sizeof(p->cmds));
 	p->stale = false;
