@@ -359,7 +359,10 @@ const struct mmio *mmio_map(u64 pa, u64 bytes)
 {
 	for (u32 i = 0; i < bus.count; i++) {
 		struct pci_model_fn *fn = &bus.fn[i];
+		const struct mmio *own = fn->map ? fn->map(fn->map_ctx, pa, bytes) : NULL;
 
+		if (own)
+			return own;
 		if (!fn->regs || pa != fn->bar_pa || bytes > fn->bar_bytes)
 			continue;
 		fn->mapped_bytes = max_u64(fn->mapped_bytes, bytes);
