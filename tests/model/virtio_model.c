@@ -45,7 +45,7 @@ static const struct {
 
 void virtio_model_broken(struct virtio_model *m, const char *rule)
 {
-	if (m->protocol_errors++ == 0)
+	if (!m->forgot && m->protocol_errors++ == 0)
 		m->broken = rule;
 }
 
@@ -74,7 +74,13 @@ static void forget(struct virtio_model *m)
 	m->pending_count = 0;
 	m->reset_seen = false;
 	if (m->forgets_cache)
-		memcpy(m->disk, m->durable, m->sectors * 512);
+		memcpy(m->disk, m->durable, m->disk_bytes);
+}
+
+void virtio_model_forget(struct virtio_model *m)
+{
+	forget(m);
+	m->forgot = true;
 }
 
 static void notice_reset(struct virtio_model *m)
@@ -90,6 +96,7 @@ static void write_status(struct virtio_model *m, u32 value)
 	u32 fresh = value & ~m->status;
 
 	if (value == 0) {
+		m->forgot = false;
 		m->resets++;
 		m->reset_done = m->reads + m->reset_reads;
 		if (!m->reset_stuck)
@@ -233,10 +240,12 @@ static bool read_fault(struct virtio_model *m, u32 bytes, u32 *all)
 	if (m->gone || !pci_model_answers(m->fn) || (now && m->read_fault == VIRTIO_READ_BLINK))
 		return true;
 	*all = 0;
-	if (due && m->read_fault == VIRTIO_READ_ZERO)
+	if (due && m->read_fault == VIRTIO_READ_ZERO) {
+		m->reset_seen = m->status == 0; /* it can not know better */
 		return true;
+	}
 	if (now && m->read_fault == VIRTIO_READ_FORGETS)
-		forget(m);
+		virtio_model_forget(m);
 	if (m->status && due && m->read_fault == VIRTIO_READ_SICK)
 		m->status |= NEEDS_RESET;
 	if (m->status && now && m->read_fault == VIRTIO_READ_NEEDS_RESET)
@@ -371,6 +380,7 @@ void virtio_model_init(struct virtio_model *m, u32 bdf, u8 *disk, u8 *durable, u
 	m->features = 0x10000246; /* indirect, FLUSH, BLK_SIZE, SEG_MAX, SIZE_MAX */
 	m->features_hi = 0x5;	  /* and RING_RESET or whatever else there is */
 	m->sectors = bytes / 512;
+	m->disk_bytes = bytes;
 	m->disk = disk;
 	m->durable = durable;
 	m->blk_size = 512;

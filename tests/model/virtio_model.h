@@ -111,6 +111,7 @@ struct virtio_model {
 	u32 longest;	    /* most descriptors in a request */
 	/* state */
 	u8 *disk, *durable; /* what reads see, and what a reset leaves; the caller's */
+	u64 disk_bytes;
 	struct mmio regs[VIRTIO_AREAS];
 	u64 mapped[VIRTIO_AREAS];
 	u32 doorbell; /* what was mapped of the doorbells */
@@ -119,6 +120,7 @@ struct virtio_model {
 	u32 status, feature_select, feature_select_us, accepted, accepted_hi;
 	u32 generation, queue_select, queue_size;
 	bool queue_live, reset_seen, gone, firmware;
+	bool forgot;	/* reset itself, which the driver can not know yet */
 	u64 reset_done; /* register read at which a reset is over */
 	u64 desc_pa, avail_pa, used_pa;
 	u32 avail_idx, used_idx;
@@ -141,6 +143,9 @@ void virtio_model_broken(struct virtio_model *m, const char *rule);
 
 /* DMA by the device: NULL, and counted, if that is not allowed. */
 u8 *virtio_model_dma(struct virtio_model *m, u64 pa, u64 bytes, bool to_memory);
+
+/* A reset that nobody asked for. */
+void virtio_model_forget(struct virtio_model *m);
 
 /* Takes what is new in the queue, then completes what is due. */
 void virtio_model_fetch(struct virtio_model *m);

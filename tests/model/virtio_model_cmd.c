@@ -105,7 +105,7 @@ static u8 flush(struct virtio_model *m, const struct header *h, u64 out, u64 in)
 	if (!(m->accepted & F_FLUSH))
 		return S_UNSUPP;
 	m->flushes++;
-	memcpy(m->durable, m->disk, m->sectors * SECTOR);
+	memcpy(m->durable, m->disk, m->disk_bytes);
 	return S_OK;
 }
 

@@ -119,14 +119,12 @@ static void take(struct virtio_model *m, u32 head)
 	m->gone = m->gone || fault_now(m, VIRTIO_FAULT_GONE);
 	if (fault_now(m, VIRTIO_FAULT_NEEDS_RESET))
 		m->status |= NEEDS_RESET;
-	if (fault_now(m, VIRTIO_FAULT_FORGETS)) {
-		m->status = 0;
-		m->queue_live = false;
-	}
 	if (fault_now(m, VIRTIO_FAULT_SHRINK))
 		m->sectors = 8;
 	m->pending_count++;
 	m->deepest = m->pending_count > m->deepest ? m->pending_count : m->deepest;
+	if (fault_now(m, VIRTIO_FAULT_FORGETS))
+		virtio_model_forget(m);
 }
 
 void virtio_model_fetch(struct virtio_model *m)
