@@ -259,7 +259,8 @@ static void wake(struct pci_model_fn *fn)
 		return;
 	fn->resets++;
 	fn->config[COMMAND_AT] &= ~WRITABLE;
-	memset(&fn->config[BAR0_AT], 0, (LAST_AT + 1 - BAR0_AT) * sizeof(u32));
+	for (u32 i = BAR0_AT; i <= LAST_AT; i++)
+		fn->config[i] &= i < BAR0_AT + 6 ? fn->bar_fixed[i - BAR0_AT] : 0;
 	fn->config[CAPS_AT] = caps;
 	if (msi)
 		fn->config[msi] &= ~PCI_MODEL_MSI_ON;

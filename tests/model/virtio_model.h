@@ -23,7 +23,7 @@ enum virtio_model_area {
 	VIRTIO_AREAS,
 };
 
-#define VIRTIO_MODEL_BAR_PA    0x3800000000ull
+#define VIRTIO_MODEL_BAR_PA    0x3800004000ull
 #define VIRTIO_MODEL_BAR_BYTES 0x4000u
 #define VIRTIO_MODEL_BAR       4
 #define VIRTIO_MODEL_CAP_AT(i) (0x60u + 20 * (i)) /* of an area */
