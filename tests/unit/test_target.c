@@ -109,7 +109,7 @@ static void test_failures_alone(void **state)
 
 	(void)state;
 	machine_init(&mc);
-	pci_model_add(0x10, 0x010601);
+	pci_model_add(0x10, 0x010185);
 	expect(E_NO_DISK, 0);
 	make(1);
 	assert_int_equal(find(other, any), E_NO_PARTITION);
