@@ -155,19 +155,10 @@ void ahci_slot_failed(struct ahci *a, u32 slot)
 	a->held |= ahci_bit(slot);
 }
 
-static u32 count_bits(u32 mask)
-{
-	u32 count = 0;
-
-	for (; mask; mask &= mask - 1)
-		count++;
-	return count;
-}
-
 /* Queued commands and others never meet at the disk; a flush goes when all others are done. */
 static bool may_send(const struct ahci *a, u32 slot)
 {
-	if (count_bits(a->sent) >= a->at_once)
+	if (ahci_count(a->sent) >= a->at_once)
 		return false;
 	if (!a->queued)
 		return true;

@@ -20,6 +20,7 @@
 
 /* Generic host control (s3.1) */
 #define AHCI_CAP	  0x00
+#define AHCI_CAP_NP(r)	  (((r)&0x1f) + 1)	  /* ports at most */
 #define AHCI_CAP_NCS(r)	  (((r) >> 8 & 0x1f) + 1) /* command slots of a port */
 #define AHCI_CAP_SSS	  (1u << 27)		  /* disks spin up one by one */
 #define AHCI_CAP_SNCQ	  (1u << 30)
