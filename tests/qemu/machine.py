@@ -36,12 +36,16 @@ class MachineError(Exception):
 
 
 # Each kind's own controllers, and the device that is the disk. "usb" is what the image has no
-# driver for; firmware boots it all the same. The "2" are second controllers of a kind.
+# driver for; firmware boots it all the same. The "2" are second controllers of a kind; a disk
+# in a "slot" can be pulled.
 CONTROLLERS = {
     "nvme": ((), "nvme"),
     "ahci": ((), "ide-hd,bus=ide.1"),
     "ahci2": (("ich9-ahci,id=ahci2",), "ide-hd,bus=ahci2.0"),
     "virtio": ((), "virtio-blk-pci,disable-legacy=on"),
+    "nvme-slot": (("pcie-root-port,id=port1,chassis=1",), "nvme,bus=port1"),
+    "virtio-slot": (("pcie-root-port,id=port1,chassis=1",),
+                    "virtio-blk-pci,disable-legacy=on,bus=port1"),
     "usb": (("qemu-xhci,id=xhci",), "usb-storage,bus=xhci.0"),
 }
 
