@@ -198,6 +198,20 @@ bool phys_unreadable(u64 pa)
 	return false;
 }
 
+bool phys_copy(u64 pa, void *buf, u64 bytes)
+{
+	u8 *to = buf;
+
+	for (u64 i = 0; i < bytes; i++) {
+		const u8 *at = host_ram_at(pa + i, 1);
+
+		if (!at || phys_unreadable(pa + i))
+			return false;
+		to[i] = *at;
+	}
+	return true;
+}
+
 void *arena_map(u64 pa, u64 bytes)
 {
 	return host_ram_at(pa, bytes);

@@ -73,7 +73,8 @@ class Setup:
     block_bytes: int = 512
     inject_error: dict | None = None  # blkdebug's rule for the dump disk
     controller: str = "nvme"  # of the dump disk
-    layers: tuple = ()  # of the dump disk
+    layers: tuple = ()  # of the dump disk, like
+    flush: bool = False  # this
     others: tuple = ()  # Disk of each other disk; their controllers come after the dump disk's
     before: tuple = ()  # likewise; before it
     serial: bool = True  # without a port the console is a file that stays empty
@@ -89,7 +90,8 @@ class Setup:
     def dump_disk(self):
         rule = ({"driver": "blkdebug", "inject-error": [self.inject_error]},)
         layers = (rule if self.inject_error else ()) + self.layers
-        return Disk(self.disk, self.controller, self.block_bytes, layers=layers)
+        return Disk(self.disk, self.controller, self.block_bytes, layers=layers,
+                    flush=self.flush)
 
 
 def end_with_parent():
@@ -112,8 +114,9 @@ def disk_words(disk, boot_index=None):
     boot = f",bootindex={boot_index}" if boot_index else ""
     words = [word for controller in controllers for word in ("-device", controller)]
     return words + ["-blockdev", disk_node(disk),
-                    "-device", f"{device},id={disk.name},drive={disk.name},serial=afterimage-"
-                               f"{disk.name},{sizes}{boot}{disk.words}"]
+                    "-device", f"{device},id={disk.name},drive={disk.name},"
+                               f"serial=afterimage-{disk.name},write-cache=on,{sizes}{boot}"
+                               f"{disk.words}"]
 
 
 def memory_words(setup):
