@@ -258,8 +258,12 @@ static enum status look(struct ahci *a, u32 is)
 		return ahci_die(a, E_DEVICE_GONE);
 	if (is & AHCI_IS_LOST || pending & ~a->sent)
 		return ahci_port_reset(a, E_FATAL);
-	/* Some tell of a failed queued command by the status alone. */
-	if (is & AHCI_IS_FAILED || (tfd & (ATA_STATUS_BSY | ATA_STATUS_ERR)) == ATA_STATUS_ERR)
+	/*
+	 * Some tell of a failed queued command by the status alone. Beside others it may still be that
+	 * of the one before.
+	 */
+	if (is & AHCI_IS_FAILED ||
+		(a->tagged && (tfd & (ATA_STATUS_BSY | ATA_STATUS_ERR)) == ATA_STATUS_ERR))
 		return ahci_recover(a, pending);
 	ahci_reap(a, a->sent & ~pending);
 	ahci_issue(a);
