@@ -35,13 +35,17 @@ class MachineError(Exception):
     """The machine did not do what was waited for; the text holds its last lines."""
 
 
-# Each kind's own controllers, the device that is the disk, and its bus. "usb" is what the image has no
-# driver for; firmware boots it all the same. The "2" are second controllers of a kind.
+# Each kind's own controllers, the device that is the disk, and its bus. "usb" is what the image
+# has no driver for; firmware boots it all the same. The "2" are second controllers of a kind; a
+# disk in a "slot" can be pulled.
 CONTROLLERS = {
     "nvme": ((), "nvme", ""),
     "ahci": ((), "ide-hd", "ide.1"),
     "ahci2": (("ich9-ahci,id=ahci2",), "ide-hd", "ahci2.0"),
     "virtio": ((), "virtio-blk-pci,disable-legacy=on", ""),
+    "nvme-slot": (("pcie-root-port,id=port1,chassis=1",), "nvme", "port1"),
+    "virtio-slot": (("pcie-root-port,id=port1,chassis=1",), "virtio-blk-pci,disable-legacy=on",
+                    "port1"),
     "usb": (("qemu-xhci,id=xhci",), "usb-storage", "xhci.0"),
 }
 
