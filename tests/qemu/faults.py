@@ -73,6 +73,11 @@ def power_on(folder, disk, small, kind="nvme", **options):
     return capture.power_on(folder, disk, small.crash, private=True, controller=kind, **options)
 
 
+def kinds(*sample):
+    """For a test on each kind of disk: in the short run only on the @sample."""
+    return KINDS if EVERYTHING else sample
+
+
 def chance(*names):
     """Random numbers that are the same in every run, and others for every test."""
     return random.Random(f"{SEED} {' '.join(map(str, names))}")

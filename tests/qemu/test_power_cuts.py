@@ -52,7 +52,7 @@ def test_power_cut_at_random(kind, small, tmp_path, step):
          f"{dict(sorted(counts.items()))}, chunks {sorted(chunks)}")
 
 
-@pytest.mark.parametrize("kind", faults.KINDS if faults.EVERYTHING else faults.KINDS[:1])
+@pytest.mark.parametrize("kind", faults.kinds("nvme"))
 def test_write_cache_lost(kind, small, tmp_path, step):
     """One dump's writes and flushes are recorded; the disk's state is built anew for each of many
     moments and each choice of what the cache still held."""
