@@ -4,6 +4,7 @@
  */
 #include <string.h>
 #include "ahcivar.h"
+#include "drivers/pcireg.h"
 #include "mmio.h"
 #include "ports.h"
 #include "str.h"
@@ -71,7 +72,7 @@ static enum status cmd_change(const struct ahci *a, u32 clear, u32 set)
 /* Intel's enables of the ports are in configuration space, and may be lost with the reset. */
 static u32 enables(const struct ahci *a)
 {
-	return a->pci.vendor == AHCI_VENDOR_INTEL ? pci_read(a->pci.bdf, AHCI_PCI_PCS) : 0;
+	return a->pci.vendor == PCI_VENDOR_INTEL ? pci_read(a->pci.bdf, AHCI_PCI_PCS) : 0;
 }
 
 enum status ahci_hba_reset(struct ahci *a)

@@ -11,7 +11,6 @@
 #define AHCI_PCI_CLASS	     0x010601u
 #define AHCI_BAR	     5
 #define AHCI_GONE	     0xffffffffu /* what a missing device reads as */
-#define AHCI_VENDOR_INTEL    0x8086
 #define AHCI_PCI_PCS	     0x90 /* Intel, configuration space: enables of ports 0-5 in the upper half */
 #define AHCI_PCI_PCS_ENABLES 0x003f0000u
 #define AHCI_PORTS_MAX	     32

@@ -197,7 +197,7 @@ def by_image(machine):
 
 
 def pages_written(from_pages, piece_pages):
-    """Which pages of the memory that it writes the image writes in a pass, in the disk's order: those
+    """The pages of its memory that the image writes in a pass, in the disk's order: those
     of a request from the last to the first."""
     used, left = 0, PASS_BYTES // PAGE
     while left:
