@@ -255,11 +255,14 @@ static void address_write(const struct virtio *v, u32 offset, const void *p)
 
 enum status virtio_queue_start(const struct virtio *v)
 {
+	u32 entries;
+
 	mmio_write(v->common, VIRTIO_QUEUE_SELECT, 2, 0);
 	mmio_write(v->common, VIRTIO_QUEUE_SIZE, 2, v->entries);
+	entries = mmio_read(v->common, VIRTIO_QUEUE_SIZE, 2);
 	/* One that keeps its size would write behind our rings. */
-	if (mmio_read(v->common, VIRTIO_QUEUE_SIZE, 2) != v->entries)
-		return status_read(v) == VIRTIO_GONE8 ? E_DEVICE_GONE : E_FORMAT;
+	if (entries != v->entries)
+		return entries == VIRTIO_GONE16 ? E_DEVICE_GONE : E_FORMAT;
 	address_write(v, VIRTIO_QUEUE_DESC, v->desc);
 	address_write(v, VIRTIO_QUEUE_AVAIL, v->avail);
 	address_write(v, VIRTIO_QUEUE_USED, v->used);

@@ -162,6 +162,7 @@ static enum status virtio_open(const struct pci_dev *dev, struct arena *arena, s
 	v->blk.name = v->name;
 	v->blk.id = v->id;
 	v->blk.disks = 1;
+	v->blk.block_bytes = VIRTIO_SECTOR_BYTES;
 	blk_name(virtio_driver.kind, dev, v->name, sizeof(v->name));
 	st = reset(v);
 	if (st == OK)

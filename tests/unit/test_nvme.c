@@ -398,7 +398,7 @@ static void test_write_protected(void **state)
 	bench_make(&b, 9);
 	nvme_model_add(&b.m, 2, more, 100, 12);
 	b.m.ns[0].protected = true;
-	assert_int_equal(bench_open_all(&b), E_PROTECTED);
+	assert_int_equal(bench_open_all(&b), E_READ_ONLY);
 	assert_string_equal(b.n->blk.name, "nvme 00:04.0 ns 1");
 	expect_inval(&b, bench_request(BLK_READ, 0, 1, b.buf_pa, 512));
 	assert_int_equal(nvme_select(&b.n->blk, 1), OK);
