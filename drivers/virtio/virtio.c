@@ -173,10 +173,10 @@ static void slot_end(struct virtio *v, struct virtio_slot *slot, enum status st)
 	req->done = true;
 }
 
-/* Did all that was to be read arrive? A device may claim less than it wrote, never more (s2.7.8.2). */
+/* Did all that was to be read arrive (s2.7.8.2)? Some devices do not count the status. */
 static bool arrived(const struct virtio_slot *slot, u32 written)
 {
-	u64 want = 1; /* the status */
+	u64 want = 0;
 
 	if (slot->type != VIRTIO_BLK_T_IN)
 		return true;
