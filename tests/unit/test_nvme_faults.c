@@ -242,6 +242,7 @@ static void expect_single(const struct life *l, enum nvme_fault fault)
 	case NVME_FAULT_SPURIOUS:
 	case NVME_FAULT_FATAL:
 	case NVME_FAULT_RESET:
+	case NVME_FAULT_STATUS:
 		assert_int_equal(l->st, OK);
 		break;
 	case NVME_FAULT_GONE:
