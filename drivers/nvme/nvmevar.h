@@ -156,7 +156,7 @@ void nvme_queue_release(const struct nvme *n, const struct nvme_queue *q);
 bool nvme_page_ours(const struct nvme *n, u64 pa);
 
 /*
- * Runs one admin command. E_COMMAND: refused; E_DMA: the data or queue is not one page of the arena,
+ * Runs one admin command. E_COMMAND: refused, where that may help twice; E_DMA: the data or queue is not one page of the arena,
  * and nothing was sent. Anything else: the controller needs a reset.
  */
 enum status nvme_admin_once(struct nvme *n, struct nvme_sqe *sqe) MUST_CHECK;
