@@ -69,7 +69,7 @@ DISK_LIBS  := -lfdisk -lblkid -luuid -ljson-c -lz
 
 .DEFAULT_GOAL := all
 .PHONY: all help setup demo check check-unit check-host check-fuzz check-qemu check-qemu-reset \
-        check-qemu-kexec check-matrix lint bench bench-kdump install uninstall clean format
+        check-qemu-kexec check-matrix lint bench bench-kdump bench-drivers install uninstall clean format
 
 all: $(BUILD)/afterimage.mbr $(BUILD)/afterimage.bzimage $(BUILD)/afterimage.efi $(BUILD)/mkdumpdisk $(BUILD)/getdump ## the image and the tools
 
@@ -91,8 +91,10 @@ $(eval $(call image,mbr,boot/image.ld,$(BIOS)))
 $(eval $(call image,bzimage,boot/linux.ld,$(LINUX)))
 
 $(eval $(call image,efi,boot/efi.ld,$(EFI)))
+# No part of the product: the drivers' speed. Its dump_main comes before the core's.
+$(eval $(call image,rawspeed,boot/linux.ld,$(LINUX) tests/bench/rawspeed.c))
 
-$(BUILD)/afterimage.mbr $(BUILD)/afterimage.bzimage: $(BUILD)/afterimage.%: $(BUILD)/afterimage-%.elf
+$(addprefix $(BUILD)/afterimage.,mbr bzimage rawspeed): $(BUILD)/afterimage.%: $(BUILD)/afterimage-%.elf
 	@objcopy -O binary $< $@
 
 $(BUILD)/afterimage-efi.bin: $(BUILD)/afterimage-efi.elf
@@ -206,8 +208,13 @@ demo: setup ## hang a real kernel, capture it, look at the dump
 	@$(MAKE) --no-print-directory all
 	@BUILD=$(BUILD) $(PYTHON) tests/demo.py
 
-bench: all $(addprefix $(BUILD)/host/,$(BENCHES)) ## speed and size
+DRIVER_BENCH := $(BUILD)/afterimage.rawspeed
+bench: all $(addprefix $(BUILD)/host/,$(BENCHES)) $(DRIVER_BENCH) ## speed and size
 	@BUILD=$(BUILD) sh tests/bench/run.sh
+
+bench-drivers: all $(DRIVER_BENCH) ## code and speed of the disk drivers, next to Linux's
+	@$(PYTHON) tests/bench/codesize.py $(BUILD)
+	@BUILD=$(BUILD) $(PYTHON) tests/qemu/bench_drivers.py $(ROUNDS:%=--rounds %)
 
 bench-kdump: all ## a dump after a panic and after a reset, against kdump's
 	@BUILD=$(BUILD) $(PYTHON) tests/qemu/bench_kdump.py

@@ -240,9 +240,36 @@ enum status pci_enable_dma(const struct pci_dev *dev)
 	return pci_command_change(dev->bdf, 0, PCI_COMMAND_MASTER) ? OK : E_DEVICE_GONE;
 }
 
+static bool somebody_on_bus(u32 bdf)
+{
+	struct pci_dev dev;
+	u32 cursor = bdf & ~0xffu;
+
+	return pci_next(&cursor, &dev) && dev.bdf >> 8 == bdf >> 8;
+}
+
+/*
+ * The word whose bit decides about DMA of @bdf: its own or, if it does not answer, that of the
+ * bridge above, which passes no requests without it (PCI-to-PCI Bridge 1.2 s3.2.5.3) and has
+ * nobody else to serve.
+ */
+static bool master_of(u32 *bdf)
+{
+	struct pci_dev bridge;
+
+	if (pci_read(*bdf, PCI_COMMAND) != PCI_NOBODY)
+		return true;
+	if (somebody_on_bus(*bdf) || !bridge_above(*bdf, &bridge))
+		return false;
+	*bdf = bridge.bdf;
+	return true;
+}
+
 enum status pci_disable_dma(const struct pci_dev *dev)
 {
-	if (!pci_command_change(dev->bdf, PCI_COMMAND_MASTER, 0))
+	u32 bdf = dev->bdf;
+
+	if (!master_of(&bdf) || !pci_command_change(bdf, PCI_COMMAND_MASTER, 0))
 		return E_DEVICE_GONE;
-	return pci_read(dev->bdf, PCI_COMMAND) & PCI_COMMAND_MASTER ? E_DEVICE_GONE : OK;
+	return pci_read(bdf, PCI_COMMAND) & PCI_COMMAND_MASTER ? E_DEVICE_GONE : OK;
 }

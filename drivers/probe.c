@@ -2,12 +2,16 @@
  * The list of drivers, and the names of controllers that hide their disks: all that the
  * search for the dump disk knows about kinds of hardware.
  */
+#include "drivers/ahci/ahcivar.h"
 #include "drivers/nvme/nvmevar.h"
+#include "drivers/virtio/virtiovar.h"
 #include "pcireg.h"
 #include "probe.h"
 
 static const struct blk_driver *const drivers[] = {
 	&nvme_driver,
+	&ahci_driver,
+	&virtio_driver,
 };
 
 const struct blk_driver *probe_driver(const struct pci_dev *dev)

@@ -42,6 +42,12 @@ const void *phys_window(u32 slot, u64 pa, u32 pages);
 bool phys_unreadable(u64 pa);
 
 /*
+ * Copies from RAM, wherever it is; the windows stay as they are. False if the processor has no such
+ * address, or a page met a memory error.
+ */
+bool phys_copy(u64 pa, void *buf, u64 bytes) MUST_CHECK;
+
+/*
  * For a survey only: the same as phys_window in slot 0, but writable. What is there is lost. The
  * caller has made sure that no old kernel's memory is meant and that the pages are RAM that
  * nobody has. memory_flush() makes what was written reach memory, so that a reset keeps it.

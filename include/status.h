@@ -95,6 +95,8 @@
 		"switch the controller to AHCI or NVMe in the firmware setup")                     \
 	X(E_NOT_KEPT, 58, "the disk lost data that it had taken",                                  \
 		"fetch what was saved with getdump, then replace the dump disk")                   \
+	X(E_READ_ONLY, 59, "the disk is write-protected",                                          \
+		"attach it to the machine writable, or take its write protection off")             \
 	X(E_FOREIGN, 60, "this is no dump disk, dump partition or image of one",                   \
 		"name the disk that was prepared with mkdumpdisk")                                 \
 	X(E_TRUNCATED, 61, "the image ends before the dump does",                                  \

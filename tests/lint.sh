@@ -38,6 +38,7 @@ step 'clang-format' "$(clang-format --dry-run -Werror $sources 2>&1 | grep -E 'e
 step 'conditional compilation in a .c file' "$(git ls-files '*.c' |
 	xargs grep -nE '^[[:space:]]*#[[:space:]]*(if|ifdef|ifndef)\b')"
 step 'longer than 500 lines' "$(wc -l $sources | awk '$2 != "total" && $1 > 500')"
+step 'a driver is too long' "$(/usr/bin/python3 tests/bench/codesize.py --check 2>&1)"
 step 'unfinished business' "$(git ls-files ':!tests/lint.sh' |
 	xargs grep -nIE '\b(TODO|FIXME|XXX|HACK)\b')"
 step 'a driver is called past the gate' "$(grep -nE 'ops->submit' -r drivers dumpfmt boot linux lib |

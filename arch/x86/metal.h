@@ -24,12 +24,6 @@ static inline u64 own_pa(const void *p)
 /* One more than the highest physical address the processor has; a page table may name no other. */
 u64 phys_end(void);
 
-/*
- * Copies from RAM, wherever it is, what a loader left in it; uses window 0. False if the
- * processor has no such address.
- */
-bool phys_copy(u64 pa, void *buf, u64 bytes) MUST_CHECK;
-
 /* Loads the table of exception handlers; every exception ends in dump_panic(). */
 void trap_init(void);
 

@@ -31,9 +31,10 @@
 #define CPUID_ADDRESSES 0x80000008u /* EAX: bits of a physical address */
 #define ADDRESS_BITS	36u	    /* of a processor that does not tell */
 
-#define MMIO_PAGES    510		  /* the last two of their 512 are windows: */
-#define MMIO_WINDOW   510		  /* on registers */
-#define MMIO_FIRMWARE 511		  /* on firmware's tables */
+#define MMIO_PAGES    510 /* the last two of their 512 are windows: */
+#define MMIO_WINDOW   510 /* on registers */
+#define MMIO_COPY     511 /* on what is copied */
+#define MMIO_UNCACHED (PTE_UNCACHED | PTE_WT)
 #define MMIO_HANDLES  (ACPI_IOMMUS + 128) /* a server has dozens of NVMe disks; each is tried */
 
 extern u64 page_pd[512];
@@ -43,9 +44,9 @@ extern char arena_first[], arena_limit[];
 u64 image_offset;
 
 /* In a section of its own: the BIOS door has memory for it below the image, not cleared. */
-static _Alignas(PAGE_BYTES) u64 window_table[PHYS_WINDOW_SLOTS][512]
-	__attribute__((section(".bss.windows")));
-static _Alignas(PAGE_BYTES) u64 mmio_table[512];
+#define IN_WINDOWS __attribute__((section(".bss.windows")))
+static _Alignas(PAGE_BYTES) u64 window_table[PHYS_WINDOW_SLOTS][512] IN_WINDOWS;
+static _Alignas(PAGE_BYTES) u64 mmio_table[512] IN_WINDOWS;
 static u32 mmio_used;
 
 /* The pages that met a memory error. The machine check's handler adds to them at any moment. */
@@ -145,25 +146,6 @@ const void *phys_window(u32 slot, u64 pa, u32 pages)
 	return (const void *)(va + (pa - base));
 }
 
-bool phys_copy(u64 pa, void *buf, u64 bytes)
-{
-	u8 *to = buf;
-
-	while (bytes > 0) {
-		u64 at = pa & (PAGE_BYTES - 1);
-		u64 n = min_u64(bytes, PAGE_BYTES - at);
-		const u8 *page = phys_window(0, pa - at, 1);
-
-		if (!page)
-			return false;
-		memcpy(to, page + at, n);
-		to += n;
-		pa += n;
-		bytes -= n;
-	}
-	return true;
-}
-
 bool phys_unreadable(u64 pa)
 {
 	u64 page_pa = pa & ~(u64)(PAGE_BYTES - 1);
@@ -186,6 +168,63 @@ static bool remember_hidden(u64 page_pa)
 	return true;
 }
 
+static u64 mmio_va(u32 index)
+{
+	return (u64)va_base + (u64)PD_MMIO * LARGE_BYTES + (u64)index * PAGE_BYTES;
+}
+
+/* Shows the page at @pa at @index of the registers' part; false if that was there before. */
+static bool mmio_show(u32 index, u64 pa, u64 flags)
+{
+	u64 entry = pa | flags | PTE_PRESENT;
+
+	if (!(page_pd[PD_MMIO] & PTE_PRESENT))
+		memset(mmio_table, 0, sizeof(mmio_table));
+	page_pd[PD_MMIO] = table_entry(mmio_table);
+	if (mmio_table[index] == entry)
+		return false;
+	mmio_table[index] = entry;
+	return true;
+}
+
+/* The same of a page that takes the place of another; where. */
+static u64 mmio_page(u32 index, u64 pa, u64 flags)
+{
+	if (mmio_show(index, pa, flags))
+		flush_tlb();
+	return mmio_va(index);
+}
+
+static bool copy(u64 pa, void *buf, u64 bytes, u64 flags)
+{
+	u8 *to = buf;
+
+	if (!range_fits(pa, bytes, phys_end()))
+		return false;
+	while (bytes > 0) {
+		u64 at = pa & (PAGE_BYTES - 1);
+		u64 n = min_u64(bytes, PAGE_BYTES - at);
+
+		memcpy(to, (const u8 *)mmio_page(MMIO_COPY, pa - at, flags) + at, n);
+		if (phys_unreadable(pa))
+			return false;
+		to += n;
+		pa += n;
+		bytes -= n;
+	}
+	return true;
+}
+
+bool phys_copy(u64 pa, void *buf, u64 bytes)
+{
+	return copy(pa, buf, bytes, 0);
+}
+
+bool firmware_read(u64 pa, void *buf, u32 bytes)
+{
+	return copy(pa, buf, bytes, MMIO_UNCACHED);
+}
+
 /* A known page is hidden once more: it may be in a window that was changed meanwhile. */
 bool paging_hide(u64 pa)
 {
@@ -195,6 +234,8 @@ bool paging_hide(u64 pa)
 		return false;
 	for (u32 i = 0; i < PHYS_WINDOW_SLOTS; i++)
 		window_hide(i, page_pa);
+	if ((mmio_table[MMIO_COPY] & PTE_ADDRESS) == page_pa)
+		mmio_page(MMIO_COPY, own_pa(stack_hole), 0);
 	return true;
 }
 
@@ -239,43 +280,6 @@ void *arena_map(u64 pa, u64 bytes)
 	return (void *)va;
 }
 
-static u64 mmio_va(u32 index)
-{
-	return (u64)va_base + (u64)PD_MMIO * LARGE_BYTES + (u64)index * PAGE_BYTES;
-}
-
-/* Shows one page of devices' or firmware's at @index of the registers' part; where. */
-static u64 mmio_page(u32 index, u64 pa, u64 flags)
-{
-	u64 entry = pa | flags | PTE_UNCACHED | PTE_WT | PTE_PRESENT;
-
-	if (mmio_table[index] != entry) {
-		mmio_table[index] = entry;
-		page_pd[PD_MMIO] = table_entry(mmio_table);
-		flush_tlb();
-	}
-	return mmio_va(index);
-}
-
-bool firmware_read(u64 pa, void *buf, u32 bytes)
-{
-	u8 *to = buf;
-
-	if (!range_fits(pa, bytes, phys_end()))
-		return false;
-	while (bytes > 0) {
-		u32 at = (u32)(pa & (PAGE_BYTES - 1));
-		u32 n = (u32)min_u64(bytes, PAGE_BYTES - at);
-		u64 va = mmio_page(MMIO_FIRMWARE, pa - at, 0);
-
-		memcpy(to, (const void *)(va + at), n);
-		to += n;
-		pa += n;
-		bytes -= n;
-	}
-	return true;
-}
-
 const struct mmio *mmio_map(u64 pa, u64 bytes)
 {
 	static struct mmio handles[MMIO_HANDLES];
@@ -292,10 +296,7 @@ const struct mmio *mmio_map(u64 pa, u64 bytes)
 	m->va = mmio_va(mmio_used) + (pa - first);
 	m->bytes = bytes;
 	for (u64 i = 0; i < pages; i++)
-		mmio_table[mmio_used + i] = (first + i * PAGE_BYTES) | PTE_UNCACHED | PTE_WT |
-					    PTE_WRITABLE | PTE_PRESENT;
-	mmio_used += (u32)pages;
-	page_pd[PD_MMIO] = table_entry(mmio_table);
+		mmio_show(mmio_used++, first + i * PAGE_BYTES, MMIO_UNCACHED | PTE_WRITABLE);
 	return m;
 }
 
@@ -305,7 +306,7 @@ const struct mmio *mmio_window(u64 pa)
 
 	if (!range_fits(pa, PAGE_BYTES, phys_end()))
 		return NULL;
-	window.va = mmio_page(MMIO_WINDOW, pa, PTE_WRITABLE);
+	window.va = mmio_page(MMIO_WINDOW, pa, MMIO_UNCACHED | PTE_WRITABLE);
 	window.bytes = PAGE_BYTES;
 	return &window;
 }

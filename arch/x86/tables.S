@@ -10,7 +10,7 @@ page_pdpt:	.skip	4096
 page_pd:	.skip	4096
 page_low:	.skip	4096
 stack_hole:	.skip	4096		/* unmapped by paging_protect() */
-		.skip	16384
+		.skip	8192
 	.globl	stack_end, stack_guard
 stack_end:
 stack_guard:	.skip	64

@@ -1,6 +1,7 @@
 /*
  * The I/O path of the NVMe driver: requests to commands, completions to requests,
- * deadlines, orderly stop. Polled; no interrupts, one queue pair, one namespace.
+ * deadlines, what to do about trouble, orderly stop. Polled; no interrupts, one queue pair, one
+ * namespace.
  */
 #include <string.h>
 #include "nvmevar.h"
@@ -70,8 +71,7 @@ static enum status slot_send(struct nvme *n, struct nvme_slot *slot)
 		return E_DMA;
 	slot->cid = (u16)((u32)slot->uses << NVME_CID_SLOT_BITS | index);
 	slot->uses++;
-	slot->deadline_us = clock_us() + (slot->req->op == BLK_FLUSH ? NVME_FLUSH_TIMEOUT_US
-								     : NVME_IO_TIMEOUT_US);
+	slot->deadline_us = clock_us() + NVME_IO_TIMEOUT_US;
 	command_build(n, slot, &sqe);
 	nvme_queue_push(n, &n->io, &sqe);
 	return OK;
@@ -116,23 +116,37 @@ static enum status nvme_submit(struct blk *blk, struct blk_req *req)
 	return st;
 }
 
-static void slot_finish(struct nvme *n, struct nvme_slot *slot, u32 status)
+static void slot_finish(struct nvme *n, struct nvme_slot *slot, enum status st)
 {
 	struct blk_req *req = slot->req;
-	enum status st = OK;
 
-	if (NVME_STATUS_CODE(status) != 0 && !(status & NVME_STATUS_DNR) && !slot->retried) {
-		slot->retried = true;
-		st = slot_send(n, slot);
-		if (st == OK)
-			return;
-	} else if (NVME_STATUS_CODE(status) != 0) {
-		st = req->op == BLK_READ ? E_READ : E_WRITE;
-	}
 	req->status = st;
 	slot->req = NULL;
 	n->blk.inflight--;
 	req->done = true;
+}
+
+static void slot_again(struct nvme *n, struct nvme_slot *slot)
+{
+	enum status st = slot_send(n, slot);
+
+	if (st != OK)
+		slot_finish(n, slot, st);
+}
+
+static void slot_end(struct nvme *n, struct nvme_slot *slot, u32 status)
+{
+	u32 code = NVME_STATUS_CODE(status);
+	bool may_again = code == NVME_CODE_ABORTED || !(status & NVME_STATUS_DNR);
+
+	if (code == 0) {
+		slot_finish(n, slot, OK);
+	} else if (slot->retried || !may_again) {
+		slot_finish(n, slot, slot->req->op == BLK_READ ? E_READ : E_WRITE);
+	} else {
+		slot->retried = true;
+		slot_again(n, slot);
+	}
 }
 
 /* One completion; a controller that reports what was never asked is not to be trusted. */
@@ -141,10 +155,10 @@ static enum status complete(struct nvme *n, const struct nvme_cqe *cqe)
 	u32 index = cqe->cid & NVME_CID_SLOT_MASK;
 
 	if (cqe->sq_id != NVME_IO_QID || index >= NVME_SLOTS)
-		return nvme_die(n, E_FATAL);
+		return E_FATAL;
 	if (!n->slot[index].req || n->slot[index].cid != cqe->cid)
-		return nvme_die(n, E_FATAL);
-	slot_finish(n, &n->slot[index], cqe->status);
+		return E_FATAL;
+	slot_end(n, &n->slot[index], cqe->status);
 	return OK;
 }
 
@@ -164,13 +178,74 @@ static enum status reap(struct nvme *n, u32 *count)
 	return st;
 }
 
-static bool any_expired(const struct nvme *n, u64 now_us)
+static const struct nvme_slot *slot_late(const struct nvme *n, u64 now_us)
 {
 	for (u32 i = 0; i < NVME_SLOTS; i++) {
 		if (n->slot[i].req && now_us >= n->slot[i].deadline_us)
-			return true;
+			return &n->slot[i];
 	}
-	return false;
+	return NULL;
+}
+
+/* Until the command with @cid in @slot ends, or n->limit_us. */
+static enum status late_wait(struct nvme *n, const struct nvme_slot *slot, u16 cid)
+{
+	for (;;) {
+		bool expired = clock_us() >= n->limit_us;
+		enum status st = nvme_health(n);
+		u32 count;
+
+		if (st == OK)
+			st = reap(n, &count);
+		if (st != OK || !slot->req || slot->cid != cid)
+			return st;
+		if (expired)
+			return E_TIMEOUT;
+	}
+}
+
+/*
+ * Asks the controller to abort what is late, one by one (s5.1), and waits for the end of each. It
+ * may refuse, and the command end all the same. E_TIMEOUT if one does not.
+ */
+static enum status late_abort(struct nvme *n)
+{
+	const struct nvme_slot *slot;
+	enum status st = OK;
+
+	n->limit_us = clock_us() + NVME_ABORT_TIMEOUT_US;
+	while (st == OK && (slot = slot_late(n, clock_us())) != NULL) {
+		u16 cid = slot->cid;
+		struct nvme_sqe sqe = {
+			.opcode = NVME_ADMIN_ABORT,
+			.cdw10 = NVME_ABORT_WHICH(cid) | NVME_IO_QID,
+		};
+
+		st = nvme_admin_once(n, &sqe);
+		if (st == OK || st == E_COMMAND)
+			st = late_wait(n, slot, cid);
+	}
+	n->limit_us = UINT64_MAX;
+	return st;
+}
+
+enum status nvme_recover(struct nvme *n, enum status why)
+{
+	enum status st;
+
+	if (why == E_COMMAND || why == E_DMA)
+		return why;
+	if (why == E_DEVICE_GONE || n->blk.resets > 0)
+		return nvme_die(n, why);
+	n->blk.resets++;
+	st = nvme_restart(n);
+	if (st != OK)
+		return nvme_die(n, st == E_DEVICE_GONE ? st : why);
+	for (u32 i = 0; i < NVME_SLOTS; i++) {
+		if (n->slot[i].req)
+			slot_again(n, &n->slot[i]);
+	}
+	return OK;
 }
 
 static enum status nvme_poll(struct blk *blk)
@@ -183,16 +258,14 @@ static enum status nvme_poll(struct blk *blk)
 	if (blk->dead != OK)
 		return blk->dead;
 	st = reap(n, &count);
-	if (st != OK)
-		return st;
 	/* Register reads are slow; while nothing completes one a millisecond is enough. */
-	if (count == 0 && now_us >= n->idle_check_us) {
+	if (st == OK && count == 0 && now_us >= n->idle_check_us) {
 		n->idle_check_us = now_us + NVME_IDLE_CHECK_US;
 		st = nvme_health(n);
-		if (st != OK)
-			return nvme_die(n, st);
 	}
-	return any_expired(n, now_us) ? nvme_die(n, E_TIMEOUT) : OK;
+	if (st == OK && slot_late(n, now_us))
+		st = late_abort(n);
+	return st == OK ? OK : nvme_recover(n, st);
 }
 
 /* Every request has a deadline, so this ends. */

@@ -26,7 +26,7 @@ enum status nvme_die(struct nvme *n, enum status why)
 enum status nvme_wait_csts(
 	const struct nvme *n, u32 mask, u32 want, u64 timeout_us, enum status late)
 {
-	u64 deadline_us = clock_us() + timeout_us;
+	u64 deadline_us = min_u64(clock_us() + timeout_us, n->limit_us);
 
 	for (;;) {
 		bool expired = clock_us() >= deadline_us;
@@ -131,7 +131,7 @@ void nvme_queue_release(const struct nvme *n, const struct nvme_queue *q)
 /* Waits for the one admin command in flight. */
 static enum status admin_wait(struct nvme *n, struct nvme_cqe *cqe)
 {
-	u64 deadline_us = clock_us() + NVME_ADMIN_TIMEOUT_US;
+	u64 deadline_us = min_u64(clock_us() + NVME_ADMIN_TIMEOUT_US, n->limit_us);
 
 	for (;;) {
 		bool expired = clock_us() >= deadline_us;
@@ -155,19 +155,16 @@ bool nvme_page_ours(const struct nvme *n, u64 pa)
 /* All that any of our admin commands points to is one page, which most of them write. */
 static bool admin_dma_ok(const struct nvme *n, const struct nvme_sqe *sqe)
 {
-	if (sqe->prp2 != 0)
-		return false;
-	return sqe->opcode == NVME_ADMIN_SET_FEATURES ? sqe->prp1 == 0
-						      : nvme_page_ours(n, sqe->prp1);
+	bool none = sqe->opcode == NVME_ADMIN_SET_FEATURES || sqe->opcode == NVME_ADMIN_ABORT;
+
+	return sqe->prp2 == 0 && (none ? sqe->prp1 == 0 : nvme_page_ours(n, sqe->prp1));
 }
 
-enum status nvme_admin(struct nvme *n, struct nvme_sqe *sqe)
+enum status nvme_admin_once(struct nvme *n, struct nvme_sqe *sqe)
 {
 	struct nvme_cqe cqe;
 	enum status st;
 
-	if (n->blk.dead != OK)
-		return n->blk.dead;
 	if (!admin_dma_ok(n, sqe))
 		return E_DMA;
 	sqe->cid = n->admin_cid;
@@ -175,9 +172,21 @@ enum status nvme_admin(struct nvme *n, struct nvme_sqe *sqe)
 	nvme_queue_push(n, &n->admin, sqe);
 	st = admin_wait(n, &cqe);
 	if (st != OK)
-		return nvme_die(n, st);
+		return st;
 	nvme_queue_release(n, &n->admin);
 	if (cqe.cid != sqe->cid || cqe.sq_id != NVME_ADMIN_QID)
-		return nvme_die(n, E_FATAL);
+		return E_FATAL;
 	return NVME_STATUS_CODE(cqe.status) == 0 ? OK : E_COMMAND;
+}
+
+enum status nvme_admin(struct nvme *n, struct nvme_sqe *sqe)
+{
+	enum status st = n->blk.dead;
+
+	if (st != OK)
+		return st;
+	/* Ends: it recovers once. */
+	while ((st = nvme_admin_once(n, sqe)) != OK && (st = nvme_recover(n, st)) == OK)
+		;
+	return st;
 }

@@ -55,7 +55,7 @@ static enum status io_memory_take(struct nvme *n)
 /* Maps the registers and reads what the controller can do (s3.1.1). */
 static enum status registers_map(struct nvme *n)
 {
-	u32 cap_lo, cap_hi;
+	u32 cap_lo, cap_hi, units, media;
 	u64 pa, bytes;
 
 	if (!pci_bar(&n->pci, NVME_BAR, &pa))
@@ -72,8 +72,12 @@ static enum status registers_map(struct nvme *n)
 	if (NVME_CAP_LO_MQES(cap_lo) == 0)
 		return E_FORMAT;
 	n->entries_max = NVME_CAP_LO_MQES(cap_lo) + 1;
+	units = NVME_CAP_LO_TO(cap_lo);
+	media = cap_hi & NVME_CAP_HI_CRMS ? NVME_CRTO_MEDIA(nvme_reg(n, NVME_CRTO)) : 0;
+	if (media > units)
+		units = (u32)min_u64(media, NVME_READY_UNITS_MAX);
 	/* One unit more than claimed: some claim 0. */
-	n->ready_timeout_us = (NVME_CAP_LO_TO(cap_lo) + 1ull) * NVME_TO_UNIT_MS * 1000;
+	n->ready_timeout_us = (units + 1ull) * NVME_TO_UNIT_MS * 1000;
 	n->stride = 4u << NVME_CAP_HI_DSTRD(cap_hi);
 	bytes = NVME_DOORBELLS + (u64)NVME_DOORBELLS_OUR * n->stride;
 	if (bytes > NVME_MAP_BYTES)
@@ -88,6 +92,8 @@ static void queue_init(struct nvme_queue *q, u32 qid, u32 entries)
 	q->tail = 0;
 	q->head = 0;
 	q->phase = NVME_STATUS_PHASE;
+	/* What an earlier life left there has that phase too. */
+	memset(q->cq, 0, entries * sizeof(*q->cq));
 }
 
 /* From reset to ready with an admin queue. */
@@ -142,19 +148,28 @@ static enum status identify_controller(struct nvme *n, u32 *namespaces)
 	blk_text(n->serial, n->identify + NVME_IDC_SERIAL, NVME_IDC_SERIAL_BYTES);
 	n->blk.max_bytes = transfer_limit(n->identify[NVME_IDC_MDTS]);
 	n->vwc = n->identify[NVME_IDC_VWC] & NVME_IDC_VWC_PRESENT;
+	if (n->identify[NVME_IDC_TYPE] > NVME_IDC_TYPE_IO)
+		return E_NO_PARTITION;
 	*namespaces = get_u32(n->identify + NVME_IDC_NN);
 	return OK;
 }
 
-/* The active namespaces; controllers older than 1.1 number them from 1 and have no list. */
+/*
+ * The active namespaces; controllers older than 1.1 number them from 1, have no list, and
+ * may take the question for another one.
+ */
 static enum status list_namespaces(struct nvme *n, u32 namespaces)
 {
-	enum status st = identify(n, NVME_CNS_ACTIVE_NSIDS, 0);
+	u32 version = nvme_reg(n, NVME_VS);
+	enum status st = E_COMMAND;
 	u32 last = 0;
 
+	if (version == NVME_GONE)
+		return nvme_die(n, E_DEVICE_GONE);
+	if (version >= NVME_VS_1_1)
+		st = identify(n, NVME_CNS_ACTIVE_NSIDS, 0);
 	if (st != OK && st != E_COMMAND)
 		return st;
-	n->blk.disks = 0;
 	for (u32 i = 0; st == OK && i < NVME_MAX_NAMESPACES; i++) {
 		u32 nsid = get_u32(n->identify + i * sizeof(nsid));
 
@@ -189,14 +204,34 @@ static enum status io_queues_create(struct nvme *n)
 		.cdw10 = NVME_QUEUE_SIZE(entries) | NVME_IO_QID,
 		.cdw11 = NVME_SQ_CQID(NVME_IO_QID) | NVME_QUEUE_CONTIGUOUS,
 	};
-	enum status st = nvme_admin(n, &features);
+	enum status st;
 
 	queue_init(&n->io, NVME_IO_QID, entries);
 	n->blk.depth = (u32)min_u64(NVME_SLOTS, entries - 1);
+	st = nvme_admin_once(n, &features);
 	if (st == OK)
-		st = nvme_admin(n, &cq);
+		st = nvme_admin_once(n, &cq);
 	if (st == OK)
-		st = nvme_admin(n, &sq);
+		st = nvme_admin_once(n, &sq);
+	return st;
+}
+
+enum status nvme_restart(struct nvme *n)
+{
+	enum status st;
+
+	n->limit_us = clock_us() + NVME_RESET_TIMEOUT_US;
+	st = pci_disable_dma(&n->pci);
+	if (st == OK)
+		st = nvme_disable(n);
+	if (st == OK)
+		st = pci_enable_dma(&n->pci);
+	if (st == OK)
+		st = enable(n);
+	/* Reset while it was still being identified: there are none yet. */
+	if (st == OK && n->io.entries > 0)
+		st = io_queues_create(n);
+	n->limit_us = UINT64_MAX;
 	return st;
 }
 
@@ -207,7 +242,9 @@ static enum status bring_up(struct nvme *n)
 
 	st = enable(n);
 	if (st != OK)
-		return nvme_die(n, st);
+		st = nvme_recover(n, st);
+	if (st != OK)
+		return st;
 	/* Memory as it is needed: a controller that dies keeps what it has. */
 	n->identify = page_alloc(n->arena);
 	if (!n->identify)
@@ -217,9 +254,10 @@ static enum status bring_up(struct nvme *n)
 		st = list_namespaces(n, namespaces);
 	if (st == OK)
 		st = io_memory_take(n);
-	if (st == OK)
-		st = io_queues_create(n);
-	return st;
+	if (st != OK)
+		return st;
+	st = io_queues_create(n);
+	return st == OK ? OK : nvme_recover(n, st);
 }
 
 /*
@@ -261,6 +299,7 @@ static enum status nvme_open(const struct pci_dev *dev, struct arena *arena, str
 		return E_NO_MEMORY;
 	}
 	n->pci = *dev;
+	n->limit_us = UINT64_MAX;
 	n->blk.ops = &nvme_blk_ops;
 	n->blk.dma_pa = arena->pa;
 	n->blk.dma_bytes = arena->bytes;
@@ -314,7 +353,8 @@ static void id_read(struct nvme *n)
 		bytes = NVME_IDN_EUI64_BYTES;
 	}
 	if (bytes_are_zero(id, bytes)) {
-		str_format(n->id, sizeof(n->id), "nvme %s %u", n->serial, n->nsid);
+		if (n->serial[0])
+			str_format(n->id, sizeof(n->id), "nvme %s %u", n->serial, n->nsid);
 		return;
 	}
 	len = str_format(n->id, sizeof(n->id), "nvme ");
@@ -335,6 +375,7 @@ enum status nvme_select(struct blk *blk, u32 index)
 		return E_INVAL;
 	n->nsid = n->nsids[index];
 	blk->blocks = 0; /* nothing fits until the namespace is known */
+	n->id[0] = 0;
 	len = blk_name(nvme_driver.kind, &n->pci, n->name, sizeof(n->name));
 	str_format(n->name + len, sizeof(n->name) - len, " ns %u", n->nsid);
 	st = identify(n, NVME_CNS_NAMESPACE, n->nsid);
@@ -343,6 +384,8 @@ enum status nvme_select(struct blk *blk, u32 index)
 	blocks = get_u64(n->identify + NVME_IDN_NSZE);
 	if (blocks == 0)
 		return E_NO_PARTITION;
+	if (n->identify[NVME_IDN_NSATTR] & NVME_IDN_NSATTR_WP)
+		return E_READ_ONLY;
 	st = format_read(n, &blk->block_bytes);
 	if (st != OK)
 		return st;

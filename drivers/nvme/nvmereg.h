@@ -1,6 +1,6 @@
 /*
  * NVMe hardware truth: registers, queue entries, opcodes and identify data, after
- * NVM Express 1.4. Nothing about this driver.
+ * NVM Express 1.4, and 2.0 where it says so. Nothing about this driver.
  */
 #ifndef AFTERIMAGE_NVMEREG_H
 #define AFTERIMAGE_NVMEREG_H
@@ -17,7 +17,9 @@
 #define NVME_CAP_HI_DSTRD(r)	((r)&0xf) /* doorbells are 4 << DSTRD bytes apart */
 #define NVME_CAP_HI_CSS_NVM	(1u << 5)
 #define NVME_CAP_HI_MPSMIN(r)	((r) >> 16 & 0xf) /* smallest page is 4096 << MPSMIN */
+#define NVME_CAP_HI_CRMS	(3u << 27)	  /* 2.0: there is a CRTO */
 #define NVME_VS			0x08
+#define NVME_VS_1_1		0x10100u
 #define NVME_CC			0x14
 #define NVME_CC_EN		(1u << 0)
 #define NVME_CC_SHN		(3u << 14)
@@ -37,6 +39,8 @@
 #define NVME_ASQ_HI		0x2c
 #define NVME_ACQ_LO		0x30
 #define NVME_ACQ_HI		0x34
+#define NVME_CRTO		0x68	     /* 2.0 */
+#define NVME_CRTO_MEDIA(r)	((r)&0xffff) /* as CAP.TO */
 #define NVME_DOORBELLS		0x1000
 #define NVME_SQ_TAIL(q, stride) (NVME_DOORBELLS + 2 * (q) * (stride))
 #define NVME_CQ_HEAD(q, stride) (NVME_DOORBELLS + (2 * (q) + 1) * (stride))
@@ -85,6 +89,7 @@ ASSERT_AT(struct nvme_cqe, status, 14);
 #define NVME_STATUS_PHASE   (1u << 0)
 #define NVME_STATUS_CODE(s) ((s) >> 1 & 0x7ff) /* type and code; 0 is success */
 #define NVME_STATUS_DNR	    (1u << 15)	       /* do not retry */
+#define NVME_CODE_ABORTED   0x07u	       /* as the host asked */
 #define NVME_CID_FORBIDDEN  0xffff
 
 /* Admin commands (s5) */
@@ -98,6 +103,8 @@ ASSERT_AT(struct nvme_cqe, status, 14);
 #define NVME_CNS_NAMESPACE	0x00 /* cdw10 */
 #define NVME_CNS_CONTROLLER	0x01
 #define NVME_CNS_ACTIVE_NSIDS	0x02
+#define NVME_ADMIN_ABORT	0x08
+#define NVME_ABORT_WHICH(cid)	((u32)(cid) << 16) /* cdw10, with the queue's id */
 #define NVME_ADMIN_SET_FEATURES 0x09
 #define NVME_FEATURE_QUEUES	0x07 /* cdw10; cdw11: pairs wanted - 1, twice: 0 is one pair */
 
@@ -109,7 +116,9 @@ ASSERT_AT(struct nvme_cqe, status, 14);
 /* Identify controller (s5.15.2.2) */
 #define NVME_IDC_SERIAL	      4
 #define NVME_IDC_SERIAL_BYTES 20
-#define NVME_IDC_MDTS	      77 /* largest transfer is 4096 << MDTS (at MPSMIN 0); 0: no limit */
+#define NVME_IDC_MDTS	      77  /* largest transfer is 4096 << MDTS (at MPSMIN 0); 0: no limit */
+#define NVME_IDC_TYPE	      111 /* 0: older than 1.4 */
+#define NVME_IDC_TYPE_IO      1u
 #define NVME_IDC_NN	      516
 #define NVME_IDC_VWC	      525
 #define NVME_IDC_VWC_PRESENT  1u
@@ -120,6 +129,8 @@ ASSERT_AT(struct nvme_cqe, status, 14);
 #define NVME_IDN_FLBAS_INDEX(v) (((v)&0xfu) | ((v)&0x60u) >> 1) /* s4.1.5.1 of 2.0 */
 #define NVME_IDN_DPS		29
 #define NVME_IDN_DPS_TYPE	7u /* protection information in use */
+#define NVME_IDN_NSATTR		99
+#define NVME_IDN_NSATTR_WP	1u /* write-protected */
 #define NVME_IDN_NGUID		104
 #define NVME_IDN_NGUID_BYTES	16
 #define NVME_IDN_EUI64		120

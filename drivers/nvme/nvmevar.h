@@ -38,10 +38,21 @@ _Static_assert(NVME_SLOTS < NVME_IO_ENTRIES, "a full queue must hold all slots")
 #define NVME_CID_SLOT_MASK ((1u << NVME_CID_SLOT_BITS) - 1)
 _Static_assert(NVME_SLOTS <= NVME_CID_SLOT_MASK, "slot numbers must not make cid 0xffff");
 
+/*
+ * The longest that a request can take until it is done or the device is dead: it is late,
+ * aborted and sent again, late again and not to be aborted, so that the controller is reset;
+ * then it is late for the third time and not to be aborted.
+ */
+#define NVME_IO_TIMEOUT_US    20000000ull
+#define NVME_ABORT_TIMEOUT_US 2000000ull  /* for all that are late at a time */
+#define NVME_RESET_TIMEOUT_US 22000000ull /* until the queues are there again */
+#define NVME_REQUEST_MAX_US                                                                        \
+	(3 * (NVME_IO_TIMEOUT_US + NVME_ABORT_TIMEOUT_US) + NVME_RESET_TIMEOUT_US)
+_Static_assert(NVME_REQUEST_MAX_US < 90000000, "an operator waits for this");
+
 #define NVME_ADMIN_TIMEOUT_US	 5000000ull
-#define NVME_IO_TIMEOUT_US	 30000000ull
-#define NVME_FLUSH_TIMEOUT_US	 30000000ull
 #define NVME_SHUTDOWN_TIMEOUT_US 10000000ull
+#define NVME_READY_UNITS_MAX	 255u	 /* of NVME_TO_UNIT_MS: what CAP.TO can say */
 #define NVME_IDLE_CHECK_US	 1000ull /* how often CSTS is read while nothing completes */
 
 struct nvme_queue {
@@ -78,6 +89,7 @@ struct nvme {
 	u16 admin_cid;
 	u32 nsids[NVME_MAX_NAMESPACES]; /* blk.disks of them */
 	u64 idle_check_us;		/* when to read CSTS next */
+	u64 limit_us;			/* ends every wait, whatever its own deadline */
 	struct nvme_queue admin;
 	struct nvme_queue io;
 	struct nvme_slot slot[NVME_SLOTS];
@@ -91,7 +103,10 @@ _Static_assert(
 	NVME_ADMIN_ENTRIES * sizeof(struct nvme_sqe) + sizeof(struct nvme) <= NVME_PAGE_BYTES,
 	"admin SQ and state share a page");
 
-/* Wants 4 KiB pages and the NVM command set: else E_FORMAT. */
+/*
+ * Wants 4 KiB pages and the NVM command set: else E_FORMAT. Controllers without namespaces (for
+ * discovery or administration): E_NO_PARTITION.
+ */
 extern const struct blk_driver nvme_driver;
 
 /*
@@ -110,6 +125,19 @@ enum status nvme_die(struct nvme *n, enum status why);
  */
 enum status nvme_wait_csts(
 	const struct nvme *n, u32 mask, u32 want, u64 timeout_us, enum status late) MUST_CHECK;
+
+/*
+ * What to do about trouble: @why is a refusal (E_COMMAND, E_DMA): nothing. Else, the first time, the
+ * controller is reset and all requests in flight are sent again: OK. The second time, and if it
+ * is gone or does not come back, it is dead; returns why.
+ */
+enum status nvme_recover(struct nvme *n, enum status why) MUST_CHECK;
+
+/*
+ * Resets a controller in use, its DMA off until it has let go of everything, and gives it its queues
+ * again, empty. At most NVME_RESET_TIMEOUT_US.
+ */
+enum status nvme_restart(struct nvme *n) MUST_CHECK;
 
 /*
  * Clears CC.EN and waits until the controller has let go of its queues; at most three
@@ -131,12 +159,18 @@ void nvme_queue_release(const struct nvme *n, const struct nvme_queue *q);
 bool nvme_page_ours(const struct nvme *n, u64 pa);
 
 /*
- * Runs one admin command; the device is dead after anything but OK, E_COMMAND and E_DMA:
- * the data or queue is not one page of the arena, and nothing was sent.
+ * Runs one admin command. E_COMMAND: refused; E_DMA: the data or queue is not one page of the arena,
+ * and nothing was sent. Anything else: the controller needs a reset.
  */
+enum status nvme_admin_once(struct nvme *n, struct nvme_sqe *sqe) MUST_CHECK;
+
+/* With that reset, and once more after it; dead after anything but OK, E_COMMAND and E_DMA. */
 enum status nvme_admin(struct nvme *n, struct nvme_sqe *sqe) MUST_CHECK;
 
-/* As blk_ops wants it; disks are namespaces. E_FORMAT for blocks not of 512 or 4096 bytes or with metadata. */
+/*
+ * As blk_ops wants it; disks are namespaces. E_FORMAT for blocks not of 512 or 4096 bytes or with
+ * metadata, E_READ_ONLY for one that can not be written.
+ */
 enum status nvme_select(struct blk *blk, u32 index) MUST_CHECK;
 
 /* The operations on nvme->blk. */

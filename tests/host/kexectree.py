@@ -34,6 +34,66 @@ if "quiet" not in fail:
         f.write("0\\n" if "-u" in args else "1\\n")
 """
 
+FUNCTION = "pci0000:00/0000:00:04.0"
+VMD = "pci0000:00/0000:00:0e.0/pci10000:e0/10000:e1:00.0"
+ATA = "ata1/host0/target0:0:0/0:0:0:0/block"
+TO_ATA = "../../../../.."  # from there to the controller
+
+
+def config(*caps, size=256, listed=True):
+    """A PCI function's configuration space with these capabilities."""
+    c = bytearray(256)
+    c[0x06] = 0x10 if listed else 0
+    at = 0x34
+    for i, cap in enumerate(caps):
+        c[at + (at != 0x34)] = 0x40 + 16 * i
+        at = 0x40 + 16 * i
+        c[at] = cap
+    return bytes(c[:size])
+
+
+def sata(pci_class, link="link1/dev1.0/class"):
+    return (f"{FUNCTION}/{ATA}", {f"{TO_ATA}/class": pci_class, f"{TO_ATA}/ata1/{link}": "ata"})
+
+
+def virtio(device, space=None):
+    facts = {"../../vendor": "0x1af4", "../../device": device}
+    return (f"{FUNCTION}/virtio1/block", facts | ({"../../config": space} if space else {}))
+
+
+# How a disk is attached: the folder above its own, and files from there.
+KINDS = {
+    "nvme": (f"{FUNCTION}/nvme/nvme0", {"transport": "pcie"}),
+    "multipath": ("virtual/nvme-subsystem/nvme-subsys0", {"nvme0/transport": "pcie"}),
+    "tcp": (f"{FUNCTION}/nvme/nvme0", {"transport": "tcp"}),
+    "vmd": (f"{VMD}/nvme/nvme0", {"transport": "pcie"}),
+    "sata": sata("0x010601"),
+    "ide": sata("0x01018a"),
+    "raid": sata("0x010400"),
+    "sil": sata("0x018000"),
+    "multiplier": sata("0x010601", "link1.0/dev1.0.0/class"),
+    "sata-vmd": (f"{VMD}/{ATA}", {f"{TO_ATA}/class": "0x010601"}),
+    "scsi": (f"{FUNCTION}/host0/target0:0:0/0:0:0:0/block", {"../../../../class": "0x010700"}),
+    "usb": (f"{FUNCTION}/usb1/1-1/1-1:1.0/host6/target6:0:0/6:0:0:0/block", {}),
+    "usb-ata": (f"{FUNCTION}/usb1/1-1/1-1:1.0/{ATA}", {}),
+    "card": (f"{FUNCTION}/mmc_host/mmc0/mmc0:0001/block", {}),
+    "iscsi": ("platform/host3/session1/target3:0:0/3:0:0:0/block", {}),
+    "dm": ("virtual/block", {}),
+    "virtio": virtio("0x1042"),
+    "virtio-both": virtio("0x1001", config(0x11, 0x09)),
+    "virtio-user": virtio("0x1001", config(0x11, 0x09, size=64)),
+    "virtio-hidden": virtio("0x1001"),
+    "virtio-old": virtio("0x1001", config(0x11)),
+    "virtio-bare": virtio("0x1001", config(0x09, listed=False)),
+    "virtio-loop": virtio("0x1001", config(0x11)[:0x41] + b"\x40" + config(0x11)[0x42:]),
+    "virtio-net": virtio("0x1041"),
+    "virtio-other": (f"{FUNCTION}/virtio1/block", {"../../vendor": "0x1af5",
+                                                   "../../device": "0x1042"}),
+    "virtio-mmio": ("platform/a003e00.virtio_mmio/virtio2/block", {}),
+    "virtio-scsi": (f"{FUNCTION}/virtio0/host2/target2:0:0/2:0:0:0/block",
+                    {"../../../../../vendor": "0x1af4", "../../../../../device": "0x1048"}),
+}
+
 
 class Tree:
     """The folder and what is in it."""
@@ -69,20 +129,15 @@ class Tree:
     def attach(self, name, kind="nvme", number=None, disk=None, partitions=None):
         """Shows the disk as @name; with @number, MAJOR:MINOR, also to those who look for that.
         Its folder."""
-        pci = "pci0000:00/0000:00:04.0" if kind != "vmd" else \
-            "pci0000:00/0000:00:0e.0/pci10000:e0/10000:e1:00.0"
-        parents = {"scsi": "host0/target0:0:0/0:0:0:0/block",
-                   "multipath": "nvme-subsystem/nvme-subsys0"}
-        above = ("virtual/" if kind == "multipath" else f"{pci}/") + \
-            parents.get(kind, "nvme/nvme0")
+        above, facts = KINDS[kind]
         folder = f"sys/devices/{above}/{name}"
         for i, part in enumerate(partitions or self.partitions["partitions"], 1):
             at = f"{folder}/{name}{'p' if name[-1].isdigit() else ''}{i}"
             self.write(f"{at}/start", f"{part['start']}\n")
             self.write(f"{at}/partition", f"{i}\n")
-        if kind != "scsi":
-            controller = f"sys/devices/{above}" + ("/nvme0" if kind == "multipath" else "")
-            self.write(f"{controller}/transport", "tcp\n" if kind == "tcp" else "pcie\n")
+        for path, text in facts.items():
+            fact = self.write(os.path.normpath(f"sys/devices/{above}/{path}"), "")
+            fact.write_bytes(text if isinstance(text, bytes) else f"{text}\n".encode())
         os.symlink(self.root / folder, self.root / "sys/block" / name)
         if number:
             self.number(number, folder)

@@ -305,11 +305,11 @@ def test_not_a_dump_disk(tree, loop, tmp_path):
     refused(tree.tool("--boot-entry", dev), dev, "is not a dump disk", "without --boot-entry")
 
 
-def test_not_nvme(tree, loop, prepared):
+def test_disk_that_the_image_can_not_reach(tree, loop, prepared):
     dev = loop("-r", prepared)
     tree.detach()
     tree.attach("sda", "scsi", number=number_of(dev))
-    refused(tree.tool("--boot-entry", dev), dev, "not on an NVMe controller", "NVMe disk")
+    refused(tree.tool("--boot-entry", dev), dev, "on a controller of another kind", "attach it to NVMe, AHCI")
 
 
 def test_no_uefi(tree, device):

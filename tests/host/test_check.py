@@ -15,7 +15,7 @@ from checktree import (EFIVARS, GIB, GLOBAL, MIB, MOR, MOR_LOCK, RELEASE, SECURE
                        CheckTree, signed_pe)
 from efitree import load_option
 from hosttools import check, number_of, run
-from kexectree import TOOL, Tree
+from kexectree import KINDS, TOOL, Tree
 from logimage import crc32c
 
 MITIGATION = "CONFIG_RESET_ATTACK_MITIGATION"
@@ -320,7 +320,7 @@ def test_target_image(tree, disk):
     others_are_well(found, "disk", "room", "survey")
     uuid = json.loads(check("sfdisk", "--json", disk))["partitiontable"]["partitions"][2]["uuid"]
     says(found["target"], "ok", f"dump partition with UUID {uuid.lower()}$")
-    says(found["disk"], "warning", "is an image file", "copy it to an NVMe disk")
+    says(found["disk"], "warning", "is an image file", "copy it to a disk on NVMe, AHCI")
     says(found["boot"], "ok", "by UEFI; the firmware has no boot entry for the disk")
     assert tree.check(disk) == found  # nothing was written
 
@@ -681,27 +681,74 @@ class DiskTree(CheckTree, Tree):
             (root / folder).mkdir(exist_ok=True)
 
 
+DISK_NAMES = {"nvme": "nvme0n1", "virtio": "vda"}
+ANOTHER_PLACE = "attach it to NVMe, AHCI .SATA. or virtio-blk"
+AHCI_MODE = "switch the controller to AHCI in the firmware setup"
+
+
 @pytest.mark.parametrize("kind,state,words", [
     ("nvme", "ok", "is on NVMe, as the image needs it"),
-    ("multipath", "ok", "is on NVMe"),
-    ("scsi", "stops", "is not on an NVMe controller"),
-    ("tcp", "stops", "is on NVMe over a network"),
-    ("vmd", "stops", "is behind an Intel VMD controller"),
+    ("sata", "ok", "is on AHCI .SATA., as the image needs it"),
+    ("virtio", "ok", "is on virtio-blk, as the image needs it"),
+    ("scsi", "stops", "is on a controller of another kind, which the image can not drive"),
 ])
 def test_attachment(tmp_path, disk, loop, kind, state, words):
     put_loader(disk, signed_pe())
     dev = loop("-r", disk)
     tree = DiskTree(tmp_path / "root", disk)
-    name = "sda" if kind == "scsi" else "nvme0n1"
+    name = DISK_NAMES.get(kind, "sda")
     tree.attach(name, kind, number=number_of(dev))
     found = tree.check(dev)
-    says(found["disk"], state, words, "NVMe disk directly" if state == "stops" else "^$")
+    says(found["disk"], state, words, ANOTHER_PLACE if state == "stops" else "^$")
     assert "room" in found and found["target"]["state"] == "ok"
     if state == "ok":
         tree.write(f"sys/block/{name}/removable", "1\n")
         says(tree.check(dev)["disk"], "warning", "removable", "when the machine is reset")
         tree.write(f"sys/block/{name}/removable", "0\n")
         says(tree.check(dev)["disk"], "ok", words)
+
+
+def test_every_attachment(tmp_path, disk, loop):
+    """What the image drives, and of everything else what it is and what to do."""
+    dev = loop("-r", disk)
+    reached = {"nvme": "NVMe", "multipath": "NVMe", "sata": "AHCI .SATA.", "virtio": "virtio-blk",
+               "virtio-both": "virtio-blk", "virtio-user": "virtio-blk",
+               "virtio-hidden": "virtio-blk"}
+    refused = {
+        "tcp": ("on NVMe over a network", ANOTHER_PLACE),
+        "vmd": ("behind an Intel VMD controller", "switch VMD off"),
+        "sata-vmd": ("behind an Intel VMD controller", "switch VMD off"),
+        "ide": ("on SATA in IDE mode", AHCI_MODE), "raid": ("on SATA in RAID mode", AHCI_MODE),
+        "sil": ("on a SATA controller without AHCI", ANOTHER_PLACE),
+        "multiplier": ("behind a SATA port multiplier", "a port of its own"),
+        "scsi": ("on a controller of another kind", ANOTHER_PLACE),
+        "usb": ("on USB", ANOTHER_PLACE), "usb-ata": ("on USB", ANOTHER_PLACE),
+        "card": ("an SD card or eMMC", ANOTHER_PLACE), "iscsi": ("on iSCSI", ANOTHER_PLACE),
+        "dm": ("made up by Linux", "use a disk itself"),
+        "virtio-old": ("on virtio from before 1.0", "disable-modern=off"),
+        "virtio-bare": ("on virtio from before 1.0", "disable-modern=off"),
+        "virtio-loop": ("on virtio from before 1.0", "disable-modern=off"),
+        "virtio-net": ("on virtio without PCI", ANOTHER_PLACE),
+        "virtio-other": ("on virtio without PCI", ANOTHER_PLACE),
+        "virtio-mmio": ("on virtio without PCI", ANOTHER_PLACE),
+        "virtio-scsi": ("on virtio-scsi", "virtio-blk"),
+    }
+    assert set(KINDS) == set(reached) | set(refused)
+    (tmp_path / "usb1/ata1/host").mkdir(parents=True)  # what the root is called does not count
+    tree = DiskTree(tmp_path / "usb1/ata1/host/virtio1", disk)
+    (tree.root / "sys/dev/block").mkdir(parents=True)
+    for kind in KINDS:
+        name = DISK_NAMES.get(kind, "sdb")
+        tree.attach(name, kind, number=number_of(dev))
+        found = tree.check(dev)["disk"]
+        if kind in reached:
+            says(found, "ok", f"is on {reached[kind]}, as the image needs it", "^$")
+        else:
+            what, todo = refused[kind]
+            says(found, "stops", f"^is {what}.*, which the image can not drive$", todo)
+        tree.detach(name)
+        (tree.root / "sys/dev/block" / number_of(dev)).unlink()
+        shutil.rmtree(tree.root / "sys/devices")
 
 
 def test_partition(tmp_path, disk, loop):
@@ -718,8 +765,8 @@ def test_partition(tmp_path, disk, loop):
     says(found["boot"], "stops", "BOOTX64.EFI")
 
 
-def test_loop_device_is_no_nvme_disk(tree, disk, loop):
-    says(tree.check(loop("-r", disk))["disk"], "stops", "is not on an NVMe controller")
+def test_loop_device_can_not_be_reached(tree, disk, loop):
+    says(tree.check(loop("-r", disk))["disk"], "stops", "is made up by Linux .loop")
 
 
 # --- this machine ------------------------------------------------------------------------------

@@ -243,14 +243,15 @@ def test_kdump_switched_off_does_not_matter(tree, device):
 
 
 @pytest.mark.parametrize("kind,words", [
-    ("scsi", "not on an NVMe controller"), ("tcp", "over a network"), ("vmd", "VMD")])
+    ("scsi", "on a controller of another kind"), ("tcp", "over a network"), ("vmd", "VMD"),
+    ("ide", "IDE mode"), ("virtio-scsi", "virtio-scsi"), ("usb", "USB")])
 def test_install_refuses_attachment(tree, loop, prepared, kind, words):
     dev = loop("-r", prepared)
     tree.detach()
     shutil.rmtree(tree.root / "sys/devices")
     tree.attach("sda" if kind == "scsi" else "nvme0n1", kind, number_of(dev))
     before = tree.files()
-    refused(tree.tool("--kexec", dev), dev, words, "NVMe disk")
+    refused(tree.tool("--kexec", dev), dev, words, "NVMe, AHCI|VMD off|to AHCI|as virtio-blk")
     assert tree.files() == before
 
 
@@ -262,10 +263,10 @@ def test_install_takes_multipath(tree, loop, prepared):
     done(tree.tool("--kexec", dev))
 
 
-def test_loop_device_is_no_nvme(tree, loop, prepared):
+def test_loop_device_can_not_be_reached(tree, loop, prepared):
     """An image file behind a loop device, by the running system's own /sys."""
     dev = loop("-r", prepared)
-    refused(tree.tool("--kexec", dev), dev, "not on an NVMe controller", "NVMe disk")
+    refused(tree.tool("--kexec", dev), dev, "made up by Linux", "use a disk itself, on NVMe")
 
 
 def test_install_refuses_targets(tree, device, prepared, loop, tmp_path):
@@ -276,7 +277,8 @@ def test_install_refuses_targets(tree, device, prepared, loop, tmp_path):
     tree.attach("nvme1n1", number=number_of(empty), disk=blank)
     before = tree.files()
     refused(tree.tool("--kexec", empty), empty, "not a dump disk", "prepare it first")
-    refused(tree.tool("--kexec", prepared), prepared, "image file", "NVMe disk and name that")
+    refused(tree.tool("--kexec", prepared), prepared, "image file",
+            "as a disk on NVMe, AHCI .SATA. or virtio-blk and name that")
     refused(tree.tool("--kexec", tmp_path), tmp_path, "is no disk", "name a dump disk")
     refused(tree.tool("--kexec", "/dev/null"), "/dev/null", "is no disk", "name a dump disk")
     refused(tree.tool("--kexec", "/dev/nothing"), "/dev/nothing", "not exist", "dump disk")
@@ -488,7 +490,7 @@ def test_load_target_on_sata(tree):
     tree.settings()
     tree.detach()
     tree.attach("sda", "scsi")
-    refused(tree.tool("--kexec=load"), "/dev/sda3", "not on an NVMe", "attach it")
+    refused(tree.tool("--kexec=load"), "/dev/sda3", "of another kind", "attach it")
     tree.attach("nvme0n2")  # a copy that the image can reach is as good
     done(tree.tool("--kexec=load"))
 
@@ -609,7 +611,7 @@ def test_status_nothing(tree):
     (lambda t: (break_kdump(t), (t.root / RECORD).unlink()), 1, "perhaps by kdump-tools"),
     (lambda t: t.detach(), 2, "no disk has the dump partition"),
     (lambda t: (t.detach(), t.attach("sda", "scsi")), 2,
-     "/dev/sda3 is not on an NVMe.*; attach it"),
+     "/dev/sda3 is on a controller of another kind.*; attach it"),
     (lambda t: t.write(SETTINGS, "x"), 2, "damaged; install it again"),
 ])
 def test_status_ill(tree, harm, line, words):

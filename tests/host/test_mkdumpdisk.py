@@ -806,6 +806,22 @@ def test_block_device(tmp_path, mbr, loop, sector):
 
 
 @needs_root
+def test_device_that_can_not_be_reached_from_here(tmp_path, mbr, loop):
+    """It may be meant for another place: a warning, for people and in JSON."""
+    dev = loop(sparse(tmp_path / "disk"))
+    warning = "is made up by Linux (loop, RAID, device mapper), which the image can not drive"
+    for option in ("--dry-run", "--yes", "--force"):
+        text = made("--yes", option, "--image", mbr, dev)
+        assert (f"warning: it {warning}; before it is needed, attach it to NVMe, AHCI (SATA) or "
+                "virtio-blk") in text.splitlines()
+    assert json.loads(made("--dry-run", "--force", "--json", "--image", mbr, dev))["warning"] == \
+        warning
+    image = sparse(tmp_path / "image")
+    assert "warning" not in made("--dry-run", "--image", mbr, image)
+    assert "warning" not in json.loads(made("--dry-run", "--json", "--image", mbr, image))
+
+
+@needs_root
 def test_kernel_forgets_old_partitions(tmp_path, mbr, loop):
     disk = sparse(tmp_path / "disk")
     check("sgdisk", "-n", "1:100M:+10M", "-n", "9:120M:+10M", disk)

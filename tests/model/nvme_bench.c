@@ -37,6 +37,7 @@ void bench_free(struct bench *b)
 	must(b->m.fn->early == 0, "waking not waited for");
 	must(b->m.stray_writes == 0, "write outside the extent");
 	must(b->m.protocol_errors == 0, "host broke the specification");
+	nvme_model_flush(&b->m);
 	free(b->disk);
 	machine_free(&b->mc);
 }

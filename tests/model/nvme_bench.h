@@ -10,7 +10,7 @@
 #include "requests.h"
 
 #define BDF	   0x20u
-#define DISK_BYTES (16u * MIB)
+#define DISK_BYTES (4u * MIB)
 #define BUF_BYTES  (72u * KIB)
 
 struct bench {

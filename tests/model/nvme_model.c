@@ -17,7 +17,7 @@
 static bool fault_now(const struct nvme_model *m, enum nvme_fault fault)
 {
 	return m->fault == fault && m->commands >= m->fault_at &&
-	       m->commands - m->fault_at < m->fault_count;
+	       m->commands - m->fault_at < m->fault_count && (m->qid || !m->fault_io);
 }
 
 u8 *nvme_model_dma(struct nvme_model *m, u64 pa, u64 bytes, bool to_memory)
@@ -26,11 +26,9 @@ u8 *nvme_model_dma(struct nvme_model *m, u64 pa, u64 bytes, bool to_memory)
 		!to_memory || (pa >= m->dma_first && pa <= m->dma_end && bytes <= m->dma_end - pa);
 	u8 *p = host_ram_at(pa, bytes);
 
-	if (m->firmware && !pci_model_masters(m->fn))
-		return NULL; /* what was asked of it before can not get out */
-	if (pci_model_masters(m->fn) && !pci_model_reaches_memory(m->fn))
-		return NULL; /* a bridge does not pass it on */
-	if (p && allowed && pci_model_masters(m->fn))
+	if (!pci_model_masters(m->fn) || !pci_model_reaches_memory(m->fn))
+		return NULL; /* can not get out, or a bridge does not pass it on */
+	if (p && allowed)
 		return p;
 	m->stray_dma++;
 	return NULL;
@@ -61,7 +59,7 @@ static void post(struct nvme_model *m, const struct nvme_model_pending *p)
 		m->stray_dma++;
 }
 
-static void pending_add(struct nvme_model *m, u32 qid, const struct nvme_cqe *cqe, u64 delay)
+void nvme_model_end(struct nvme_model *m, u32 qid, const struct nvme_cqe *cqe, u64 delay)
 {
 	struct nvme_model_pending *p = &m->pending[m->pending_count++];
 
@@ -92,6 +90,38 @@ static void settle(struct nvme_model *m)
 	}
 }
 
+static void hold(struct nvme_model *m, u32 qid, const struct nvme_sqe *sqe)
+{
+	if (m->held_count == NVME_MODEL_PENDING)
+		abort();
+	m->held[m->held_count++] = (struct nvme_model_held) {qid, *sqe};
+}
+
+static void forget(struct nvme_model *m)
+{
+	memset(m->queue, 0, sizeof(m->queue));
+	m->pending_count = m->held_count = 0;
+	m->firmware = false;
+	if (m->loses)
+		nvme_model_cut(m);
+	else
+		nvme_model_flush(m);
+}
+
+/* What the fault does to the controller, before the command. */
+static void controller_faults(struct nvme_model *m)
+{
+	m->gone = m->gone || fault_now(m, NVME_FAULT_GONE);
+	if (fault_now(m, NVME_FAULT_FATAL))
+		m->csts |= NVME_CSTS_CFS;
+	if (fault_now(m, NVME_FAULT_RESET)) {
+		forget(m);
+		m->cc = m->csts = 0;
+	}
+	if (fault_now(m, NVME_FAULT_SHRINK))
+		m->ns[0].blocks = m->ns[0].blocks > 8 ? 8 : m->ns[0].blocks;
+}
+
 /* One command: run it, or do what the fault says. */
 static void execute(struct nvme_model *m, u32 qid, const struct nvme_sqe *sqe)
 {
@@ -99,22 +129,25 @@ static void execute(struct nvme_model *m, u32 qid, const struct nvme_sqe *sqe)
 		.cid = sqe->cid, .sq_id = (u16)qid, .sq_head = (u16)m->queue[qid].sq_head};
 	u64 delay = qid ? m->delay_reads : 0;
 
-	m->commands++;
-	if (fault_now(m, NVME_FAULT_NEVER))
+	m->commands += qid || !m->fault_io;
+	m->qid = qid;
+	if (fault_now(m, NVME_FAULT_NEVER)) {
+		hold(m, qid, sqe);
 		return;
-	m->gone = m->gone || fault_now(m, NVME_FAULT_GONE);
-	if (fault_now(m, NVME_FAULT_FATAL))
-		m->csts |= NVME_CSTS_CFS;
-	if (m->gone || m->csts & NVME_CSTS_CFS)
+	}
+	controller_faults(m);
+	if (m->gone || m->csts != NVME_CSTS_RDY)
 		return;
-	if (fault_now(m, NVME_FAULT_SHRINK))
-		m->ns[0].blocks = m->ns[0].blocks > 8 ? 8 : m->ns[0].blocks;
+	m->result = 0;
 	if (fault_now(m, NVME_FAULT_STATUS))
 		cqe.status = STATUS_FAIL;
 	else if (fault_now(m, NVME_FAULT_STATUS_DNR))
 		cqe.status = STATUS_FAIL | NVME_STATUS_DNR;
 	else
 		cqe.status = nvme_model_run(m, qid, sqe);
+	if (qid == 0 && sqe->opcode == NVME_ADMIN_ABORT && m->abort == NVME_ABORT_LOST)
+		return;
+	cqe.result = m->result;
 	if (cqe.status)
 		m->failed++;
 	if (fault_now(m, NVME_FAULT_PHASE))
@@ -125,9 +158,11 @@ static void execute(struct nvme_model *m, u32 qid, const struct nvme_sqe *sqe)
 		cqe.sq_id ^= 2;
 	if (fault_now(m, NVME_FAULT_LATE))
 		delay = LATE_READS;
-	pending_add(m, qid, &cqe, delay);
-	if (fault_now(m, NVME_FAULT_DUPLICATE))
-		pending_add(m, qid, &cqe, delay);
+	nvme_model_end(m, qid, &cqe, delay);
+	if (fault_now(m, NVME_FAULT_SPURIOUS))
+		cqe.cid ^= 0x15;
+	if (fault_now(m, NVME_FAULT_DUPLICATE) || fault_now(m, NVME_FAULT_SPURIOUS))
+		nvme_model_end(m, qid, &cqe, delay);
 }
 
 static void ring_tail(struct nvme_model *m, u32 qid, u32 tail)
@@ -138,7 +173,7 @@ static void ring_tail(struct nvme_model *m, u32 qid, u32 tail)
 		m->protocol_errors++;
 		return;
 	}
-	while (q->sq_head != tail && !m->gone) {
+	while (q->live && q->sq_head != tail && !m->gone) {
 		u64 pa = q->sq_pa + q->sq_head * sizeof(struct nvme_sqe);
 		const u8 *p = nvme_model_dma(m, pa, sizeof(struct nvme_sqe), false);
 		struct nvme_sqe sqe;
@@ -167,6 +202,8 @@ static void doorbell(struct nvme_model *m, u32 offset, u32 value)
 	u32 stride = 4u << m->dstrd;
 	u32 index = (offset - NVME_DOORBELLS) / stride;
 
+	if (m->cc == 0 && m->csts == 0 && m->fault == NVME_FAULT_RESET)
+		return; /* the host can not know yet */
 	if ((offset - NVME_DOORBELLS) % stride || index > 3 || !(m->csts & NVME_CSTS_RDY)) {
 		m->protocol_errors++;
 		return;
@@ -183,8 +220,10 @@ static void enable(struct nvme_model *m)
 
 	memset(m->queue, 0, sizeof(m->queue));
 	m->shut_down = false;
-	if (m->cc >> 16 != (4u << 4 | 6) || m->csts & NVME_CSTS_RDY || (m->asq | m->acq) & 0xfff)
+	if (m->cc >> 16 != (4u << 4 | 6) || (m->asq | m->acq) & 0xfff)
 		m->protocol_errors++;
+	if (m->csts & NVME_CSTS_RDY && m->read_fault != NVME_READ_STUCK)
+		m->protocol_errors++; /* still going down */
 	q->sq_pa = m->asq;
 	q->cq_pa = m->acq;
 	q->sq_entries = (m->aqa & 0xfff) + 1;
@@ -192,14 +231,16 @@ static void enable(struct nvme_model *m)
 	q->phase = 1;
 	q->live = true;
 	q->interrupts = true; /* of the admin queue always, s5.3 */
+	m->enables++;
 	m->settle_read = m->reads + m->ready_reads;
 }
 
 static void disable(struct nvme_model *m)
 {
-	memset(m->queue, 0, sizeof(m->queue));
-	m->pending_count = 0;
-	m->firmware = false;
+	if (!m->firmware && m->pending_count + m->held_count > 0 && pci_model_masters(m->fn))
+		m->stray_dma++; /* nobody knows what they still do */
+	forget(m);
+	m->disables++;
 	m->settle_read = m->reads + m->ready_reads;
 }
 
@@ -211,7 +252,8 @@ static void write_cc(struct nvme_model *m, u32 value)
 	if (value & ~old & NVME_CC_EN)
 		enable(m);
 	if (old & ~value & NVME_CC_EN) {
-		if (!(m->csts & (NVME_CSTS_RDY | NVME_CSTS_CFS)) && !m->ready_stuck_0)
+		if (!(m->csts & (NVME_CSTS_RDY | NVME_CSTS_CFS)) && !m->ready_stuck_0 &&
+			m->read_fault != NVME_READ_STUCK)
 			m->protocol_errors++; /* still coming up: undefined */
 		disable(m);
 	}
@@ -222,11 +264,14 @@ static void write_cc(struct nvme_model *m, u32 value)
 /* What CSTS shows once a state change had its time. */
 static void csts_update(struct nvme_model *m)
 {
+	bool stuck_0 = m->ready_stuck_0 || (m->enables_ok && m->enables > m->enables_ok);
+	bool stuck_1 = m->ready_stuck_1 || (m->disables_ok && m->disables > m->disables_ok);
+
 	if (m->reads < m->settle_read)
 		return;
-	if (m->cc & NVME_CC_EN && !m->ready_stuck_0)
+	if (m->cc & NVME_CC_EN && !stuck_0)
 		m->csts |= NVME_CSTS_RDY;
-	if (!(m->cc & NVME_CC_EN) && !m->ready_stuck_1) {
+	if (!(m->cc & NVME_CC_EN) && !stuck_1) {
 		m->csts = CSTS_NOTHING;
 		m->pending_count = 0;
 		m->firmware = false;
@@ -234,6 +279,7 @@ static void csts_update(struct nvme_model *m)
 	if (m->cc & NVME_CC_EN && m->cc & NVME_CC_SHN_NORMAL && !m->shutdown_stuck) {
 		m->csts = (m->csts & ~NVME_CSTS_SHST) | NVME_CSTS_SHST_DONE;
 		m->shut_down = true;
+		nvme_model_flush(m);
 	}
 }
 
@@ -241,16 +287,27 @@ static u32 cap(const struct nvme_model *m, u32 offset)
 {
 	if (offset == NVME_CAP_LO)
 		return m->mqes | 1u << 16 | m->to << 24;
-	return m->dstrd | m->css_nvm << 5 | m->mpsmin << 16;
+	return m->dstrd | m->css_nvm << 5 | m->mpsmin << 16 |
+	       (m->crto ? NVME_CAP_HI_CRMS & 1u << 27 : 0);
 }
 
 static u32 csts_read(struct nvme_model *m)
 {
 	bool due = m->reads >= m->read_fault_at;
 	u32 csts;
+	bool now = m->reads == m->read_fault_at;
 
 	csts_update(m);
+	if (now && m->read_fault == NVME_READ_FATAL_1)
+		m->csts |= NVME_CSTS_CFS;
 	csts = m->csts;
+	if (now && m->read_fault == NVME_READ_BUSY_1 && m->cc & NVME_CC_EN)
+		csts &= ~NVME_CSTS_RDY;
+	if (m->read_fault == NVME_READ_STUCK) {
+		if (!due)
+			m->csts_stuck = csts;
+		csts = m->csts_stuck;
+	}
 	if (due && m->read_fault == NVME_READ_FATAL)
 		m->csts = csts |= NVME_CSTS_CFS;
 	if (due && m->read_fault == NVME_READ_UNREADY && m->cc & NVME_CC_EN)
@@ -289,6 +346,11 @@ static u32 model_read(void *model, u32 offset)
 	case NVME_CAP_LO:
 	case NVME_CAP_HI:
 		return cap(m, offset);
+	case NVME_VS:
+		return m->version;
+	case NVME_CRTO:
+		m->protocol_errors += m->crto == 0;
+		return m->crto;
 	case NVME_CC:
 		return m->cc;
 	case NVME_CSTS:
@@ -330,6 +392,8 @@ void nvme_model_init(struct nvme_model *m, u32 bdf)
 {
 	memset(m, 0, sizeof(*m));
 	snprintf(m->serial, sizeof(m->serial), "S\x01 %02x", bdf);
+	m->version = 0x10400;
+	m->type = 1;
 	m->mqes = 127;
 	m->to = 20;
 	m->css_nvm = 1;

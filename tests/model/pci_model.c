@@ -262,7 +262,8 @@ static void wake(struct pci_model_fn *fn)
 		return;
 	fn->resets++;
 	fn->config[COMMAND_AT] &= ~WRITABLE;
-	memset(&fn->config[BAR0_AT], 0, (LAST_AT + 1 - BAR0_AT) * sizeof(u32));
+	for (u32 i = BAR0_AT; i <= LAST_AT; i++)
+		fn->config[i] &= i < BAR0_AT + 6 ? fn->bar_fixed[i - BAR0_AT] : 0;
 	fn->config[CAPS_AT] = caps;
 	if (msi)
 		fn->config[msi] &= ~PCI_MODEL_MSI_ON;
@@ -362,7 +363,10 @@ const struct mmio *mmio_map(u64 pa, u64 bytes)
 {
 	for (u32 i = 0; i < bus.count; i++) {
 		struct pci_model_fn *fn = &bus.fn[i];
+		const struct mmio *own = fn->map ? fn->map(fn->map_ctx, pa, bytes) : NULL;
 
+		if (own)
+			return own;
 		if (!fn->regs || pa != fn->bar_pa || bytes > fn->bar_bytes)
 			continue;
 		fn->mapped_bytes = max_u64(fn->mapped_bytes, bytes);

@@ -52,6 +52,9 @@ struct pci_model_fn {
 	u32 bar_moved;		 /* writes that changed one while it decoded: a driver's mistake */
 	u64 mapped_bytes;	 /* most that mmio_map was asked for */
 	const struct mmio *regs; /* NULL: mmio_map fails */
+	/* NULL: as bar_pa and regs say. Else asked in their place; NULL if @pa is not its. */
+	const struct mmio *(*map)(void *ctx, u64 pa, u64 bytes);
+	void *map_ctx;
 };
 
 /* No functions, ports that work, nothing in memory; what the code knew of that is forgotten. */

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import capture
+import faults
 import kernels
 import tools
 import uefi
@@ -82,6 +83,14 @@ def uefi_first(tmp_path_factory, kernel, step):
     word = uefi.memmap_word(uefi.reservation(lost))
     step(f"a reset changes {len(lost)} pages; the victim gets {word}")
     yield uefi.play(folder, disk, uefi.make_cd(kernel, folder, word), step, lost=lost)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory, kernel, step):
+    """What faults are tried on by the dozen; see faults.py."""
+    folder = tmp_path_factory.mktemp("small")
+    yield faults.make_small(folder, victim.make_cd(kernel, folder), step)
     shutil.rmtree(folder)
 
 

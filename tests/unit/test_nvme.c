@@ -351,10 +351,11 @@ static void test_namespace_lists(void **state)
 	assert_int_equal(b.n->blk.blocks, 100);
 	assert_string_equal(b.n->blk.name, "nvme 00:04.0 ns 7");
 	bench_free(&b);
-	for (u32 i = 0; i < 2; i++) {
+	for (u32 i = 0; i < 3; i++) {
 		bench_make(&b, 9);
 		b.m.no_list = i == 0;
 		b.m.list_empty = i == 1;
+		b.m.version = i == 2 ? 0x10000 : 0x10200; /* 1.0 must not even be asked */
 		b.m.nn = 1000;
 		assert_int_equal(bench_open_all(&b), OK);
 		assert_int_equal(b.n->blk.disks, NVME_MAX_NAMESPACES);
@@ -362,6 +363,70 @@ static void test_namespace_lists(void **state)
 		bench_free(&b);
 	}
 	free(more);
+}
+
+/* Who a namespace is, on whatever controller: by the best name it has. */
+static void test_ids(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_make(&b, 9);
+	memcpy(b.m.ns[0].eui64, "\x01\x23\x45\x67\x89\xab\xcd\xef", 8);
+	assert_int_equal(bench_open_all(&b), OK);
+	assert_string_equal(b.n->blk.id, "nvme 0123456789abcdef");
+	memcpy(b.m.ns[0].nguid + 1, b.m.ns[0].eui64, 8);
+	assert_int_equal(nvme_select(&b.n->blk, 0), OK);
+	assert_string_equal(b.n->blk.id, "nvme 000123456789abcdef00000000000000");
+	b.m.ns[0].metadata_bytes = 8;
+	assert_int_equal(nvme_select(&b.n->blk, 0), E_FORMAT);
+	assert_string_equal(b.n->blk.id, "");
+	bench_free(&b);
+	bench_make(&b, 9); /* nothing at all: not taken for another one like it */
+	b.m.serial[0] = 0;
+	assert_int_equal(bench_open_all(&b), OK);
+	assert_string_equal(b.n->blk.id, "");
+	bench_free(&b);
+}
+
+static void test_write_protected(void **state)
+{
+	struct bench b;
+	u8 *more = calloc(1, DISK_BYTES);
+
+	(void)state;
+	bench_make(&b, 9);
+	nvme_model_add(&b.m, 2, more, 100, 12);
+	b.m.ns[0].protected = true;
+	assert_int_equal(bench_open_all(&b), E_READ_ONLY);
+	assert_string_equal(b.n->blk.name, "nvme 00:04.0 ns 1");
+	expect_inval(&b, bench_request(BLK_READ, 0, 1, b.buf_pa, 512));
+	assert_int_equal(nvme_select(&b.n->blk, 1), OK);
+	assert_int_equal(bench_stop(&b), OK);
+	bench_free(&b);
+	free(more);
+}
+
+/* Controllers for discovery and administration have no namespaces, and no I/O queues. */
+static void test_controller_types(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	for (u32 type = 0; type < 4; type++) {
+		u64 used;
+
+		bench_make(&b, 9);
+		b.m.type = type;
+		used = b.mc.arena.used;
+		assert_int_equal(bench_open_all(&b), type < 2 ? OK : E_NO_PARTITION);
+		if (type >= 2) {
+			assert_int_equal(b.m.commands, 1);
+			assert_int_equal(b.mc.arena.used, used);
+			assert_false(pci_model_masters(b.m.fn));
+		}
+		bench_free(&b);
+	}
 }
 
 /* A list that does not ascend or names what can not exist is good up to there only. */
@@ -399,6 +464,9 @@ int main(void)
 		cmocka_unit_test(test_namespaces_refused),
 		cmocka_unit_test(test_namespace_lists),
 		cmocka_unit_test(test_lying_lists),
+		cmocka_unit_test(test_ids),
+		cmocka_unit_test(test_write_protected),
+		cmocka_unit_test(test_controller_types),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -86,6 +86,31 @@ static void test_retry_is_checked(void **state)
 	bench_free(&b);
 }
 
+/* And before it is sent again after a reset. */
+static void test_repeat_is_checked(void **state)
+{
+	struct bench b;
+	struct blk_req r, other;
+
+	(void)state;
+	bench_make(&b, 9);
+	assert_int_equal(bench_open_all(&b), OK);
+	b.m.delay_reads = 10;
+	b.m.fault = NVME_FAULT_FATAL;
+	b.m.fault_at = b.m.commands + 2;
+	r = bench_request(BLK_READ, 0, 1, b.buf_pa, 512);
+	other = bench_request(BLK_READ, 1, 1, b.buf_pa + 512, 512);
+	assert_int_equal(blk_submit(&b.n->blk, &r), OK);
+	assert_int_equal(blk_submit(&b.n->blk, &other), OK);
+	r.seg[0].pa = MACHINE_OLD_PA;
+	assert_int_equal(blk_wait(&b.n->blk, &r), E_DMA);
+	assert_int_equal(blk_wait(&b.n->blk, &other), OK);
+	assert_int_equal(b.n->blk.resets, 1);
+	assert_int_equal(b.n->blk.inflight, 0);
+	assert_int_equal(bench_stop(&b), OK);
+	bench_free(&b);
+}
+
 /* Admin commands: data and queues are pages of the arena, else nothing is sent. */
 static void test_admin_outside_the_arena(void **state)
 {
@@ -93,7 +118,7 @@ static void test_admin_outside_the_arena(void **state)
 		MACHINE_ARENA_PA + MACHINE_ARENA_BYTES, MACHINE_OLD_PA, MACHINE_ARENA_PA + 4, 0,
 		~0xfffull};
 	static const u8 opcodes[] = {NVME_ADMIN_IDENTIFY, NVME_ADMIN_CREATE_CQ,
-		NVME_ADMIN_CREATE_SQ, NVME_ADMIN_SET_FEATURES};
+		NVME_ADMIN_CREATE_SQ, NVME_ADMIN_SET_FEATURES, NVME_ADMIN_ABORT};
 	struct bench b;
 	u64 commands;
 
@@ -105,10 +130,10 @@ static void test_admin_outside_the_arena(void **state)
 		for (u32 k = 0; k < ARRAY_SIZE(opcodes); k++) {
 			struct nvme_sqe sqe = {.opcode = opcodes[k], .prp1 = bad[i], .cdw10 = 1};
 
-			if (k == 3 && bad[i] == 0)
+			if (k >= 3 && bad[i] == 0)
 				continue;
 			assert_int_equal(nvme_admin(b.n, &sqe), E_DMA);
-			sqe.prp1 = k == 3 ? 0 : b.buf_pa;
+			sqe.prp1 = k >= 3 ? 0 : b.buf_pa;
 			sqe.prp2 = MACHINE_OLD_PA;
 			assert_int_equal(nvme_admin(b.n, &sqe), E_DMA);
 		}
@@ -124,6 +149,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reads_outside_the_arena),
 		cmocka_unit_test(test_retry_is_checked),
+		cmocka_unit_test(test_repeat_is_checked),
 		cmocka_unit_test(test_admin_outside_the_arena),
 	};
 

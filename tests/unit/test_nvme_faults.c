@@ -1,6 +1,9 @@
 /*
- * The NVMe driver against controllers that misbehave at every command and every
- * register read in turn: no hang, no write elsewhere, no success for data that is not there.
+ * The NVMe driver through a whole life - open, select, writes, reads, flushes, stop - with
+ * a controller that misbehaves in every way at every command and every register read in
+ * turn. Whatever happens: every step ends in its time, nothing is written outside the
+ * extent or the arena, what is called done is on the disk, what was flushed is durable, and
+ * blk.silent is true.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,346 +16,392 @@
 #include "tests/host/ports_mem.h"
 #include "tests/model/nvme_bench.h"
 
-static void test_ready_times(void **state)
-{
+#define EXTENT_LBA    64u
+#define EXTENT_BLOCKS 64u
+#define WRITES	      3u /* in flight at a time */
+#define WRITE_BLOCKS  16u
+#define READ_US	      20000u /* model time of a register read */
+
+/* The deadlines that nvmevar.h documents, and what finding out about them takes. */
+#define SLACK_US	 (20 * READ_US)
+#define READY_US	 (21 * 500000ull) /* what the model's CAP.TO makes of it */
+#define OPEN_US		 (4 * READY_US + NVME_SHUTDOWN_TIMEOUT_US + RESCUED_ADMIN_US + SLACK_US)
+#define SELECT_US	 (RESCUED_ADMIN_US + SLACK_US)
+#define STOP_US		 (NVME_SHUTDOWN_TIMEOUT_US + 3 * READY_US + SLACK_US)
+#define RESCUED_ADMIN_US (2 * NVME_ADMIN_TIMEOUT_US + NVME_RESET_TIMEOUT_US)
+
+/* One life, and what it was told. */
+struct life {
 	struct bench b;
-	u64 start;
+	enum status st;
+	bool durable; /* the extent was flushed and no reset came in between */
+};
 
-	(void)state;
-	bench_make(&b, 9);
-	b.m.ready_stuck_1 = true;
-	b.m.us_per_read = 1000;
-	start = clock_us();
-	assert_int_equal(bench_open_all(&b), E_READY);
-	assert_in_range(clock_us() - start, 10500000, 10600000);
-	assert_false(pci_model_masters(b.m.fn));
-	bench_free(&b);
+/* Memory above MACHINE_OLD_PA before the life. */
+static u8 old[MACHINE_RAM_BYTES - MACHINE_OLD_PA];
 
-	/* Firmware has just begun to enable it. */
-	bench_make(&b, 9);
-	b.m.csts = 0;
-	b.m.settle_read = 100;
-	assert_int_equal(bench_open_all(&b), OK);
-	bench_free(&b);
-
-	bench_make(&b, 9);
-	b.m.ready_stuck_0 = true;
-	b.m.us_per_read = 1000;
-	b.m.to = 0;
-	start = clock_us();
-	assert_int_equal(bench_open_all(&b), E_READY);
-	assert_in_range(clock_us() - start, 500000, 600000);
-	assert_false(pci_model_masters(b.m.fn));
-	bench_free(&b);
-
-	bench_make(&b, 9);
-	b.m.to = 0;
-	b.m.ready_reads = 1000;
-	assert_int_equal(bench_open_all(&b), OK);
-	bench_free(&b);
+static u64 source_pa(u32 i)
+{
+	return MACHINE_OLD_PA + 0x20000u + i * 3u * PAGE_BYTES;
 }
 
-/* A fatal status ends the wait for readiness; one from before the reset does not matter. */
-static void test_fatal_at_start(void **state)
+static u64 write_lba(u32 i)
 {
-	struct bench b;
-	u64 start;
-
-	(void)state;
-	bench_make(&b, 9);
-	b.m.ready_stuck_0 = true;
-	b.m.read_fault = NVME_READ_FATAL;
-	b.m.read_fault_at = 30;
-	start = clock_us();
-	assert_int_equal(bench_open_all(&b), E_FATAL);
-	assert_true(clock_us() - start < 10000);
-	assert_false(pci_model_masters(b.m.fn));
-	bench_free(&b);
-
-	bench_make(&b, 9);
-	b.m.csts |= NVME_CSTS_CFS;
-	assert_int_equal(bench_open_all(&b), OK);
-	bench_free(&b);
+	return EXTENT_LBA + (u64)i * WRITE_BLOCKS;
 }
 
-/* What was asked for before the stop is finished first. */
-static void test_stop_drains(void **state)
+static void must_be_on_disk(const struct life *l, u32 i)
 {
-	struct bench b;
-	struct blk_req r[3];
-
-	(void)state;
-	bench_make(&b, 9);
-	b.m.delay_reads = 3;
-	assert_int_equal(bench_open_all(&b), OK);
-	for (u32 i = 0; i < 3; i++) {
-		r[i] = bench_request(BLK_READ, i, 1, b.buf_pa + i * 512, 512);
-		assert_int_equal(blk_submit(&b.n->blk, &r[i]), OK);
-	}
-	assert_int_equal(bench_stop(&b), OK);
-	for (u32 i = 0; i < 3; i++)
-		assert_true(r[i].done && r[i].status == OK);
-	bench_free(&b);
+	assert_memory_equal(
+		l->b.disk + write_lba(i) * 512, l->b.mc.ram + source_pa(i), WRITE_BLOCKS * 512);
 }
 
-static void test_stop_that_fails(void **state)
+/* Waits for one request of several; bounded for each from when it was sent. */
+static enum status end(struct life *l, struct blk_req *r, u64 sent_us)
 {
-	struct bench b;
-	u64 start;
+	enum status st = blk_wait(&l->b.n->blk, r);
 
-	(void)state;
-	bench_make(&b, 9);
-	b.m.shutdown_stuck = true;
-	b.m.us_per_read = 1000;
-	assert_int_equal(bench_open_all(&b), OK);
-	start = clock_us();
-	assert_int_equal(bench_stop(&b), E_TIMEOUT);
-	assert_in_range(clock_us() - start, 10000000, 10100000);
-	assert_false(pci_model_masters(b.m.fn));
-	bench_free(&b);
-
-	bench_make(&b, 9);
-	assert_int_equal(bench_open_all(&b), OK);
-	b.m.fn->master_stuck = true;
-	assert_int_equal(bench_stop(&b), E_DEVICE_GONE);
-	bench_free(&b);
+	assert_true(clock_us() - sent_us < NVME_REQUEST_MAX_US + SLACK_US);
+	return st;
 }
 
-/* A failed command is tried once more unless the controller says not to. */
-static void test_retry(void **state)
+static enum status writes(struct life *l)
 {
-	static const enum blk_op ops[] = {BLK_READ, BLK_WRITE};
-
-	(void)state;
-	for (u32 i = 0; i < 6; i++) {
-		enum blk_op op = ops[i % 2];
-		bool dnr = i / 2 == 1, twice = i / 2 == 2;
-		struct bench b;
-		struct blk_req r;
-		enum status want = OK;
-
-		bench_make(&b, 9);
-		assert_int_equal(bench_open_all(&b), OK);
-		b.m.fault = dnr ? NVME_FAULT_STATUS_DNR : NVME_FAULT_STATUS;
-		b.m.fault_at = b.m.commands + 1;
-		b.m.fault_count = twice ? 2 : 1;
-		r = bench_request(op, 10, 8, b.buf_pa, 4096);
-		if (dnr || twice)
-			want = op == BLK_READ ? E_READ : E_WRITE;
-		assert_int_equal(bench_run(&b.n->blk, &r), want);
-		assert_int_equal(b.m.failed, twice ? 2 : 1);
-		assert_int_equal(b.n->blk.dead, OK);
-		assert_int_equal(b.n->blk.inflight, 0);
-		r = bench_request(op, 10, 8, b.buf_pa, 4096);
-		assert_int_equal(bench_run(&b.n->blk, &r), OK);
-		assert_int_equal(bench_stop(&b), OK);
-		bench_free(&b);
-	}
-}
-
-/* A dead device stays dead, takes nothing more and loses its bus mastering. */
-static void test_timeout_is_for_ever(void **state)
-{
-	struct bench b;
-	struct blk_req r, other;
-	u64 start;
-
-	(void)state;
-	bench_make(&b, 9);
-	assert_int_equal(bench_open_all(&b), OK);
-	b.m.us_per_read = 10000;
-	b.m.fault = NVME_FAULT_NEVER;
-	b.m.fault_at = b.m.commands + 1;
-	r = bench_request(BLK_READ, 0, 8, b.buf_pa, 4096);
-	start = clock_us();
-	assert_int_equal(bench_run(&b.n->blk, &r), E_TIMEOUT);
-	assert_in_range(clock_us() - start, 30000000, 30100000);
-	assert_false(r.done);
-	other = bench_request(BLK_READ, 0, 8, b.buf_pa, 4096);
-	assert_int_equal(b.n->blk.ops->submit(&b.n->blk, &other), E_TIMEOUT);
-	assert_int_equal(b.n->blk.ops->poll(&b.n->blk), E_TIMEOUT);
-	assert_int_equal(nvme_select(&b.n->blk, 0), E_BUSY);
-	assert_int_equal(bench_stop(&b), E_TIMEOUT);
-	assert_false(pci_model_masters(b.m.fn));
-	bench_free(&b);
-}
-
-/* One lost command is noticed although others keep completing. */
-static void test_starved(void **state)
-{
-	struct bench b;
-	struct blk_req lost, r;
+	struct blk *blk = &l->b.n->blk;
+	struct blk_req r[WRITES];
+	u64 sent_us[WRITES];
+	u32 resets = blk->resets;
 	enum status st = OK;
-	u32 i;
 
-	(void)state;
-	bench_make(&b, 9);
-	assert_int_equal(bench_open_all(&b), OK);
-	b.m.fault = NVME_FAULT_NEVER;
-	b.m.fault_at = b.m.commands + 1;
-	lost = bench_request(BLK_READ, 0, 8, b.buf_pa, 4096);
-	assert_int_equal(blk_submit(&b.n->blk, &lost), OK);
-	for (i = 0; i < 2000 && st == OK; i++) {
-		host_clock_advance_us(30000);
-		r = bench_request(BLK_READ, 8, 8, b.buf_pa + 4096, 4096);
-		st = b.n->blk.ops->submit(&b.n->blk, &r);
-		if (st == OK)
-			st = b.n->blk.ops->poll(&b.n->blk);
+	for (u32 i = 0; i < WRITES; i++) {
+		r[i] = bench_request(
+			BLK_WRITE, write_lba(i), WRITE_BLOCKS, source_pa(i), WRITE_BLOCKS * 512);
+		sent_us[i] = clock_us();
+		st = blk->ops->submit(blk, &r[i]);
+		if (st != OK)
+			return st;
 	}
-	assert_int_equal(st, E_TIMEOUT);
-	assert_in_range(i, 990, 1010);
-	bench_free(&b);
+	for (u32 i = 0; i < WRITES; i++) {
+		enum status one = end(l, &r[i], sent_us[i]);
+
+		assert_int_equal(one == OK, r[i].done && r[i].status == OK);
+		st = st == OK ? one : st;
+	}
+	for (u32 i = 0; i < WRITES; i++) {
+		if (r[i].done && r[i].status == OK && (blk->resets == resets || !l->b.m.loses))
+			must_be_on_disk(l, i);
+	}
+	return st;
 }
 
-/* Writes, reads back, flushes, and checks what arrived each time it is told OK. */
-static enum status use(struct bench *b)
+static enum status flush(struct life *l, u32 resets)
 {
-	struct blk_req w = bench_request(BLK_WRITE, 64, 24, MACHINE_OLD_PA, 3 * PAGE_BYTES);
-	struct blk_req f = {.op = BLK_FLUSH};
-	enum status st = bench_run(&b->n->blk, &w);
+	struct blk_req r = {.op = BLK_FLUSH};
+	u64 sent_us = clock_us();
+	enum status st = blk_submit(&l->b.n->blk, &r);
 
-	if (st != OK)
-		return st;
-	assert_memory_equal(b->disk + 64 * 512, b->mc.ram + MACHINE_OLD_PA, 3 * PAGE_BYTES);
-	memset(b->buf, 0, BUF_BYTES);
-	st = blk_read(&b->n->blk, 64, 16, b->buf_pa);
-	if (st != OK)
-		return st;
-	assert_memory_equal(b->buf, b->mc.ram + MACHINE_OLD_PA, 2 * PAGE_BYTES);
-	return bench_run(&b->n->blk, &f);
+	if (st == OK)
+		st = end(l, &r, sent_us);
+	l->durable = st == OK && l->b.n->blk.resets == resets;
+	return st;
 }
 
-static enum status life(struct bench *b)
+/* Two at a time; what arrives is what the disk holds. */
+static enum status reads(struct life *l)
 {
-	enum status st = bench_open(b);
+	struct bench *b = &l->b;
+	struct blk_req r[2];
+	u64 sent_us = clock_us();
+	enum status st = OK;
+
+	memset(b->buf, 0xee, BUF_BYTES);
+	for (u32 i = 0; i < 2 && st == OK; i++) {
+		r[i] = bench_request(BLK_READ, write_lba(i), WRITE_BLOCKS,
+			b->buf_pa + i * WRITE_BLOCKS * 512, WRITE_BLOCKS * 512);
+		st = b->n->blk.ops->submit(&b->n->blk, &r[i]);
+	}
+	if (st != OK)
+		return st;
+	for (u32 i = 0; i < 2; i++) {
+		enum status one = end(l, &r[i], sent_us);
+
+		st = st == OK ? one : st;
+		if (one == OK && b->m.fault != NVME_FAULT_SHORT)
+			assert_memory_equal(b->buf + i * WRITE_BLOCKS * 512,
+				b->disk + write_lba(i) * 512, WRITE_BLOCKS * 512);
+	}
+	return st;
+}
+
+static enum status use(struct life *l)
+{
+	u32 resets = l->b.n->blk.resets;
+	enum status st = writes(l);
+
+	if (st == OK)
+		st = flush(l, resets);
+	return st == OK ? reads(l) : st;
+}
+
+static enum status open_timed(struct life *l)
+{
+	u64 start_us = clock_us();
+	enum status st = bench_open(&l->b);
+
+	assert_true(clock_us() - start_us < OPEN_US);
+	if (st != OK)
+		return st;
+	start_us = clock_us();
+	st = nvme_select(&l->b.n->blk, 0);
+	assert_true(clock_us() - start_us < SELECT_US);
+	return st;
+}
+
+static enum status stop_timed(struct life *l)
+{
+	u64 start_us = clock_us();
+	enum status st = bench_stop(&l->b);
+
+	assert_true(clock_us() - start_us < STOP_US);
+	assert_int_equal(l->b.n->blk.silent, !pci_model_masters(l->b.m.fn));
+	assert_int_not_equal(l->b.n->blk.dead, OK);
+	return st;
+}
+
+static void life_begin(struct life *l)
+{
+	struct bench *b = &l->b;
+
+	memset(l, 0, sizeof(*l));
+	bench_make(b, 9);
+	b->m.us_per_read = READ_US;
+	b->m.delay_reads = 2;
+	b->m.write_first = EXTENT_LBA;
+	b->m.write_end = EXTENT_LBA + EXTENT_BLOCKS;
+	b->m.caches = true;
+	memcpy(old, b->mc.ram + MACHINE_OLD_PA, sizeof(old));
+}
+
+static void life_live(struct life *l)
+{
 	enum status stopped;
 
-	if (st != OK)
-		return st;
-	st = nvme_select(&b->n->blk, 0);
-	if (st == OK)
-		st = use(b);
-	stopped = bench_stop(b);
-	return st == OK ? stopped : st;
+	l->st = open_timed(l);
+	if (l->st == OK)
+		l->st = use(l);
+	if (!l->b.n)
+		return;
+	assert_true(l->b.n->blk.resets <= 1);
+	stopped = stop_timed(l);
+	l->st = l->st == OK ? stopped : l->st;
 }
 
-/* Bounds on one life: each wait may run into its deadline once. */
-#define LIFE_US (3 * 10500000ull + 5000000ull + 4 * 30000000ull + 30000000ull)
-
-static void bench_life(struct bench *b)
+/* What holds after every life. */
+static void life_end(struct life *l)
 {
-	bench_make(b, 9);
-	b->m.us_per_read = 20000;
-	b->m.delay_reads = 2;
-	b->m.write_first = 64;
-	b->m.write_end = 88;
+	struct bench *b = &l->b;
+	static const u8 zeros[64 * 512];
+
+	nvme_model_cut(&b->m);
+	if (l->durable) {
+		for (u32 i = 0; i < WRITES; i++)
+			must_be_on_disk(l, i);
+	}
+	assert_memory_equal(b->disk, zeros, EXTENT_LBA * 512);
+	assert_memory_equal(b->disk + (EXTENT_LBA + EXTENT_BLOCKS) * 512, zeros, sizeof(zeros));
+	assert_memory_equal(old, b->mc.ram + MACHINE_OLD_PA, sizeof(old));
+	if (!b->m.fn->master_stuck)
+		assert_false(pci_model_masters(b->m.fn));
+	bench_free(b);
 }
 
-static void test_fault_at_every_command(void **state)
+/* Of a life without a fault. */
+static void life_count(u64 *commands, u64 *reads_)
 {
-	struct bench b;
-	u64 commands;
+	struct life l;
+
+	life_begin(&l);
+	life_live(&l);
+	assert_int_equal(l.st, OK);
+	assert_true(l.durable);
+	*commands = l.b.m.commands;
+	*reads_ = l.b.m.reads;
+	life_end(&l);
+}
+
+/* What a single fault in a controller that is sound otherwise must end in. */
+static void expect_single(const struct life *l, enum nvme_fault fault)
+{
+	switch (fault) {
+	case NVME_FAULT_NEVER:
+	case NVME_FAULT_LATE:
+	case NVME_FAULT_PHASE:
+	case NVME_FAULT_CID:
+	case NVME_FAULT_SQID:
+	case NVME_FAULT_DUPLICATE:
+	case NVME_FAULT_SPURIOUS:
+	case NVME_FAULT_FATAL:
+	case NVME_FAULT_RESET:
+		assert_int_equal(l->st, OK);
+		break;
+	case NVME_FAULT_GONE:
+		assert_int_equal(l->st, E_DEVICE_GONE);
+		break;
+	default:
+		break;
+	}
+	if (fault == NVME_FAULT_LATE || fault == NVME_FAULT_STATUS)
+		assert_true(!l->b.n || l->b.n->blk.resets == 0);
+}
+
+/* Faults that nothing helps against while they last. */
+static void expect_lasting(const struct life *l, enum nvme_fault fault)
+{
+	if (fault == NVME_FAULT_NEVER || fault == NVME_FAULT_PHASE)
+		assert_true(l->st == E_TIMEOUT);
+	if (fault == NVME_FAULT_CID || fault == NVME_FAULT_SQID || fault == NVME_FAULT_FATAL)
+		assert_true(l->st == E_FATAL);
+}
+
+static void test_every_command(void **state)
+{
+	u64 commands, reads_;
 
 	(void)state;
-	bench_life(&b);
-	assert_int_equal(life(&b), OK);
-	commands = b.m.commands;
-	bench_free(&b);
-	for (u32 fault = NVME_FAULT_NEVER; fault < NVME_FAULTS; fault++) {
+	life_count(&commands, &reads_);
+	for (u32 k = 0; k < NVME_FAULTS * 3; k++) {
+		enum nvme_fault fault = (enum nvme_fault)(k / 3);
+		bool lasting = k % 3 == 1;
+
 		for (u64 at = 1; at <= commands; at++) {
-			enum status st;
-			u64 used, start;
+			struct life l;
 
-			bench_life(&b);
-			b.m.fault = (enum nvme_fault)fault;
-			b.m.fault_at = at;
-			used = b.mc.arena.used;
-			start = clock_us();
-			st = life(&b);
-			assert_true(clock_us() - start < LIFE_US);
-			assert_false(pci_model_masters(b.m.fn));
-			if (fault == NVME_FAULT_LATE)
-				assert_int_equal(st, OK);
-			if (fault == NVME_FAULT_NEVER || fault == NVME_FAULT_PHASE)
-				assert_int_equal(st, E_TIMEOUT);
-			if (fault == NVME_FAULT_CID || fault == NVME_FAULT_SQID ||
-				fault == NVME_FAULT_FATAL)
-				assert_int_equal(st, E_FATAL);
-			if (fault == NVME_FAULT_GONE)
-				assert_int_equal(st, E_DEVICE_GONE);
-			/* A refused command leaves a controller that lets go of its memory. */
-			if (st == E_COMMAND && !b.n)
-				assert_int_equal(b.mc.arena.used, used);
-			if ((st == E_TIMEOUT || st == E_DEVICE_GONE) && !b.n)
-				assert_true(b.mc.arena.used > used);
-			bench_free(&b);
+			life_begin(&l);
+			l.b.m.fault = fault;
+			l.b.m.fault_at = at;
+			l.b.m.fault_count = lasting ? NVME_MODEL_FOREVER : 1;
+			l.b.m.loses = k % 3 == 2;
+			life_live(&l);
+			if (lasting)
+				expect_lasting(&l, fault);
+			else
+				expect_single(&l, fault);
+			life_end(&l);
 		}
 	}
 }
 
-static void test_fault_at_every_read(void **state)
+/* Commands that are lost, once or from then on, and every way an Abort can end. */
+static void test_every_abort(void **state)
 {
-	struct bench b;
-	u64 reads;
+	u64 commands, reads_;
 
 	(void)state;
-	bench_life(&b);
-	assert_int_equal(life(&b), OK);
-	reads = b.m.reads;
-	bench_free(&b);
+	life_count(&commands, &reads_);
+	for (u32 k = 0; k < NVME_ABORTS * 2; k++) {
+		for (u64 at = 1; at <= commands; at++) {
+			struct life l;
+
+			life_begin(&l);
+			l.b.m.fault = NVME_FAULT_NEVER;
+			l.b.m.fault_at = at;
+			l.b.m.fault_count = 1 + k % 2 * 2;
+			l.b.m.abort = (enum nvme_abort)(k / 2);
+			l.b.m.loses = true;
+			life_live(&l);
+			if (k % 2 == 0)
+				assert_int_equal(l.st, OK);
+			life_end(&l);
+		}
+	}
+}
+
+/* The reset that a fault asks for does not end, or works once, at every command. */
+static void test_every_reset(void **state)
+{
+	static const enum nvme_fault faults[] = {
+		NVME_FAULT_NEVER, NVME_FAULT_CID, NVME_FAULT_FATAL, NVME_FAULT_RESET};
+	u64 commands, reads_;
+
+	(void)state;
+	life_count(&commands, &reads_);
+	for (u32 k = 0; k < ARRAY_SIZE(faults) * 4; k++) {
+		for (u64 at = 1; at <= commands; at++) {
+			struct life l;
+
+			life_begin(&l);
+			l.b.m.fault = faults[k / 4];
+			l.b.m.fault_at = at;
+			l.b.m.abort = NVME_ABORT_NOT;
+			l.b.m.disables_ok = k % 4 == 0;
+			l.b.m.enables_ok = k % 4 == 1;
+			l.b.m.fault_count = k % 4 == 2 ? NVME_MODEL_FOREVER : 1;
+			l.b.m.loses = k % 4 == 3;
+			life_live(&l);
+			if (k % 4 < 3)
+				assert_int_not_equal(l.st, OK);
+			else
+				assert_int_equal(l.st, OK);
+			life_end(&l);
+		}
+	}
+}
+
+static void test_every_read(void **state)
+{
+	u64 commands, reads_;
+
+	(void)state;
+	life_count(&commands, &reads_);
 	for (u32 fault = NVME_READ_GONE; fault < NVME_READ_FAULTS; fault++) {
-		for (u64 at = 1; at <= reads; at++) {
-			enum status st;
-			u64 start;
+		for (u64 at = 1; at <= reads_; at++) {
+			struct life l;
 
-			bench_life(&b);
-			b.m.read_fault = (enum nvme_read_fault)fault;
-			b.m.read_fault_at = at;
-			start = clock_us();
-			st = life(&b);
-			assert_true(clock_us() - start < LIFE_US);
-			assert_false(pci_model_masters(b.m.fn));
+			life_begin(&l);
+			l.b.m.read_fault = (enum nvme_read_fault)fault;
+			l.b.m.read_fault_at = at;
+			l.b.m.loses = at % 2;
+			life_live(&l);
 			if (fault == NVME_READ_GONE || fault == NVME_READ_BLINK)
-				assert_int_equal(st, E_DEVICE_GONE);
-			bench_free(&b);
+				assert_int_equal(l.st, E_DEVICE_GONE);
+			life_end(&l);
 		}
 	}
 }
 
-/* A completion that comes twice, the second time when its slot is in use again. */
-static void test_stale_duplicate(void **state)
+/* Its right to do DMA can not be taken from it, from some command on. */
+static void test_never_silent(void **state)
 {
-	struct bench b;
-	struct blk_req r;
-	enum status st = OK;
+	u64 commands, reads_;
 
 	(void)state;
-	bench_make(&b, 9);
-	assert_int_equal(bench_open_all(&b), OK);
-	b.m.fault = NVME_FAULT_DUPLICATE;
-	b.m.fault_at = b.m.commands + 1;
-	b.m.delay_reads = 1;
-	for (u32 i = 0; i < 3 && st == OK; i++) {
-		r = bench_request(BLK_READ, 0, 8, b.buf_pa, 4096);
-		st = bench_run(&b.n->blk, &r);
+	life_count(&commands, &reads_);
+	for (u64 at = 1; at <= commands; at++) {
+		struct life l;
+
+		life_begin(&l);
+		l.st = open_timed(&l);
+		assert_int_equal(l.st, OK);
+		l.b.m.fn->master_stuck = true;
+		l.b.m.fault = NVME_FAULT_FATAL;
+		l.b.m.fault_at = at;
+		l.st = use(&l);
+		assert_int_equal(stop_timed(&l), E_DEVICE_GONE);
+		assert_false(l.b.n->blk.silent);
+		if (at > l.b.m.commands || l.b.n->blk.resets > 0)
+			assert_true(l.st == OK || l.st == E_DEVICE_GONE);
+		life_end(&l);
 	}
-	assert_int_equal(st, E_FATAL);
-	bench_free(&b);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_ready_times),
-		cmocka_unit_test(test_fatal_at_start),
-		cmocka_unit_test(test_stop_drains),
-		cmocka_unit_test(test_stop_that_fails),
-		cmocka_unit_test(test_retry),
-		cmocka_unit_test(test_timeout_is_for_ever),
-		cmocka_unit_test(test_starved),
-		cmocka_unit_test(test_fault_at_every_command),
-		cmocka_unit_test(test_fault_at_every_read),
-		cmocka_unit_test(test_stale_duplicate),
+		cmocka_unit_test(test_every_command),
+		cmocka_unit_test(test_every_abort),
+		cmocka_unit_test(test_every_reset),
+		cmocka_unit_test(test_every_read),
+		cmocka_unit_test(test_never_silent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -102,11 +102,10 @@ enum check_loader {
 /* The target, if there is one. */
 struct check_disk {
 	bool given;
-	bool device;		      /* else an image file */
-	bool found;		      /* a dump partition that the image would find */
-	u32 others;		      /* further ones on the same disk */
-	char disk[64];		      /* name in /sys/block; empty: not known */
-	char fault[KEXEC_TEXT_BYTES]; /* why the image can not reach it; empty: it can */
+	bool device; /* else an image file */
+	bool found;  /* a dump partition that the image would find */
+	u32 others;  /* further ones on the same disk */
+	struct reach reach;
 	bool removable;
 	bool boot_sector; /* ours */
 	bool has_esp;

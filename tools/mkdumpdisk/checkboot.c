@@ -137,20 +137,16 @@ void check_visible(const struct check_facts *c, struct finding *f)
 		return;
 	if (!d->device) {
 		finding_set(f, CHECK_WARNING, "is an image file, which the image can not write to");
-		finding_todo(f, "copy it to an NVMe disk, or give it to a virtual machine as one");
-	} else if (*d->fault) {
-		finding_set(f, CHECK_STOPS, "%s", d->fault);
-		finding_todo(f,
-			"use an NVMe disk directly on this machine, not behind RAID, VMD, USB or a "
-			"network");
-	} else if (!*d->disk) {
-		finding_set(f, CHECK_WARNING, "how it is attached can not be seen");
-		finding_todo(f, "mount /sys");
+		finding_todo(f, "copy it to a disk on " REACH_BY
+				", or give it to a virtual machine as one");
+	} else if (!d->reach.by) {
+		finding_set(f, CHECK_STOPS, "%s", d->reach.fault);
+		finding_todo(f, "%s", d->reach.todo);
 	} else if (d->removable) {
-		finding_set(f, CHECK_WARNING, "is on NVMe, but removable");
+		finding_set(f, CHECK_WARNING, "is on %s, but removable", d->reach.by);
 		finding_todo(f, "see to it that it is there when the machine is reset");
 	} else {
-		finding_set(f, CHECK_OK, "is on NVMe, as the image needs it");
+		finding_set(f, CHECK_OK, "is on %s, as the image needs it", d->reach.by);
 	}
 }
 

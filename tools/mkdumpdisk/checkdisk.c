@@ -251,12 +251,10 @@ static bool look(
 
 static void read_attachment(const struct sysdisk *k, struct check_disk *d)
 {
-	const char *fault = kexec_disk_fault(k);
 	char path[KEXEC_PATH_BYTES + 80];
 	FILE *f;
 
-	snprintf(d->disk, sizeof(d->disk), "%s", k->name);
-	snprintf(d->fault, sizeof(d->fault), "%s", fault ? fault : "");
+	reach_look(k, &d->reach);
 	snprintf(path, sizeof(path), "%s/block/%s/removable", k->sysfs, k->name);
 	f = fopen(path, "re");
 	d->removable = f && fgetc(f) == '1';

@@ -7,6 +7,7 @@
 
 #include "dumplog.h"
 #include "options.h"
+#include "reach.h"
 #include "types.h"
 
 #define KEXEC_SERVICE	 "afterimage-kexec.service"
@@ -63,10 +64,10 @@ int kexec_run(char *const argv[], char *out, u32 size) MUST_CHECK;
 /* --- the target (kexectarget.c, kexecdisk.c) --- */
 
 struct kexec_target {
-	u8 uuid[16];		      /* as in the superblock */
-	char disk[64];		      /* its name in /sys/block */
-	char node[80];		      /* partition's or, if it has none, the disk's name in /dev */
-	char fault[KEXEC_TEXT_BYTES]; /* why the image can not reach it; empty: it can */
+	u8 uuid[16];   /* as in the superblock */
+	char disk[64]; /* its name in /sys/block */
+	char node[80]; /* partition's or, if it has none, the disk's name in /dev */
+	struct reach reach;
 };
 
 /* The dump partition that the options' TARGET is or holds. False: reported. */
@@ -75,11 +76,6 @@ bool kexec_target_open(const struct options *o, struct kexec_target *t) MUST_CHE
 /* The dump partition with @uuid on any disk; one that the image can reach, if there is. */
 bool kexec_target_find(
 	const struct options *o, const u8 uuid[16], struct kexec_target *t) MUST_CHECK;
-
-struct sysdisk;
-
-/* Why the image can not reach a disk, in words; NULL: it can. */
-const char *kexec_disk_fault(const struct sysdisk *d) MUST_CHECK;
 
 /* Finds a dump partition as the image does: by table, type and superblock. */
 struct kexec_scan {

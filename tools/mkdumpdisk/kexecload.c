@@ -56,9 +56,9 @@ static bool find_target(const struct options *o, struct load *l)
 			nanosleep(&pause, NULL);
 		if (!kexec_target_find(o, l->settings.target_uuid, &l->target))
 			continue;
-		if (!*l->target.fault)
+		if (l->target.reach.by)
 			return true;
-		tool_error(l->target.node, "attach it to an NVMe slot", "%s", l->target.fault);
+		tool_error(l->target.node, l->target.reach.todo, "%s", l->target.reach.fault);
 		return false;
 	}
 	tool_error(guid_text(l->settings.target_uuid, uuid),

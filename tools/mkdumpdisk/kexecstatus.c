@@ -94,14 +94,13 @@ static void find_target(const struct options *o, struct finding *f)
 	}
 	guid_text(s.target_uuid, uuid);
 	found = kexec_target_find(o, s.target_uuid, &t);
-	f->ok = found && !*t.fault;
+	f->ok = found && t.reach.by;
 	if (f->ok)
-		snprintf(f->text, sizeof(f->text), "%s, UUID %s, on NVMe", t.node, uuid);
+		snprintf(f->text, sizeof(f->text), "%s, UUID %s, on %s", t.node, uuid, t.reach.by);
 	else if (found)
 		snprintf(f->text, sizeof(f->text),
-			"%.70s %.80s; attach it to an NVMe slot, or run mkdumpdisk --kexec TARGET "
-			"for another",
-			t.node, t.fault);
+			"%.70s %s; %s, or run mkdumpdisk --kexec TARGET for another", t.node,
+			t.reach.fault, t.reach.todo);
 	else
 		snprintf(f->text, sizeof(f->text),
 			"no disk has the dump partition with the UUID %s; attach it, or run "

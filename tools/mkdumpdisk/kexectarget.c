@@ -1,75 +1,21 @@
 /*
- * Which disk a dump goes to, and whether the image can reach it: it drives NVMe only. By the
- * name the user gave, or by the UUID that was installed.
+ * Which disk a dump goes to, and whether the image can reach it. By the name the user gave, or by
+ * the UUID that was installed.
  */
 #include <dirent.h>
 #include <errno.h>
-#include <glob.h>
-#include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "kexec.h"
+#include "reach.h"
 #include "sysdisk.h"
 #include "tools/common/guid.h"
 #include "tools/common/tool.h"
 
 #define ENTRIES_MAX 65536
 #define NAME_ONE    "name a dump disk or a dump partition"
-
-/* --- how the disk is attached --- */
-
-/* PCI domains beyond four digits are Linux's own, for what lies behind a VMD controller. */
-static bool behind_vmd(const char *path)
-{
-	const char *domain = strstr(path, "/pci");
-
-	domain = domain ? strstr(domain + 1, "/pci") : NULL;
-	return domain && strspn(domain + 4, "0123456789abcdef") > 4;
-}
-
-/* The controllers of a disk are above it or, if it has several, beside it in its subsystem. */
-static bool is_pcie_nvme(const char *path, bool *fabrics)
-{
-	char pattern[PATH_MAX + 32], text[16] = "";
-	bool hit = false;
-	glob_t found;
-
-	*fabrics = false;
-	snprintf(pattern, sizeof(pattern), "%s/../%stransport", path,
-		strstr(path, "/nvme-subsystem/") ? "nvme*/" : "");
-	if (glob(pattern, GLOB_NOSORT, NULL, &found) != 0)
-		return false;
-	for (size_t i = 0; !hit && i < found.gl_pathc; i++) {
-		FILE *f = fopen(found.gl_pathv[i], "re");
-
-		if (!f)
-			continue;
-		hit = fgets(text, sizeof(text), f) && strcmp(text, "pcie\n") == 0;
-		*fabrics = !hit;
-		fclose(f);
-	}
-	globfree(&found);
-	return hit;
-}
-
-const char *kexec_disk_fault(const struct sysdisk *d)
-{
-	char link[KEXEC_PATH_BYTES + 80], path[PATH_MAX];
-	bool fabrics;
-
-	snprintf(link, sizeof(link), "%s/block/%s", d->sysfs, d->name);
-	if (!realpath(link, path))
-		return "is not known to the kernel";
-	if (!is_pcie_nvme(path, &fabrics))
-		return fabrics ? "is on NVMe over a network, which the image can not drive"
-			       : "is not on an NVMe controller; the image drives nothing else";
-	if (behind_vmd(path))
-		return "is behind an Intel VMD controller, which the image can not drive";
-	return NULL;
-}
 
 /* --- what is on it --- */
 
@@ -85,11 +31,9 @@ static void name_node(const struct sysdisk *d, u64 bytes, struct kexec_target *t
 
 static void fill(struct kexec_target *t, const struct sysdisk *d, const struct kexec_scan *s)
 {
-	const char *fault = kexec_disk_fault(d);
-
 	memcpy(t->uuid, s->first.disk_uuid, sizeof(t->uuid));
 	name_node(d, s->first_bytes, t);
-	snprintf(t->fault, sizeof(t->fault), "%s", fault ? fault : "");
+	reach_look(d, &t->reach);
 }
 
 /* --- by name --- */
@@ -97,7 +41,7 @@ static void fill(struct kexec_target *t, const struct sysdisk *d, const struct k
 static bool refuse_kind(const char *path, mode_t mode)
 {
 	if (S_ISREG(mode))
-		tool_error(path, "attach it to the machine as an NVMe disk and name that",
+		tool_error(path, "attach it to the machine as a disk on " REACH_BY " and name that",
 			"is an image file, which a crashed machine can not write to");
 	else
 		tool_error(path, NAME_ONE, "is no disk");
@@ -174,9 +118,9 @@ bool kexec_target_open(const struct options *o, struct kexec_target *t)
 	if (!read || !report_scan(o, &scan))
 		return false;
 	fill(t, &d, &scan);
-	if (!*t->fault)
+	if (t->reach.by)
 		return true;
-	tool_error(o->target, "use an NVMe disk of this machine", "%s", t->fault);
+	tool_error(o->target, t->reach.todo, "%s", t->reach.fault);
 	return false;
 }
 
@@ -227,7 +171,7 @@ bool kexec_target_find(const struct options *o, const u8 uuid[16], struct kexec_
 			continue;
 		hit = true;
 		*t = one;
-		if (!*t->fault)
+		if (t->reach.by)
 			break;
 	}
 	closedir(dir);

@@ -17,6 +17,7 @@
 #include "kexec.h"
 #include "plan.h"
 #include "survey.h"
+#include "sysdisk.h"
 #include "tools/common/guid.h"
 #include "tools/common/tool.h"
 
@@ -109,6 +110,17 @@ static bool plan_loss(struct plan *p)
 	return false;
 }
 
+/* A disk that the image can not reach from here may be meant for another place: no error. */
+static void plan_reach(struct plan *p)
+{
+	struct sysdisk d;
+	u64 start_bytes;
+
+	if (p->target.kind != TARGET_IMAGE &&
+		sysdisk_identify(p->options, p->target.rdev, &d, &start_bytes))
+		reach_look(&d, &p->reach);
+}
+
 /* Every check there is; nothing is written. */
 static bool plan_make(struct plan *p)
 {
@@ -118,6 +130,7 @@ static bool plan_make(struct plan *p)
 	if (!plan_loss(p))
 		return false;
 	plan_super(p);
+	plan_reach(p);
 	return plan_boot(p);
 }
 

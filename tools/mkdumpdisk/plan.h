@@ -9,6 +9,7 @@
 #include "layout.h"
 #include "options.h"
 #include "probe.h"
+#include "reach.h"
 #include "target.h"
 
 struct plan {
@@ -19,6 +20,7 @@ struct plan {
 	struct dl_super super;
 	struct bootfile boot; /* only of a whole disk; settings applied */
 	struct efi_files efi; /* likewise */
+	struct reach reach;   /* of a device: how it is attached here */
 	int esp_fd;	      /* file with the EFI system partition's contents; -1: none */
 };
 

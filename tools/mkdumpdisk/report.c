@@ -29,6 +29,8 @@ static const char *const kind_names[] = {
 	"getdump find it by that; then mkdumpdisk --boot-entry makes UEFI start it, and "          \
 	"mkdumpdisk --kexec has it take panics"
 
+#define NEXT_PLACE "before it is needed, attach it to " REACH_BY
+
 static void print_partitions(const struct layout *l)
 {
 	char size[32], start[32];
@@ -71,6 +73,8 @@ static void print_text(const struct plan *p)
 	printf("  UUID         %s\n", uuid);
 	if (*o->label)
 		printf("  label        %s\n", o->label);
+	if (*p->reach.fault)
+		printf("warning: it %s; " NEXT_PLACE "\n", p->reach.fault);
 	printf(o->dry_run ? "nothing was written (--dry-run)\n" : "next: %s\n",
 		p->layout.whole_disk ? NEXT_DISK : NEXT_PARTITION);
 }
@@ -139,6 +143,8 @@ static void print_json(const struct plan *p)
 	if (p->layout.whole_disk)
 		json_object_object_add(j, "console", json_console(o));
 	json_object_object_add(j, "partitions", json_partitions(&p->layout));
+	if (*p->reach.fault)
+		add_text(j, "warning", p->reach.fault);
 	add_text(j, "next", p->layout.whole_disk ? NEXT_DISK : NEXT_PARTITION);
 	puts(json_object_to_json_string_ext(j, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED));
 	json_object_put(j);

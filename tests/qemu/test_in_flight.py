@@ -1,0 +1,136 @@
+"""A panic while the old kernel's own drivers have commands under way: as many as a SATA disk takes
+at once, on the disk that takes the dump and on another one. They are the old kernel's, and what
+they read goes to its memory; nothing of that may be seen once the image reads memory, and none
+may end up in the image's own.
+
+QEMU maps a command's memory when it is given and fills it whatever becomes of the right to do
+DMA, when the controller is reset at the latest: so pages that were read into may change until
+then, and no others."""
+
+import os
+import re
+import signal
+import time
+
+import pytest
+
+import capture
+import compare
+import diskkernel
+import faults
+import kexec
+import tools
+from machine import MIB, Disk, Setup, ram_offset
+
+RAM_BYTES = 256 * MIB
+READS = 64  # asked for; what the device does not take waits in Linux
+MIN_IN_FLIGHT = 31
+IOPS = 8  # so that it takes seconds until they are all through
+PATTERN = b"afterimage-test: read into me "
+FROM_DISK = b"from the disk"
+STEP_BYTES = 65536  # of guest/reads.c
+KINDS = faults.KINDS if faults.EVERYTHING else ("ahci",)
+BACKEND = {"virtio": "/machine/peripheral/{}/virtio-backend"}
+LIMIT_S = 300
+
+
+def throttle(machine, name, kind, iops):
+    machine.qmp.command("block_set_io_throttle", id=BACKEND.get(kind, "{}").format(name), bps=0,
+                        bps_rd=0, bps_wr=0, iops=iops, iops_rd=0, iops_wr=0)
+
+
+def make_busy_disk(path):
+    """What is read can be told from what was in memory."""
+    line = FROM_DISK.ljust(64, b".")
+    path.write_bytes(line * (READS * STEP_BYTES // len(line)))
+    return path
+
+
+def load_drivers(machine):
+    names = " ".join(diskkernel.MODULES)
+    kexec.ask(machine, f"for m in {names}; do [ -e /modules/$m.ko ] && insmod /modules/$m.ko; "
+                       "done 2>/dev/null; sleep 1")
+
+
+def busy_device(machine):
+    """Linux' name of the busy disk, by its size."""
+    said = kexec.ask(machine, f"grep -lx {READS * STEP_BYTES // 512} /sys/block/*/size")
+    return re.search(r"^/sys/block/(\w+)/size$", said, re.M)[1]
+
+
+def start_reads(machine, device):
+    """Physical addresses that @device's reads go to."""
+    said = kexec.ask(machine, f"reads /dev/{device} {READS} >/tmp/reads; sleep 1; cat /tmp/reads")
+    found = [int(pa, 16) for pa in re.findall(r"^\d+ ([0-9a-f]+)$", said, re.M)]
+    assert len(found) == READS and all(found), said
+    return found
+
+
+def in_flight(machine, device):
+    reads, _ = kexec.ask(machine, f"cat /sys/block/{device}/inflight").split()
+    return int(reads)
+
+
+def freeze_and_copy(machine, target):
+    """Memory at this moment. Not by QEMU's stop, which waits for all commands to end."""
+    os.kill(machine.process.pid, signal.SIGSTOP)
+    try:
+        return tools.copy(machine.setup.ram_file, target)
+    finally:
+        os.kill(machine.process.pid, signal.SIGCONT)
+
+
+@pytest.fixture(scope="module")
+def cd(tmp_path_factory):
+    kernel, modules = diskkernel.get()
+    folder = tmp_path_factory.mktemp("cd")
+    return kexec.make_cd(kernel, folder, crashkernel="16M", drivers=modules)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_commands_in_flight(kind, cd, tmp_path, step):
+    disk = tools.make_disk(tmp_path / "dump.img", "400M", "--level", "1")
+    busy = Disk(make_busy_disk(tmp_path / "busy.img"), kind, name="busy",
+                bus="ide.2" if kind == "ahci" else "")
+    setup = Setup(ram_file=tmp_path / "ram", ram_bytes=RAM_BYTES, disk=disk, cd=cd,
+                  controller=kind, before=(busy,), limit_s=LIMIT_S)
+    loaded = kexec.start(setup, "kexec_load", f"dump={tools.dump_entry(disk)[2]}", step)
+    with loaded.machine as machine:
+        usable = capture.parse_usable(machine.console())
+        load_drivers(machine)
+        (reserved,) = kexec.reserved(machine)
+        throttle(machine, "busy", kind, 1)
+        device = busy_device(machine)
+        pages = start_reads(machine, device)
+        under_way = in_flight(machine, device)
+        step(f"{kind}: {under_way} reads under way")
+        assert under_way >= MIN_IN_FLIGHT
+        at = len(machine.console())
+        machine.type("crash")
+        machine.wait_console(r"^afterimage \S+ via linux(?=\n)", 60, at)
+        before = freeze_and_copy(machine, tmp_path / "before")
+        throttle(machine, "busy", kind, IOPS)
+        result = kexec.follow_image(machine, at)
+        after = machine.save_ram(tmp_path / "after") or tmp_path / "after"
+    step(f"{kind}: {result.lines[-2]}")
+    assert (result.state, result.number) == ("complete", 1), result.lines
+    tools.getdump("verify", disk)
+    check_memory(tools.extract(disk, "raw", tmp_path / "raw"), before, after,
+                 [page // compare.PAGE for page in pages], usable, reserved, step)
+
+
+def outside(found, reserved):
+    first, end = (at // compare.PAGE for at in reserved)
+    return {page for page in found.low + found.high if page and not first <= page < end}
+
+
+def check_memory(raw, before, after, pages, usable, reserved, step):
+    changed = outside(compare.compare(before, after, usable), reserved)
+    step(f"{len(changed)} pages changed after the image's first line, all of them read into: "
+         f"{changed <= set(pages)}")
+    assert changed <= set(pages), compare.ranges_text(sorted(changed - set(pages)))
+    assert not outside(compare.compare(raw, after, usable), reserved)
+    with open(raw, "rb") as f:
+        heads = [compare.read_at(f, page * compare.PAGE, 64) for page in pages]
+    assert all(head.startswith((PATTERN, FROM_DISK)) for head in heads)
+    step(f"{sum(head.startswith(PATTERN) for head in heads)} of {len(heads)} reads did not end")

@@ -1,0 +1,78 @@
+"""Power cuts. QEMU is killed at random moments of a dump: what the guest's disk has taken is on it
+then. And what a disk with a write cache may do: of what was written since the last flush any
+part can be lost, and the rest is there in any order."""
+
+import time
+
+import pytest
+
+import capture
+import faults
+import writelog
+
+CUTS = 67 if faults.EVERYTHING else 4  # of each kind
+STATES = 300 if faults.EVERYTHING else 16
+HELLO = r"^afterimage \S+ via bios(?=\n)"
+TRUE_EVERY = 8  # of how many cuts one has its pages compared
+
+
+def cut(small, folder, kind, moment_s):
+    """The console's text at the end."""
+    disk = small.copy(folder)
+    with faults.power_on(folder, disk, small, kind) as machine:
+        machine.wait_console(HELLO, capture.BOOT_TIMEOUT_S)
+        machine.freeze_at_reboot()
+        time.sleep(moment_s)
+        machine.kill()
+        return disk, machine.console()
+
+
+def check_cut(disk, small, console):
+    """What the console said and what the disk holds; which of them it was."""
+    verdict = faults.check_disk(disk, small)
+    if f"afterimage: dump {faults.NUMBER} complete" in console:
+        assert verdict.state == "complete", "the console said complete"
+        return "after", verdict
+    return ("before" if verdict.state == "none" else "middle"), verdict
+
+
+@pytest.mark.parametrize("kind", faults.KINDS)
+def test_power_cut_at_random(kind, small, tmp_path, step):
+    chance = faults.chance("cut", kind)
+    counts, chunks = {}, []
+    for i in range(CUTS):
+        disk, console = cut(small, tmp_path, kind, chance.uniform(0, 1.3 * small.seconds))
+        moment, verdict = check_cut(disk, small, console)
+        key = f"{moment} the dump, {verdict.state}"
+        counts[key] = counts.get(key, 0) + 1
+        chunks.append(verdict.chunks)
+        if i % TRUE_EVERY == 0 and verdict.chunks:
+            faults.check_true(disk, small, tmp_path)
+    step(f"{kind}, seed {faults.SEED}, {CUTS} power cuts: "
+         f"{dict(sorted(counts.items()))}, chunks {sorted(chunks)}")
+
+
+@pytest.mark.parametrize("kind", faults.KINDS if faults.EVERYTHING else faults.KINDS[:1])
+def test_write_cache_lost(kind, small, tmp_path, step):
+    """One dump's writes and flushes are recorded; the disk's state is built anew for each of many
+    moments and each choice of what the cache still held."""
+    disk = small.copy(tmp_path)
+    layer, log = writelog.layer(tmp_path)
+    with faults.power_on(tmp_path, disk, small, kind, layers=(layer,), flush=True) as machine:
+        result = capture.watch_image(machine, machine.started)
+    faults.check_complete(disk, small, result, tmp_path)
+    entries = writelog.read(log)
+    flushes = sum(e.flush for e in entries)
+    work = writelog.Replay(small.disk, tmp_path / "work.img", entries)
+    work.whole()
+    assert faults.check_disk(work.path, small).state == "complete"
+    counts = {}
+    for i in range(STATES):
+        torn = work.cut(faults.chance("cache", kind, i))
+        verdict = faults.check_disk(work.path, small)
+        key = f"{verdict.state}{', torn' if torn else ''}"
+        counts[key] = counts.get(key, 0) + 1
+        if i % TRUE_EVERY == 0 and verdict.chunks:
+            faults.check_true(work.path, small, tmp_path)
+    step(f"{kind}, seed {faults.SEED}: {len(entries) - flushes} writes, {flushes} flushes; "
+         f"{STATES} states: {dict(sorted(counts.items()))}")
