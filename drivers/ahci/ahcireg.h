@@ -102,8 +102,9 @@
 #define AHCI_PXSERR	   0x30	      /* cleared by writing ones */
 #define AHCI_SERR_N	   (1u << 16) /* PhyRdy changed */
 #define AHCI_SERR_X	   (1u << 26) /* COMINIT: plugged in, or power came back */
-#define AHCI_PXSACT	   0x34	      /* queued commands that are not done; writing ones adds */
-#define AHCI_PXCI	   0x38	      /* commands that the HBA has not handed over; likewise */
+#define AHCI_SERR_LOST	   (AHCI_SERR_N | AHCI_SERR_X)
+#define AHCI_PXSACT	   0x34 /* queued commands that are not done; writing ones adds */
+#define AHCI_PXCI	   0x38 /* commands that the HBA has not handed over; likewise */
 #define AHCI_PXSNTF	   0x3c
 #define AHCI_STOP_US	   500000ull /* for CR, and for FR (s10.1.2, s10.3) */
 #define AHCI_COMRESET_US   1000ull   /* how long DET_INIT stands at least (s10.4.2) */

@@ -41,6 +41,7 @@ QUEUE_DEPTH = 4
 CLOCK_S = 2.0  # as in rawspeed.c
 CLOCK_TOLERANCE = 0.05
 WANTED_RATIO = 0.9
+FILL_MIB = 500
 IMAGE = "afterimage.rawspeed"
 WRITER = tools.TREE / "tests/bench/rawwrite.c"
 # In the order of loading; a kernel may have some of them built in.
@@ -154,7 +155,9 @@ def make_disks(folder, kinds):
     """A dump disk of each kind, and where on it to write; the memory for it is there already."""
     disks = {}
     for kind in kinds:
-        disk = tools.make_disk(folder / f"{kind.name}.img", f"{DISK_BYTES // GIB}G")
+        disk = folder / f"{kind.name}.img"
+        disk.unlink(missing_ok=True)
+        tools.make_disk(disk, f"{DISK_BYTES // GIB}G")
         first, length, _ = tools.dump_entry(disk)
         start = first + DATA_OFFSET
         if start % MIB or start + PASS_BYTES > first + length:
@@ -246,6 +249,8 @@ def one_round(folder, cd, kinds):
     with machine:
         load_modules(machine, kinds)
         theirs = by_linux(machine, kinds, disks)
+        machine.type(f"fill {FILL_MIB}")  # so that one page is not like another
+        machine.wait_console(f"^{capture.PROMPT}filled", PASS_TIMEOUT_S)
         said = by_image(machine)
         machine.stop()
         check_written(setup, said, disks)

@@ -140,11 +140,16 @@ static void test_bios(void **state)
 	};
 
 	(void)state;
-	for (u32 i = 0; i < ARRAY_SIZE(cases); i++) {
+	for (u32 k = 0; k < 2 * ARRAY_SIZE(cases); k++) {
+		u32 i = k / 2;
 		struct ahci_bench b;
 		u64 start;
 
 		crash(&b);
+		if (k & 1) { /* not in AHCI mode */
+			b.m.cap &= ~CAP_SAM;
+			b.m.ghc = 0;
+		}
 		b.m.cap2 = CAP2_BOH;
 		b.m.bohc = BOHC_BOS;
 		b.m.bios = cases[i].bios;
