@@ -11,6 +11,7 @@
 #define PCI_BUS_FUNCTIONS 256 /* and of one bus */
 #define PCI_BUSES_MAX	  256
 #define PCI_MAX_WAKES	  32 /* a tenth of a second each */
+#define PCI_LATE_STEP_US  20000
 
 /* Quieting a segment. */
 struct sweep {
@@ -145,8 +146,10 @@ static void segment_quiesce(u32 segment, u32 *wakes)
 	if (s.sleepers)
 		masters_off(&s);
 	end_us = clock_us() + PCI_PM_ANSWER_US;
-	while (s.late && clock_us() < end_us)
+	while (s.late && clock_us() < end_us) {
+		clock_wait_us(PCI_LATE_STEP_US);
 		masters_off(&s);
+	}
 	*wakes = s.wakes;
 	for (u32 bus = 0; bus < PCI_BUSES_MAX; bus++) {
 		if (s.seen[bus] || (bus > 0 && s.seen[bus - 1]))

@@ -248,18 +248,16 @@ void ahci_reap(struct ahci *a, u32 done)
  */
 static enum status look(struct ahci *a, u32 is)
 {
-	u32 pending, tfd;
+	u32 pending;
 
 	ahci_port_set(a, AHCI_PXIS, is & ~(AHCI_IS_FAILED | AHCI_IS_LOST));
 	pending = ahci_port_reg(a, AHCI_PXCI) | ahci_port_reg(a, AHCI_PXSACT);
-	tfd = ahci_port_reg(a, AHCI_PXTFD);
 	is = ahci_port_reg(a, AHCI_PXIS);
 	if (is == AHCI_GONE || pending == AHCI_GONE)
 		return ahci_die(a, E_DEVICE_GONE);
 	if (is & AHCI_IS_LOST || pending & ~a->sent)
 		return ahci_port_reset(a, E_FATAL);
-	/* Some tell of a failed queued command by the status alone. */
-	if (is & AHCI_IS_FAILED || (tfd & (ATA_STATUS_BSY | ATA_STATUS_ERR)) == ATA_STATUS_ERR)
+	if (is & AHCI_IS_FAILED)
 		return ahci_recover(a, pending);
 	ahci_reap(a, a->sent & ~pending);
 	ahci_issue(a);

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 #include "ahcivar.h"
+#include "drivers/pcireg.h"
 #include "mmio.h"
 #include "ports.h"
 #include "str.h"
@@ -71,7 +72,7 @@ static enum status cmd_change(const struct ahci *a, u32 clear, u32 set)
 /* Intel's enables of the ports are in configuration space, and may be lost with the reset. */
 static u32 enables(const struct ahci *a)
 {
-	return a->pci.vendor == AHCI_VENDOR_INTEL ? pci_read(a->pci.bdf, AHCI_PCI_PCS) : 0;
+	return a->pci.vendor == PCI_VENDOR_INTEL ? pci_read(a->pci.bdf, AHCI_PCI_PCS) : 0;
 }
 
 enum status ahci_hba_reset(struct ahci *a)
@@ -106,14 +107,14 @@ static enum status list_stop(const struct ahci *a)
 	return st;
 }
 
-/* What went wrong before is forgotten; only on a device that waits for commands (s10.3.1). */
-static enum status list_start(const struct ahci *a)
+/* Forgets what went wrong before; only on a device that waits for commands (s10.3.1). */
+static enum status list_start(const struct ahci *a, u32 forget)
 {
 	u32 cmd = ahci_port_reg(a, AHCI_PXCMD);
 
 	if (cmd == AHCI_GONE)
 		return E_DEVICE_GONE;
-	ahci_port_set(a, AHCI_PXSERR, UINT32_MAX);
+	ahci_port_set(a, AHCI_PXSERR, forget);
 	ahci_port_set(a, AHCI_PXIS, UINT32_MAX);
 	if (AHCI_SSTS_DET(ahci_port_reg(a, AHCI_PXSSTS)) != AHCI_DET_UP ||
 		ahci_port_reg(a, AHCI_PXTFD) & (ATA_STATUS_BSY | ATA_STATUS_DRQ))
@@ -126,7 +127,10 @@ enum status ahci_list_restart(struct ahci *a)
 {
 	enum status st = list_stop(a);
 
-	return st == OK ? list_start(a) : st;
+	/* A device that lost power, and with it what was in its cache, needs more than this. */
+	if (st == OK && ahci_port_reg(a, AHCI_PXSERR) & AHCI_SERR_LOST)
+		st = E_READY;
+	return st == OK ? list_start(a, ~AHCI_SERR_LOST) : st;
 }
 
 enum status ahci_port_stop(struct ahci *a)
@@ -232,7 +236,7 @@ enum status ahci_port_start(struct ahci *a)
 		st = port_wait(a, AHCI_PXTFD, ATA_STATUS_BSY | ATA_STATUS_DRQ, 0, AHCI_SPINUP_US);
 	if (st == OK)
 		st = signature_judge(a);
-	return st == OK ? list_start(a) : st;
+	return st == OK ? list_start(a, UINT32_MAX) : st;
 }
 
 /* Failures are looked for after the end, so that no failed command looks done. */

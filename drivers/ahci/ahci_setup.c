@@ -84,11 +84,13 @@ static enum status reset(struct ahci *a)
 		return st;
 	pci_enable_memory(&a->pci);
 	st = registers_map(a);
-	if (st == OK)
-		st = take_over(a);
 	if (st != OK)
 		return st;
+	/* Before anything else is touched (s3.1.2). */
 	ahci_reg_set(a, AHCI_GHC, AHCI_GHC_AE);
+	st = take_over(a);
+	if (st != OK)
+		return st;
 	ports_stop(a);
 	return ahci_hba_reset(a);
 }

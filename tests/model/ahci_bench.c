@@ -58,6 +58,8 @@ void ahci_bench_make(struct ahci_bench *b, u32 ports)
 		.pa = MACHINE_ARENA_PA,
 		.bytes = AHCI_ARENA_BYTES,
 	};
+	/* Its place is a function of the chipset's, which has others. */
+	pci_model_add(AHCI_MODEL_BDF & ~7u, 0x060100)->config[3] = PCI_MODEL_MULTI;
 	ahci_model_init(&b->m, AHCI_MODEL_BDF, ports);
 	b->m.dma_first = MACHINE_ARENA_PA;
 	b->m.dma_end = MACHINE_ARENA_PA + AHCI_ARENA_BYTES;

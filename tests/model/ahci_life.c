@@ -1,6 +1,6 @@
 /*
- * Reads, more writes than there are slots, flush, reads of what was written, a bad sector,
- * one more write and flush, stop.
+ * Reads, more writes than there are slots, flush, reads of what was written, a bad sector
+ * among some more writes, flush, stop.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,8 +14,9 @@
 #define WRITE_BYTES  (WRITE_BLOCKS * BLOCK_BYTES)
 #define FIRST_LBA    64u
 #define BAD_AREA     (FIRST_LBA + LIFE_WRITES * WRITE_BLOCKS)
-#define LAST_AREA    (BAD_AREA + WRITE_BLOCKS)
-#define END_LBA	     (LAST_AREA + WRITE_BLOCKS)
+#define LATER_AREA   (BAD_AREA + WRITE_BLOCKS)
+#define END_LBA	     (LATER_AREA + LIFE_LATER * WRITE_BLOCKS)
+#define WRITES_ALL   (LIFE_WRITES + LIFE_LATER)
 #define SLOW_READ_US 40000u
 
 static void must(const struct life *l, bool ok, const char *what)
@@ -57,7 +58,7 @@ static enum status poll(struct life *l)
 {
 	enum status st = l->b.blk->ops->poll(l->b.blk);
 
-	for (u32 i = 0; i < LIFE_WRITES; i++)
+	for (u32 i = 0; i < WRITES_ALL; i++)
 		look(l, &l->w[i]);
 	return st;
 }
@@ -71,7 +72,7 @@ static void flush(struct life *l)
 	if (bench_run(l->b.blk, &f) != OK)
 		return;
 	told = (told || l->b.blk->resets > 0) && l->b.m.power_losses > 0;
-	for (u32 i = 0; i < LIFE_WRITES && !told; i++) {
+	for (u32 i = 0; i < WRITES_ALL && !told; i++) {
 		const struct blk_req *r = &l->w[i].r;
 
 		if (r->done && r->status == OK)
@@ -80,25 +81,41 @@ static void flush(struct life *l)
 	l->flushes_ok++;
 }
 
-static void write_many(struct life *l, u64 from_pa)
+/* Hands @t to the driver; writes that fail are looked at later, the device's end now. */
+static enum status submit(struct life *l, struct life_req *t)
 {
 	struct blk *blk = l->b.blk;
+	enum status st;
+
+	t->losses = l->b.m.power_losses;
+	while ((st = blk->ops->submit(blk, &t->r)) == E_BUSY) {
+		st = poll(l);
+		if (st != OK)
+			return st;
+	}
+	return st;
+}
+
+static void drain(struct life *l)
+{
 	enum status st = OK;
 
-	for (u32 i = 0; i < LIFE_WRITES && st == OK; i++) {
+	while (l->b.blk->inflight > 0 && st == OK)
+		st = poll(l);
+}
+
+/* Writes @first .. @end - 1 to @lba and on. */
+static void write_many(struct life *l, u32 first, u32 end, u64 lba, u64 from_pa)
+{
+	enum status st = OK;
+
+	for (u32 i = first; i < end && st == OK; i++) {
 		struct life_req *t = &l->w[i];
 
-		t->r = bench_request(BLK_WRITE, FIRST_LBA + i * WRITE_BLOCKS, WRITE_BLOCKS,
+		t->r = bench_request(BLK_WRITE, lba + (i - first) * WRITE_BLOCKS, WRITE_BLOCKS,
 			from_pa + i * WRITE_BYTES / 2, WRITE_BYTES);
-		t->losses = l->b.m.power_losses;
-		while ((st = blk->ops->submit(blk, &t->r)) == E_BUSY) {
-			st = poll(l);
-			if (st != OK)
-				break;
-		}
+		st = submit(l, t);
 	}
-	while (blk->inflight > 0 && st == OK)
-		st = poll(l);
 }
 
 static enum status one(struct life *l, enum blk_op op, u64 lba, u64 pa)
@@ -113,25 +130,41 @@ static enum status one(struct life *l, enum blk_op op, u64 lba, u64 pa)
 	return st;
 }
 
+/* Some writes, of which nobody has asked yet that they be kept, and a bad sector among them. */
+static void use_bad_sector(struct life *l, u64 pa)
+{
+	const u32 half = LIFE_WRITES + LIFE_LATER / 2;
+	struct life_req bad = {
+		.r = bench_request(BLK_WRITE, BAD_AREA, WRITE_BLOCKS, pa, WRITE_BYTES)};
+
+	write_many(l, LIFE_WRITES, half, LATER_AREA, pa);
+	drain(l);
+	if (alive(l) && submit(l, &bad) == OK) {
+		write_many(l, half, WRITES_ALL, LATER_AREA + LIFE_LATER / 2 * WRITE_BLOCKS, pa);
+		drain(l);
+		must(l, !bad.r.done || bad.r.status != OK, "a bad sector written");
+	}
+	if (alive(l))
+		must(l, one(l, BLK_READ, BAD_AREA, l->b.buf_pa) != OK, "a bad sector read");
+}
+
 static void use(struct life *l)
 {
 	static const u64 reads[LIFE_READS] = {
-		0, FIRST_LBA, FIRST_LBA + LIFE_WRITES / 2 * WRITE_BLOCKS, LAST_AREA};
+		0, FIRST_LBA, FIRST_LBA + LIFE_WRITES / 2 * WRITE_BLOCKS, END_LBA};
 	u64 pa = l->b.m.cap & CAP_S64A ? MACHINE_OLD_PA : AHCI_HIGH_PA;
 
 	(void)one(l, BLK_READ, reads[0], l->b.buf_pa);
 	if (alive(l))
-		write_many(l, pa);
+		write_many(l, 0, LIFE_WRITES, FIRST_LBA, pa);
+	if (alive(l))
+		drain(l);
 	if (alive(l))
 		flush(l);
 	for (u32 i = 1; i < LIFE_READS && alive(l); i++)
 		(void)one(l, BLK_READ, reads[i], l->b.buf_pa + i * WRITE_BYTES);
 	if (alive(l))
-		must(l, one(l, BLK_WRITE, BAD_AREA, pa) != OK, "a bad sector written");
-	if (alive(l))
-		must(l, one(l, BLK_READ, BAD_AREA, l->b.buf_pa) != OK, "a bad sector read");
-	if (alive(l))
-		(void)one(l, BLK_WRITE, LAST_AREA, pa);
+		use_bad_sector(l, pa);
 	if (alive(l))
 		flush(l);
 }

@@ -9,6 +9,7 @@
 #include "drivers/ahci/ahcivar.h"
 
 #define LIFE_WRITES 36u /* more than there are slots */
+#define LIFE_LATER  6u	/* around a bad sector, not flushed when it is met */
 #define LIFE_READS  4u
 
 /* What kind of HBA and disk. */
@@ -37,7 +38,7 @@ struct life_req {
 
 struct life {
 	struct ahci_bench b;
-	struct life_req w[LIFE_WRITES];
+	struct life_req w[LIFE_WRITES + LIFE_LATER];
 	u64 took_us;
 	u32 flushes_ok, reads_ok, writes_ok;
 	bool selected;

@@ -21,7 +21,7 @@ static u64 commands_of(enum life_shape shape)
 	life_make(&l, shape);
 	assert_int_equal(life_run(&l), OK);
 	assert_int_equal(l.flushes_ok, 2);
-	assert_int_equal(l.writes_ok, LIFE_WRITES + 1);
+	assert_int_equal(l.writes_ok, LIFE_WRITES + LIFE_LATER);
 	assert_int_equal(l.reads_ok, LIFE_READS);
 	assert_int_equal(l.b.blk->resets, 0);
 	assert_int_equal(l.b.m.queued > 0, shape != LIFE_NO_NCQ);
@@ -68,7 +68,7 @@ static void judge(enum ahci_fault fault, bool always, enum status st)
 		assert_int_not_equal(st, OK);
 	if (harmless(fault)) {
 		assert_int_equal(st, OK);
-		assert_int_equal(l.writes_ok, LIFE_WRITES + 1);
+		assert_int_equal(l.writes_ok, LIFE_WRITES + LIFE_LATER);
 		assert_int_equal(l.b.blk->resets, 0);
 	}
 	/* While it is selected nothing may be lost either, but there it may be given up. */
@@ -77,7 +77,7 @@ static void judge(enum ahci_fault fault, bool always, enum status st)
 	assert_int_equal(st, OK);
 	assert_int_equal(l.flushes_ok, 2);
 	if (!lost_power)
-		assert_int_equal(l.writes_ok, LIFE_WRITES + 1);
+		assert_int_equal(l.writes_ok, LIFE_WRITES + LIFE_LATER);
 	if (!lost_power)
 		assert_int_equal(l.reads_ok, LIFE_READS);
 }
