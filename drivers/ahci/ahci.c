@@ -5,6 +5,7 @@
  */
 #include <string.h>
 #include "ahcivar.h"
+#include "bounce.h"
 #include "mmio.h"
 #include "ports.h"
 
@@ -28,40 +29,15 @@ static void prd_fill(struct ahci_prd *prd, u64 pa, u32 bytes)
 	prd->dbc = AHCI_PRD_DBC(bytes);
 }
 
-/* Is there anything that an HBA with 32-bit addresses can not reach? */
-static bool is_far(const struct ahci *a, const struct blk_req *req)
-{
-	for (u32 i = 0; a->bounce && i < req->nsegs; i++) {
-		if (!range_fits(req->seg[i].pa, req->seg[i].bytes, AHCI_BOUNCE_ABOVE))
-			return true;
-	}
-	return false;
-}
-
-/* A copy of a write's data where the HBA reaches it. */
-static enum status bounce_fill(struct ahci *a, const struct blk_req *req, u8 *to)
-{
-	for (u32 i = 0; i < req->nsegs; i++) {
-		const struct blk_seg *s = &req->seg[i];
-
-		if (blk_ours(&a->blk, s->pa, s->bytes))
-			memcpy(to, a->arena->va + (s->pa - a->arena->pa), s->bytes);
-		else if (!phys_copy(s->pa, to, s->bytes))
-			return E_WRITE;
-		to += s->bytes;
-	}
-	return OK;
-}
-
 static enum status regions_fill(struct ahci *a, u32 slot, struct ahci_prd *prd)
 {
 	const struct blk_req *req = a->slot[slot].req;
 	u8 *bounce = a->bounce + slot * AHCI_BOUNCE_BYTES;
 
-	if (is_far(a, req)) {
+	if (a->bounce && bounce_needed(req)) {
 		a->list[slot].prdtl = 1;
 		prd_fill(prd, arena_pa(a->arena, bounce), bytes_of(a, req));
-		return bounce_fill(a, req, bounce);
+		return bounce_fill(&a->blk, a->arena, req, bounce);
 	}
 	for (u32 i = 0; i < req->nsegs; i++)
 		prd_fill(&prd[i], req->seg[i].pa, req->seg[i].bytes);

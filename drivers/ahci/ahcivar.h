@@ -30,7 +30,6 @@ _Static_assert(AHCI_MAX_BYTES <= AHCI_PRD_BYTES_MAX, "so that a segment is one e
 
 #define AHCI_BOUNCES	  2
 #define AHCI_BOUNCE_BYTES 8192u
-#define AHCI_BOUNCE_ABOVE (4 * GIB)
 
 #define AHCI_PRESENT_US 100000ull   /* after COMRESET: ten times what a device has (SATA s8.4.1) */
 #define AHCI_LINK_US	1000000ull  /* from there until the link is up */
