@@ -99,18 +99,14 @@ enum status ahci_disk_same(struct ahci *a)
 	return memcmp(id, a->id, str_len(id, sizeof(id) - 1) + 1) == 0 ? OK : E_DEVICE_GONE;
 }
 
+/* The @index-th of the ports that there are; it is below blk.disks. */
 static u32 port_number(const struct ahci *a, u32 index)
 {
-	u32 port = 0;
+	u32 ports = a->ports;
 
-	for (u32 i = 0; i < AHCI_PORTS_MAX; i++) {
-		if (!(a->ports & ahci_bit(i)))
-			continue;
-		port = i;
-		if (index-- == 0)
-			break;
-	}
-	return port;
+	while (index-- > 0)
+		ports &= ports - 1;
+	return (u32)__builtin_ctz(ports);
 }
 
 static enum status disk_start(struct ahci *a)
@@ -132,7 +128,7 @@ static enum status disk_leave(struct ahci *a)
 	enum status st = ahci_port_stop(a);
 
 	if (st != OK)
-		return ahci_die(a, st);
+		return blk_die(&a->blk, st);
 	memset(a->slot, 0, sizeof(a->slot));
 	a->held = 0;
 	a->sent = 0;
@@ -167,6 +163,6 @@ enum status ahci_select(struct blk *blk, u32 index)
 	/* Whatever it is, it can not write to our memory any more. */
 	stopped = ahci_port_stop(a);
 	if (stopped != OK || st == E_DEVICE_GONE)
-		ahci_die(a, stopped == OK ? st : stopped);
+		blk_die(&a->blk, stopped == OK ? st : stopped);
 	return st;
 }
