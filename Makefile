@@ -180,6 +180,8 @@ KEXEC_TESTS := $(wildcard tests/qemu/test_kexec*.py) tests/qemu/test_registers.p
 LIVE_TESTS  := $(addprefix tests/qemu/test_,boot_entry.py host_check.py reserve_words.py \
                  survey_bios.py survey_next.py)
 MATRIX_TESTS := tests/qemu/test_uefi_matrix.py
+# A sample of these is in check-qemu.
+FAULT_TESTS := $(addprefix tests/qemu/test_,disk_faults.py power_cuts.py sectors.py in_flight.py)
 check-qemu: check-qemu-reset check-qemu-kexec ## the whole product in virtual machines
 
 check-qemu-reset: all $(RAM_TOOLS) ## of these, dumps after a reset
@@ -190,10 +192,10 @@ check-qemu-kexec: all ## of these, dumps after a panic, surveys, and the tools i
 	@BUILD=$(BUILD) sh tests/qemu/run.sh kexec $(PYTHON) -m pytest -q -p no:cacheprovider \
 	  $(KEXEC_TESTS) $(LIVE_TESTS)
 
-check-matrix: all $(RAM_TOOLS) ## page classes, kexec and UEFI on every kernel, paging and memory layout
+check-matrix: all $(RAM_TOOLS) ## page classes, kexec and UEFI on every kernel, paging and memory layout; failing disks
 	@BUILD=$(BUILD) AFTERIMAGE_MATRIX=all $(PYTHON) -m pytest -q -p no:cacheprovider \
 	  tests/qemu/test_classes.py tests/qemu/test_kexec_matrix.py \
-	  tests/qemu/test_kexec_memory.py $(MATRIX_TESTS)
+	  tests/qemu/test_kexec_memory.py $(MATRIX_TESTS) $(FAULT_TESTS)
 
 lint: $(BUILD)/metal/libpure.a ## format, clang-tidy, headers, purity gate
 	@sh tests/lint.sh $(BUILD)

@@ -11,6 +11,7 @@
 #define PCI_BUS_FUNCTIONS 256 /* and of one bus */
 #define PCI_BUSES_MAX	  256
 #define PCI_MAX_WAKES	  32 /* a tenth of a second each */
+#define PCI_LATE_STEP_US  20000
 
 /* Quieting a segment. */
 struct sweep {
@@ -145,8 +146,10 @@ static void segment_quiesce(u32 segment, u32 *wakes)
 	if (s.sleepers)
 		masters_off(&s);
 	end_us = clock_us() + PCI_PM_ANSWER_US;
-	while (s.late && clock_us() < end_us)
+	while (s.late && clock_us() < end_us) {
+		clock_wait_us(PCI_LATE_STEP_US);
 		masters_off(&s);
+	}
 	*wakes = s.wakes;
 	for (u32 bus = 0; bus < PCI_BUSES_MAX; bus++) {
 		if (s.seen[bus] || (bus > 0 && s.seen[bus - 1]))
@@ -237,9 +240,36 @@ enum status pci_enable_dma(const struct pci_dev *dev)
 	return pci_command_change(dev->bdf, 0, PCI_COMMAND_MASTER) ? OK : E_DEVICE_GONE;
 }
 
+static bool somebody_on_bus(u32 bdf)
+{
+	struct pci_dev dev;
+	u32 cursor = bdf & ~0xffu;
+
+	return pci_next(&cursor, &dev) && dev.bdf >> 8 == bdf >> 8;
+}
+
+/*
+ * The word whose bit decides about DMA of @bdf: its own or, if it does not answer, that of the
+ * bridge above, which passes no requests without it (PCI-to-PCI Bridge 1.2 s3.2.5.3) and has
+ * nobody else to serve.
+ */
+static bool master_of(u32 *bdf)
+{
+	struct pci_dev bridge;
+
+	if (pci_read(*bdf, PCI_COMMAND) != PCI_NOBODY)
+		return true;
+	if (somebody_on_bus(*bdf) || !bridge_above(*bdf, &bridge))
+		return false;
+	*bdf = bridge.bdf;
+	return true;
+}
+
 enum status pci_disable_dma(const struct pci_dev *dev)
 {
-	if (!pci_command_change(dev->bdf, PCI_COMMAND_MASTER, 0))
+	u32 bdf = dev->bdf;
+
+	if (!master_of(&bdf) || !pci_command_change(bdf, PCI_COMMAND_MASTER, 0))
 		return E_DEVICE_GONE;
-	return pci_read(dev->bdf, PCI_COMMAND) & PCI_COMMAND_MASTER ? E_DEVICE_GONE : OK;
+	return pci_read(bdf, PCI_COMMAND) & PCI_COMMAND_MASTER ? E_DEVICE_GONE : OK;
 }

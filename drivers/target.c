@@ -296,6 +296,7 @@ static bool controller_failed(const struct target_ask *ask, u32 bdf)
 static enum status disks_try(struct search *s)
 {
 	struct blk *blk = s->blk;
+	enum status none = E_NO_DISK;
 
 	for (u32 i = 0; i < blk->disks && i < BLK_MAX_DISKS; i++) {
 		enum status st;
@@ -304,13 +305,16 @@ static enum status disks_try(struct search *s)
 			continue;
 		s->disk = i;
 		st = blk->ops->select(blk, i);
+		if (st == E_NO_PARTITION)
+			continue; /* a place without a disk */
+		none = E_NO_PARTITION;
 		if (st == OK)
 			st = disk_try(s);
 		if (st == OK || blk->dead != OK)
 			return st;
 		remember(s, blk->name, st);
 	}
-	return E_NO_PARTITION;
+	return none;
 }
 
 /* Looks through one controller; stops it again unless it is the one. */

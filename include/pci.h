@@ -8,8 +8,6 @@
 #include "status.h"
 #include "types.h"
 
-#define PCI_SEGMENTS 0xffffu /* the last possible one is not used */
-
 struct acpi;
 struct memmap;
 
@@ -96,7 +94,10 @@ void pci_enable_memory(const struct pci_dev *dev);
  */
 enum status pci_enable_dma(const struct pci_dev *dev) MUST_CHECK;
 
-/* Takes that back; E_DEVICE_GONE if the function does not show that it did. */
+/*
+ * Takes that back. Of a function that does not answer any more the bridge above is closed, if
+ * nobody else is on its bus. E_DEVICE_GONE if neither shows that it did.
+ */
 enum status pci_disable_dma(const struct pci_dev *dev) MUST_CHECK;
 
 #endif

@@ -155,19 +155,10 @@ void ahci_slot_failed(struct ahci *a, u32 slot)
 	a->held |= ahci_bit(slot);
 }
 
-static u32 count_bits(u32 mask)
-{
-	u32 count = 0;
-
-	for (; mask; mask &= mask - 1)
-		count++;
-	return count;
-}
-
 /* Queued commands and others never meet at the disk; a flush goes when all others are done. */
 static bool may_send(const struct ahci *a, u32 slot)
 {
-	if (count_bits(a->sent) >= a->at_once)
+	if (ahci_count(a->sent) >= a->at_once)
 		return false;
 	if (!a->queued)
 		return true;
@@ -257,18 +248,16 @@ void ahci_reap(struct ahci *a, u32 done)
  */
 static enum status look(struct ahci *a, u32 is)
 {
-	u32 pending, tfd;
+	u32 pending;
 
 	ahci_port_set(a, AHCI_PXIS, is & ~(AHCI_IS_FAILED | AHCI_IS_LOST));
 	pending = ahci_port_reg(a, AHCI_PXCI) | ahci_port_reg(a, AHCI_PXSACT);
-	tfd = ahci_port_reg(a, AHCI_PXTFD);
 	is = ahci_port_reg(a, AHCI_PXIS);
 	if (is == AHCI_GONE || pending == AHCI_GONE)
-		return ahci_die(a, E_DEVICE_GONE);
+		return blk_die(&a->blk, E_DEVICE_GONE);
 	if (is & AHCI_IS_LOST || pending & ~a->sent)
 		return ahci_port_reset(a, E_FATAL);
-	/* Some tell of a failed queued command by the status alone. */
-	if (is & AHCI_IS_FAILED || (tfd & (ATA_STATUS_BSY | ATA_STATUS_ERR)) == ATA_STATUS_ERR)
+	if (is & AHCI_IS_FAILED)
 		return ahci_recover(a, pending);
 	ahci_reap(a, a->sent & ~pending);
 	ahci_issue(a);
@@ -305,33 +294,14 @@ static enum status ahci_poll(struct blk *blk)
 	return st;
 }
 
-/* Every request has a deadline, so this ends. */
-static enum status drain(struct ahci *a)
-{
-	enum status st = OK;
-
-	while (a->blk.inflight > 0 && st == OK)
-		st = ahci_poll(&a->blk);
-	return st;
-}
-
 static enum status ahci_stop(struct blk *blk)
 {
 	struct ahci *a = ahci_of(blk);
-	enum status st = blk->dead;
-	enum status off;
+	enum status st = blk_drain(blk);
 
 	if (st == OK)
-		st = drain(a);
-	if (st == OK)
 		st = ahci_port_stop(a);
-	off = pci_disable_dma(&a->pci);
-	blk->silent = off == OK;
-	if (st == OK)
-		st = off;
-	/* Stopped in order or not, nothing can be sent any more. */
-	ahci_die(a, st == OK ? E_DEVICE_GONE : st);
-	return st;
+	return blk_silence(blk, &a->pci, st);
 }
 
 const struct blk_ops ahci_blk_ops = {

@@ -83,23 +83,12 @@ static void abilities_read(struct ahci *a)
 		     word(a, ATA_ID_ENABLED_1) & ATA_ID_VWC;
 }
 
-/* Twice if need be: the first command after a reset may fail for no other reason. */
-static enum status identify(struct ahci *a)
-{
-	enum status st = ahci_read_data(a, ATA_IDENTIFY, 0);
-
-	if (st != E_COMMAND)
-		return st;
-	st = ahci_list_restart(a);
-	return st == OK ? ahci_read_data(a, ATA_IDENTIFY, 0) : st;
-}
-
 enum status ahci_disk_same(struct ahci *a)
 {
 	u64 blocks = a->blk.blocks;
 	u32 bytes = a->blk.block_bytes;
 	char id[BLK_ID_BYTES] = "";
-	enum status st = identify(a);
+	enum status st = ahci_ask(a, ATA_IDENTIFY, 0);
 
 	if (st != OK)
 		return st;
@@ -129,7 +118,7 @@ static enum status disk_start(struct ahci *a)
 	enum status st = ahci_port_start(a);
 
 	if (st == OK)
-		st = identify(a);
+		st = ahci_ask(a, ATA_IDENTIFY, 0);
 	if (st != OK)
 		return st;
 	id_read(a, a->id);
@@ -154,7 +143,7 @@ enum status ahci_select(struct blk *blk, u32 index)
 	a->id[0] = 0;
 	st = ahci_port_stop(a);
 	if (st != OK)
-		return ahci_die(a, st);
+		return blk_die(&a->blk, st);
 	a->port = port_number(a, index);
 	len = blk_name(ahci_driver.kind, &a->pci, a->name, sizeof(a->name));
 	str_format(a->name + len, sizeof(a->name) - len, " port %u", a->port);
@@ -164,6 +153,6 @@ enum status ahci_select(struct blk *blk, u32 index)
 	/* Whatever it is, it can not write to our memory any more. */
 	stopped = ahci_port_stop(a);
 	if (stopped != OK || st == E_DEVICE_GONE)
-		ahci_die(a, stopped == OK ? st : stopped);
+		blk_die(&a->blk, stopped == OK ? st : stopped);
 	return st;
 }

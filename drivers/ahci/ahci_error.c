@@ -18,7 +18,7 @@ enum status ahci_port_reset(struct ahci *a, enum status why)
 	enum status st;
 
 	if (why == E_DEVICE_GONE || a->blk.resets > 0)
-		return ahci_die(a, why);
+		return blk_die(&a->blk, why);
 	a->blk.resets++;
 	hold_all(a);
 	st = ahci_port_stop(a);
@@ -27,7 +27,7 @@ enum status ahci_port_reset(struct ahci *a, enum status why)
 	if (st == OK)
 		st = ahci_disk_same(a);
 	if (st != OK)
-		return ahci_die(a, st == E_NO_PARTITION ? E_DEVICE_GONE : st);
+		return blk_die(&a->blk, st == E_NO_PARTITION ? E_DEVICE_GONE : st);
 	ahci_issue(a);
 	return OK;
 }
@@ -43,24 +43,22 @@ static bool log_good(const u8 *log)
 }
 
 /*
- * The disk's word which queued command failed; reading it ends the disk's refusal of others
+ * The disk's word which queued command failed; until it is read the disk refuses all others
  * (SATA s13.7). A disk that does not name one of ours gets commands one by one from now on:
  * then it is clear which one fails.
  */
 static enum status log_ask(struct ahci *a)
 {
-	enum status st = ahci_read_data(a, ATA_READ_LOG_EXT, ATA_LOG_NCQ_ERROR);
+	enum status st = ahci_ask(a, ATA_READ_LOG_EXT, ATA_LOG_NCQ_ERROR);
 	u32 tag = ATA_NCQ_TAG_OF(a->data[ATA_NCQ_TAG]);
 
 	if (st == OK && log_good(a->data) && a->held & ahci_bit(tag)) {
 		ahci_slot_failed(a, tag);
 		return OK;
 	}
-	if (st != OK && st != E_COMMAND)
-		return st;
 	a->queued = false;
 	a->at_once = 1;
-	return st == OK ? OK : ahci_list_restart(a);
+	return st;
 }
 
 /* The command that the HBA was at, if it is one of ours. */

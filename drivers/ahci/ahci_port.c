@@ -4,6 +4,7 @@
  */
 #include <string.h>
 #include "ahcivar.h"
+#include "drivers/pcireg.h"
 #include "mmio.h"
 #include "ports.h"
 #include "str.h"
@@ -28,13 +29,6 @@ void ahci_port_set(const struct ahci *a, u32 offset, u32 value)
 	ahci_reg_set(a, AHCI_PORT(a->port) + offset, value);
 }
 
-enum status ahci_die(struct ahci *a, enum status why)
-{
-	if (a->blk.dead == OK)
-		a->blk.dead = why;
-	return a->blk.dead;
-}
-
 enum status ahci_wait(const struct ahci *a, u32 offset, u32 mask, u32 want, u64 timeout_us)
 {
 	u64 deadline_us = clock_us() + timeout_us;
@@ -57,10 +51,21 @@ static enum status port_wait(const struct ahci *a, u32 offset, u32 mask, u32 wan
 	return ahci_wait(a, AHCI_PORT(a->port) + offset, mask, want, timeout_us);
 }
 
+/* All ones are never written back. */
+static enum status cmd_change(const struct ahci *a, u32 clear, u32 set)
+{
+	u32 cmd = ahci_port_reg(a, AHCI_PXCMD);
+
+	if (cmd == AHCI_GONE)
+		return E_DEVICE_GONE;
+	ahci_port_set(a, AHCI_PXCMD, (cmd & ~clear) | set);
+	return OK;
+}
+
 /* Intel's enables of the ports are in configuration space, and may be lost with the reset. */
 static u32 enables(const struct ahci *a)
 {
-	return a->pci.vendor == AHCI_VENDOR_INTEL ? pci_read(a->pci.bdf, AHCI_PCI_PCS) : 0;
+	return a->pci.vendor == PCI_VENDOR_INTEL ? pci_read(a->pci.bdf, AHCI_PCI_PCS) : 0;
 }
 
 enum status ahci_hba_reset(struct ahci *a)
@@ -86,25 +91,28 @@ enum status ahci_hba_reset(struct ahci *a)
 /* ST off; a list that has stopped has no commands any more (s3.3.14). */
 static enum status list_stop(const struct ahci *a)
 {
-	enum status st;
+	enum status st = cmd_change(a, AHCI_PXCMD_ST, 0);
 
-	ahci_port_set(a, AHCI_PXCMD, ahci_port_reg(a, AHCI_PXCMD) & ~AHCI_PXCMD_ST);
-	st = port_wait(a, AHCI_PXCMD, AHCI_PXCMD_CR, 0, AHCI_STOP_US);
+	if (st == OK)
+		st = port_wait(a, AHCI_PXCMD, AHCI_PXCMD_CR, 0, AHCI_STOP_US);
 	if (st == OK && (ahci_port_reg(a, AHCI_PXCI) | ahci_port_reg(a, AHCI_PXSACT)))
 		st = E_READY;
 	return st;
 }
 
-/* What went wrong before is forgotten; only on a device that waits for commands (s10.3.1). */
-static enum status list_start(const struct ahci *a)
+/* Forgets what went wrong before; only on a device that waits for commands (s10.3.1). */
+static enum status list_start(const struct ahci *a, u32 forget)
 {
-	u32 tfd = ahci_port_reg(a, AHCI_PXTFD);
+	u32 cmd = ahci_port_reg(a, AHCI_PXCMD);
 
-	if (tfd & (ATA_STATUS_BSY | ATA_STATUS_DRQ))
-		return E_READY;
-	ahci_port_set(a, AHCI_PXSERR, UINT32_MAX);
+	if (cmd == AHCI_GONE)
+		return E_DEVICE_GONE;
+	ahci_port_set(a, AHCI_PXSERR, forget);
 	ahci_port_set(a, AHCI_PXIS, UINT32_MAX);
-	ahci_port_set(a, AHCI_PXCMD, ahci_port_reg(a, AHCI_PXCMD) | AHCI_PXCMD_ST);
+	if (AHCI_SSTS_DET(ahci_port_reg(a, AHCI_PXSSTS)) != AHCI_DET_UP ||
+		ahci_port_reg(a, AHCI_PXTFD) & (ATA_STATUS_BSY | ATA_STATUS_DRQ))
+		return E_READY;
+	ahci_port_set(a, AHCI_PXCMD, cmd | AHCI_PXCMD_ST);
 	return OK;
 }
 
@@ -112,7 +120,10 @@ enum status ahci_list_restart(struct ahci *a)
 {
 	enum status st = list_stop(a);
 
-	return st == OK ? list_start(a) : st;
+	/* A device that lost power, and with it what was in its cache, needs more than this. */
+	if (st == OK && ahci_port_reg(a, AHCI_PXSERR) & AHCI_SERR_LOST)
+		st = E_READY;
+	return st == OK ? list_start(a, ~AHCI_SERR_LOST) : st;
 }
 
 enum status ahci_port_stop(struct ahci *a)
@@ -122,10 +133,10 @@ enum status ahci_port_stop(struct ahci *a)
 	if (!a->started)
 		return OK;
 	st = list_stop(a);
-	if (st == OK) {
-		ahci_port_set(a, AHCI_PXCMD, ahci_port_reg(a, AHCI_PXCMD) & ~AHCI_PXCMD_FRE);
+	if (st == OK)
+		st = cmd_change(a, AHCI_PXCMD_FRE, 0);
+	if (st == OK)
 		st = port_wait(a, AHCI_PXCMD, AHCI_PXCMD_FR, 0, AHCI_STOP_US);
-	}
 	if (st == E_READY)
 		st = ahci_hba_reset(a);
 	if (st == OK)
@@ -200,28 +211,25 @@ static enum status signature_judge(struct ahci *a)
 
 enum status ahci_port_start(struct ahci *a)
 {
-	u32 cmd = ahci_port_reg(a, AHCI_PXCMD);
-	enum status st;
+	const u32 off = AHCI_PXCMD_ST | AHCI_PXCMD_ATAPI | AHCI_PXCMD_ALPE | AHCI_PXCMD_ICC;
+	const u32 on = AHCI_PXCMD_FRE | AHCI_PXCMD_SUD | AHCI_PXCMD_POD | AHCI_PXCMD_ICC_ACT;
+	enum status st = memory_set(a);
 
-	if (cmd == AHCI_GONE)
-		return E_DEVICE_GONE;
-	st = memory_set(a);
 	if (st != OK)
 		return st;
-	cmd &= ~(AHCI_PXCMD_ST | AHCI_PXCMD_ATAPI | AHCI_PXCMD_ALPE | AHCI_PXCMD_ICC);
-	cmd |= AHCI_PXCMD_FRE | AHCI_PXCMD_SUD | AHCI_PXCMD_POD | AHCI_PXCMD_ICC_ACT;
 	a->started = true;
 	ahci_port_set(a, AHCI_PXIE, 0);
-	ahci_port_set(a, AHCI_PXCMD, cmd);
-	st = link_up(a);
-	if (st != OK)
-		return st;
+	st = cmd_change(a, off, on);
+	if (st == OK)
+		st = link_up(a);
 	/* Once more: QEMU sends the device's first frame only then. */
-	ahci_port_set(a, AHCI_PXCMD, cmd);
-	st = port_wait(a, AHCI_PXTFD, ATA_STATUS_BSY | ATA_STATUS_DRQ, 0, AHCI_SPINUP_US);
+	if (st == OK)
+		st = cmd_change(a, off, on);
+	if (st == OK)
+		st = port_wait(a, AHCI_PXTFD, ATA_STATUS_BSY | ATA_STATUS_DRQ, 0, AHCI_SPINUP_US);
 	if (st == OK)
 		st = signature_judge(a);
-	return st == OK ? list_start(a) : st;
+	return st == OK ? list_start(a, UINT32_MAX) : st;
 }
 
 /* Failures are looked for after the end, so that no failed command looks done. */
@@ -245,7 +253,7 @@ static enum status read_wait(const struct ahci *a)
 	}
 }
 
-enum status ahci_read_data(struct ahci *a, u8 command, u32 log)
+static enum status data_read(struct ahci *a, u8 command, u32 log)
 {
 	u64 pa = arena_pa(a->arena, a->data);
 	struct ata_h2d *frame = (struct ata_h2d *)(void *)a->tables;
@@ -270,4 +278,15 @@ enum status ahci_read_data(struct ahci *a, u8 command, u32 log)
 	ahci_port_set(a, AHCI_PXIS, UINT32_MAX);
 	ahci_port_set(a, AHCI_PXCI, ahci_bit(0));
 	return read_wait(a);
+}
+
+/* Twice if need be: the first command after a reset may fail for no other reason. */
+enum status ahci_ask(struct ahci *a, u8 command, u32 log)
+{
+	enum status st = data_read(a, command, log);
+
+	if (st != E_COMMAND)
+		return st;
+	st = ahci_list_restart(a);
+	return st == OK ? data_read(a, command, log) : st;
 }

@@ -10,6 +10,7 @@
 
 static enum status registers_map(struct ahci *a)
 {
+	u32 most;
 	u64 pa;
 
 	if (!pci_bar(&a->pci, AHCI_BAR, &pa))
@@ -19,19 +20,31 @@ static enum status registers_map(struct ahci *a)
 		return E_NO_MEMORY;
 	a->cap = ahci_reg(a, AHCI_CAP);
 	a->ports = ahci_reg(a, AHCI_PI);
-	return a->cap == AHCI_GONE ? E_DEVICE_GONE : OK;
+	if (a->cap == AHCI_GONE)
+		return E_DEVICE_GONE;
+	/* Firmware writes PI; it may have forgotten that, or claim too much. */
+	most = AHCI_CAP_NP(a->cap);
+	if (a->ports == 0 || ahci_count(a->ports) > most)
+		a->ports = UINT32_MAX >> (AHCI_PORTS_MAX - most);
+	a->blk.disks = ahci_count(a->ports);
+	return OK;
 }
 
 /* BIOS/OS handoff (s10.6.3). A BIOS that keeps the HBA for too long loses it all the same. */
 static enum status take_over(const struct ahci *a)
 {
+	u32 cap2 = ahci_reg(a, AHCI_CAP2);
 	u32 bohc;
 	enum status st;
 
-	if (!(ahci_reg(a, AHCI_CAP2) & AHCI_CAP2_BOH))
+	if (cap2 == AHCI_GONE)
+		return E_DEVICE_GONE;
+	if (!(cap2 & AHCI_CAP2_BOH))
 		return OK;
-	bohc = ahci_reg(a, AHCI_BOHC) & ~AHCI_BOHC_OOC;
-	ahci_reg_set(a, AHCI_BOHC, bohc | AHCI_BOHC_OOS);
+	bohc = ahci_reg(a, AHCI_BOHC);
+	if (bohc == AHCI_GONE)
+		return E_DEVICE_GONE;
+	ahci_reg_set(a, AHCI_BOHC, (bohc & ~AHCI_BOHC_OOC) | AHCI_BOHC_OOS);
 	st = ahci_wait(a, AHCI_BOHC, AHCI_BOHC_BOS, 0, AHCI_BOS_US);
 	if (st == E_READY && ahci_reg(a, AHCI_BOHC) & AHCI_BOHC_BB)
 		st = ahci_wait(a, AHCI_BOHC, AHCI_BOHC_BOS, 0, AHCI_BIOS_BUSY_US);
@@ -45,9 +58,10 @@ static void ports_stop(const struct ahci *a)
 
 	for (u32 i = 0; i < AHCI_PORTS_MAX; i++) {
 		u32 at = AHCI_PORT(i) + AHCI_PXCMD;
+		u32 cmd = a->ports & ahci_bit(i) ? ahci_reg(a, at) : AHCI_GONE;
 
-		if (a->ports & ahci_bit(i))
-			ahci_reg_set(a, at, ahci_reg(a, at) & ~AHCI_PXCMD_ST);
+		if (cmd != AHCI_GONE)
+			ahci_reg_set(a, at, cmd & ~AHCI_PXCMD_ST);
 	}
 	for (u32 i = 0; i < AHCI_PORTS_MAX; i++) {
 		bool expired = false;
@@ -70,11 +84,13 @@ static enum status reset(struct ahci *a)
 		return st;
 	pci_enable_memory(&a->pci);
 	st = registers_map(a);
-	if (st == OK)
-		st = take_over(a);
 	if (st != OK)
 		return st;
+	/* Before anything else is touched (s3.1.2). */
 	ahci_reg_set(a, AHCI_GHC, AHCI_GHC_AE);
+	st = take_over(a);
+	if (st != OK)
+		return st;
 	ports_stop(a);
 	return ahci_hba_reset(a);
 }
@@ -150,8 +166,6 @@ static enum status ahci_open(const struct pci_dev *dev, struct arena *arena, str
 		arena->used = mark;
 		return st;
 	}
-	for (u32 left = a->ports; left; left &= left - 1)
-		a->blk.disks++;
 	*out = &a->blk;
 	return OK;
 }

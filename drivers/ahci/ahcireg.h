@@ -11,7 +11,6 @@
 #define AHCI_PCI_CLASS	     0x010601u
 #define AHCI_BAR	     5
 #define AHCI_GONE	     0xffffffffu /* what a missing device reads as */
-#define AHCI_VENDOR_INTEL    0x8086
 #define AHCI_PCI_PCS	     0x90 /* Intel, configuration space: enables of ports 0-5 in the upper half */
 #define AHCI_PCI_PCS_ENABLES 0x003f0000u
 #define AHCI_PORTS_MAX	     32
@@ -20,6 +19,7 @@
 
 /* Generic host control (s3.1) */
 #define AHCI_CAP	  0x00
+#define AHCI_CAP_NP(r)	  (((r)&0x1f) + 1)	  /* ports at most */
 #define AHCI_CAP_NCS(r)	  (((r) >> 8 & 0x1f) + 1) /* command slots of a port */
 #define AHCI_CAP_SSS	  (1u << 27)		  /* disks spin up one by one */
 #define AHCI_CAP_SNCQ	  (1u << 30)
@@ -102,8 +102,9 @@
 #define AHCI_PXSERR	   0x30	      /* cleared by writing ones */
 #define AHCI_SERR_N	   (1u << 16) /* PhyRdy changed */
 #define AHCI_SERR_X	   (1u << 26) /* COMINIT: plugged in, or power came back */
-#define AHCI_PXSACT	   0x34	      /* queued commands that are not done; writing ones adds */
-#define AHCI_PXCI	   0x38	      /* commands that the HBA has not handed over; likewise */
+#define AHCI_SERR_LOST	   (AHCI_SERR_N | AHCI_SERR_X)
+#define AHCI_PXSACT	   0x34 /* queued commands that are not done; writing ones adds */
+#define AHCI_PXCI	   0x38 /* commands that the HBA has not handed over; likewise */
 #define AHCI_PXSNTF	   0x3c
 #define AHCI_STOP_US	   500000ull /* for CR, and for FR (s10.1.2, s10.3) */
 #define AHCI_COMRESET_US   1000ull   /* how long DET_INIT stands at least (s10.4.2) */

@@ -89,15 +89,21 @@ static inline u32 ahci_bit(u32 slot)
 	return 1u << slot;
 }
 
+static inline u32 ahci_count(u32 mask)
+{
+	u32 count = 0;
+
+	for (; mask; mask &= mask - 1)
+		count++;
+	return count;
+}
+
 u32 ahci_reg(const struct ahci *a, u32 offset);
 void ahci_reg_set(const struct ahci *a, u32 offset, u32 value);
 
 /* The same of the selected port. */
 u32 ahci_port_reg(const struct ahci *a, u32 offset);
 void ahci_port_set(const struct ahci *a, u32 offset, u32 value);
-
-/* Declares the controller dead for @why, once; returns why it is dead. */
-enum status ahci_die(struct ahci *a, enum status why);
 
 /* Waits until the register's bits in @mask are @want. E_DEVICE_GONE, E_READY after @timeout_us. */
 enum status ahci_wait(
@@ -122,10 +128,11 @@ enum status ahci_port_stop(struct ahci *a) MUST_CHECK;
 enum status ahci_list_restart(struct ahci *a) MUST_CHECK;
 
 /*
- * Runs one command that reads a block to a->data, with the first slot's table; nothing else is
- * sent. E_COMMAND: it failed, and the list wants to be restarted; E_TIMEOUT, E_DEVICE_GONE, E_DMA.
+ * Reads a block to a->data with a command of the driver's own, sent once more if it fails, in
+ * the first slot; nothing else is sent. E_COMMAND, E_TIMEOUT, E_READY, E_DEVICE_GONE, E_DMA: after
+ * all of them the list is to be stopped.
  */
-enum status ahci_read_data(struct ahci *a, u8 command, u32 log) MUST_CHECK;
+enum status ahci_ask(struct ahci *a, u8 command, u32 log) MUST_CHECK;
 
 /* As blk_ops wants it; disks are ports. */
 enum status ahci_select(struct blk *blk, u32 index) MUST_CHECK;

@@ -14,6 +14,7 @@
 #include "target.h"
 
 #define BENCH_BYTES    (512 * (u64)MIB) /* of one pass */
+#define BENCH_OFFSET   (8 * (u64)MIB)	/* in the partition: past the directory */
 #define BENCH_PASSES   3u		/* of each kind */
 #define BENCH_REQUESTS 64u		/* more than any queue holds */
 #define BENCH_CLOCK_US 2000000u		/* for a comparison with another clock */
@@ -167,10 +168,11 @@ static enum status pass_measure(const struct mem_range *from, bool scattered)
 	u64 start_us = clock_us();
 	enum status st;
 
-	p.block = dl_data_start(&t->super);
+	p.block = BENCH_OFFSET / t->blk->block_bytes;
 	p.end = p.block + blocks;
 	p.last_us = start_us;
-	if (!range_fits(p.block, blocks, dl_data_end(&t->super)))
+	if (p.block < dl_data_start(&t->super) ||
+		!range_fits(p.block, blocks, dl_data_end(&t->super)))
 		return E_FULL;
 	st = pass_run(&p);
 	if (st == OK)
@@ -233,6 +235,7 @@ void dump_main(struct handoff *handoff)
 	bench.ask.boot_part = any_uuid;
 	if (!bench.arena.va || from.bytes < BLK_MAX_SEGS * PAGE_BYTES)
 		dump_panic(E_NO_MEMORY, "");
+	con_printf("bench: memory at 0x%lx, %lu bytes\n", from.pa, from.bytes);
 	con_printf("bench: clock begins\n");
 	clock_wait_us(BENCH_CLOCK_US);
 	con_printf("bench: clock ends\n");

@@ -29,7 +29,8 @@ static u8 minus_sum(const u8 *p, u32 bytes)
 
 static bool is_table(const u8 *p)
 {
-	static const char *const names[] = {"RSDT", "XSDT", "FACP", "DSDT", "SSDT", "DMAR", "IVRS"};
+	static const char *const names[] = {
+		"RSDT", "XSDT", "FACP", "DSDT", "SSDT", "DMAR", "IVRS", "MCFG"};
 
 	for (u32 i = 0; i < ARRAY_SIZE(names); i++) {
 		if (memcmp(p, names[i], 4) == 0)
@@ -65,6 +66,24 @@ static void check_register(const struct acpi_register *r, bool may_be_pci)
 		abort();
 }
 
+static void check_ecams(const struct acpi *a)
+{
+	if (a->ecams > ACPI_ECAMS)
+		abort();
+	for (u32 i = 0; i < a->ecams; i++) {
+		const struct acpi_ecam *e = &a->ecam[i];
+
+		if (e->segment > 0xfffe || e->first_bus > 255 || e->last_bus > 255)
+			abort();
+		if (!e->pa)
+			continue;
+		if (e->pa & 0xfffff || e->first_bus > e->last_bus)
+			abort();
+		if (e->pa >= (1ull << 52) - ((u64)e->last_bus << 20))
+			abort();
+	}
+}
+
 static void check(const struct acpi *a)
 {
 	const struct acpi_power *p = &a->power;
@@ -77,6 +96,7 @@ static void check(const struct acpi *a)
 		abort();
 	if (a->iommus > ACPI_IOMMUS || (a->iommus_dropped && a->iommus != ACPI_IOMMUS))
 		abort();
+	check_ecams(a);
 	for (u32 i = 0; i < a->iommus; i++) {
 		if (!a->iommu[i].pa || a->iommu[i].pa & 0xfff || !a->iommu[i].kind)
 			abort();

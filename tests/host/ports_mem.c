@@ -34,12 +34,12 @@ static struct {
 	u64 overwritten;
 	u64 flushes;
 	u32 bar;
-	u64 now_us;
+	u64 now_us, step_us;
 	bool echo;
 	u32 console_used;
 	int reset_action;
 	char console[CONSOLE_BYTES + 1];
-} host = {.reset_action = -1};
+} host = {.reset_action = -1, .step_us = 1};
 
 static void drop_copies(void)
 {
@@ -59,6 +59,7 @@ void host_reset_all(void)
 	host.private_windows = false;
 	host.windows = 0;
 	host.now_us = 0;
+	host.step_us = 1;
 	host.echo = false;
 	host.reset_action = -1;
 	host_console_clear();
@@ -219,7 +220,13 @@ void *arena_map(u64 pa, u64 bytes)
 
 u64 clock_us(void)
 {
-	return ++host.now_us;
+	host.now_us += host.step_us;
+	return host.now_us;
+}
+
+void host_clock_step(u64 us)
+{
+	host.step_us = us;
 }
 
 void host_clock_advance_us(u64 us)

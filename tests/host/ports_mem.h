@@ -56,6 +56,9 @@ u32 host_bar(void);
 /* The clock moves 1 us at each clock_us() and by this. */
 void host_clock_advance_us(u64 us);
 
+/* From now on it moves @us at each clock_us(). */
+void host_clock_step(u64 us);
+
 /* What con_write got since the last clear, NUL-terminated; the first 64 KiB of it. */
 const char *host_console(void);
 void host_console_clear(void);

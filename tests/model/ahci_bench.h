@@ -10,10 +10,11 @@
 #include "requests.h"
 
 #define AHCI_BENCH_DISKS 4u
-#define AHCI_DISK_BYTES	 (1u * MIB)
+#define AHCI_DISK_BYTES	 (512u * KIB)
 #define AHCI_BUF_BYTES	 (144u * KIB)
-#define AHCI_ARENA_BYTES (512u * KIB)
-#define AHCI_OLD_BYTES	 (MACHINE_RAM_BYTES - MACHINE_OLD_PA)
+#define AHCI_ARENA_BYTES (256u * KIB)
+#define AHCI_OLD_BYTES	 (512u * KIB)
+#define AHCI_RAM_BYTES	 (MACHINE_OLD_PA + AHCI_OLD_BYTES)
 #define AHCI_HIGH_PA	 (4ull * GIB)
 #define AHCI_HIGH_BYTES	 (256u * KIB)
 

@@ -275,6 +275,8 @@ static void model_write(void *model, u32 offset, u32 value)
 		m->is &= ~value;
 	else if (offset == HBA_BOHC)
 		bohc_write(m, value, now_us);
+	else if (offset == HBA_PI && value == m->pi)
+		m->pi_written++; /* as firmware does once, and again after a reset */
 	else
 		ahci_model_broken(m, "write to a register that is read only");
 	settle(m, now_us);
@@ -320,7 +322,7 @@ struct ahci_model_disk *ahci_model_disk(
 	ahci_model_put(m, port, AHCI_KIND_DISK);
 	d->bytes = bytes;
 	d->kept = kept;
-	d->blocks = size / block_bytes;
+	d->all_blocks = d->blocks = size / block_bytes;
 	d->block_bytes = block_bytes;
 	d->depth = 32;
 	d->bad_lba = UINT64_MAX;

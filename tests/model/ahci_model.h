@@ -98,6 +98,7 @@ struct ahci_model_disk {
 	u8 *bytes; /* what the host sees; the caller's */
 	u8 *kept;  /* what survives a loss of power: as long; NULL: the same */
 	u64 blocks;
+	u64 first_lba; /* that bytes begin with; there are none for the others */
 	u32 block_bytes;
 	bool no_lba48, no_flush_ext, no_wcache, wcache_off, no_id_checksum;
 	u32 depth;	  /* of its queue; 0: no NCQ */
@@ -106,9 +107,12 @@ struct ahci_model_disk {
 	bool never_ready; /* there, but stays busy */
 	bool errors;	  /* every transfer fails */
 	char serial[21];
+	u64 wwn;      /* 0: none */
+	bool swapped; /* the next loss of power is that of another disk put in its place */
 	u64 write_first, write_end; /* LBAs that may be written */
 	/* state */
-	u8 *dirty; /* one for each block that is in the cache only */
+	u64 all_blocks; /* that there were, should it shrink */
+	u8 *dirty;	/* one for each block that is in the cache only */
 	bool wcache;
 	bool ncq_error; /* refuses all but the log until that is read */
 	bool gone;	/* pulled out */
@@ -162,7 +166,7 @@ struct ahci_model {
 	u64 reads, commands, queued, failed, flushes, resets, comresets, power_losses;
 	u64 blocks_written;
 	u32 spinning_most; /* drives that were made to spin up at the same time */
-	u32 stray_writes, stray_dma, protocol_errors;
+	u32 stray_writes, stray_dma, protocol_errors, pi_written;
 	const char *broken; /* the first rule that was */
 	/* state */
 	struct mmio regs;

@@ -190,13 +190,15 @@ static void identify(const struct ahci_model_port *p, u8 *page)
 	put16(page, 80, 0x01f0);
 	put16(page, 82, 1u << 14 | (d->no_wcache ? 0 : 1u << 5));
 	put16(page, 83, flush);
-	put16(page, 84, 1u << 14);
+	put16(page, 84, 1u << 14 | (d->wwn ? 1u << 8 : 0));
 	put16(page, 85, 1u << 14 | (d->wcache ? 1u << 5 : 0));
 	put16(page, 86, flush & ~(1u << 14));
-	put16(page, 87, 1u << 14);
+	put16(page, 87, 1u << 14 | (d->wwn ? 1u << 8 : 0));
 	put16(page, 88, 0x407f);
 	if (!d->no_lba48)
 		put_blocks(page, 100, d->blocks, 4);
+	for (u32 i = 0; i < 4; i++)
+		put16(page, 108 + i, (u32)(d->wwn >> (48 - 16 * i)) & 0xffff);
 	put16(page, 106, 1u << 14 | (d->block_bytes > SECTOR_BYTES ? 1u << 12 : 0));
 	if (d->block_bytes > SECTOR_BYTES)
 		put_blocks(page, 117, d->block_bytes / 2, 2);
@@ -223,12 +225,12 @@ static void ncq_log(struct ahci_model_disk *d, u8 *page)
 	d->ncq_error = false;
 }
 
-static void keep(struct ahci_model_disk *d, u64 lba, u64 blocks)
+static void keep(struct ahci_model_disk *d, u64 at, u64 blocks)
 {
 	if (d->kept)
-		memcpy(d->kept + lba * d->block_bytes, d->bytes + lba * d->block_bytes,
+		memcpy(d->kept + at * d->block_bytes, d->bytes + at * d->block_bytes,
 			blocks * d->block_bytes);
-	memset(d->dirty + lba, 0, blocks);
+	memset(d->dirty + at, 0, blocks);
 }
 
 static void flush(struct ahci_model_port *p)
@@ -236,7 +238,7 @@ static void flush(struct ahci_model_port *p)
 	struct ahci_model_disk *d = &p->disk;
 
 	p->hba->flushes++;
-	for (u64 i = 0; i < d->blocks; i++) {
+	for (u64 i = 0; i < d->all_blocks; i++) {
 		if (d->dirty[i])
 			keep(d, i, 1);
 	}
@@ -246,6 +248,7 @@ static u8 transfer(struct ahci_model_port *p, const struct ahci_model_cmd *c, bo
 {
 	struct ahci_model_disk *d = &p->disk;
 	u64 blocks = half ? c->blocks / 2 : c->blocks;
+	u64 at;
 
 	if (c->write && (c->lba < d->write_first || c->lba >= d->write_end ||
 				c->blocks > d->write_end - c->lba))
@@ -254,15 +257,18 @@ static u8 transfer(struct ahci_model_port *p, const struct ahci_model_cmd *c, bo
 		return ERR_IDNF;
 	if (d->errors || (d->bad_lba >= c->lba && d->bad_lba - c->lba < c->blocks))
 		return ERR_UNC;
-	if (!move(p, c, d->bytes + c->lba * d->block_bytes, blocks * d->block_bytes))
+	at = c->lba - d->first_lba;
+	if (!range_fits(at, c->blocks, d->all_blocks))
+		return ERR_UNC;
+	if (!move(p, c, d->bytes + at * d->block_bytes, blocks * d->block_bytes))
 		return NO_MEMORY;
 	prdbc(p, c, blocks * d->block_bytes);
 	if (!c->write)
 		return 0;
 	p->hba->blocks_written += blocks;
-	memset(d->dirty + c->lba, 1, blocks);
+	memset(d->dirty + at, 1, blocks);
 	if (!d->wcache || c->fua)
-		keep(d, c->lba, blocks);
+		keep(d, at, blocks);
 	return 0;
 }
 

@@ -65,18 +65,6 @@ void ahci_model_sdb(struct ahci_model_port *p, u32 done, u8 status, u8 error)
 	ahci_model_port_raise(p, IS_SDBS);
 }
 
-void ahci_model_drop_queue(struct ahci_model_port *p, u8 tag, bool queued, u8 error)
-{
-	memset(p->cmds, 0, sizeof(p->cmds));
-	p->stale = false;
-	if (p->disk.ncq_error)
-		return; /* the log keeps the first */
-	p->disk.ncq_error = p->disk.depth > 0;
-	p->disk.log_tag = tag;
-	p->disk.log_nq = !queued;
-	p->disk.log_error = error;
-}
-
 static bool any_live(const struct ahci_model_port *p, bool queued)
 {
 	for (u32 i = 0; i < AHCI_MODEL_SLOTS; i++) {
@@ -84,6 +72,20 @@ static bool any_live(const struct ahci_model_port *p, bool queued)
 			return true;
 	}
 	return false;
+}
+
+void ahci_model_drop_queue(struct ahci_model_port *p, u8 tag, bool queued, u8 error)
+{
+	bool error_state = queued || p->stale || any_live(p, true);
+
+	memset(p->cmds, 0, sizeof(p->cmds));
+	p->stale = false;
+	if (p->disk.ncq_error)
+		return; /* the log keeps the first */
+	p->disk.ncq_error = error_state && p->disk.depth > 0;
+	p->disk.log_tag = tag;
+	p->disk.log_nq = !queued;
+	p->disk.log_error = error;
 }
 
 void ahci_model_issue(struct ahci_model_port *p, u32 slots)
@@ -101,6 +103,11 @@ void ahci_model_issue(struct ahci_model_port *p, u32 slots)
 			broken(p, "a slot in use issued");
 	}
 	p->ci |= slots;
+}
+
+static bool is_queued(const u8 *fis)
+{
+	return fis[2] == ATA_READ_FPDMA || fis[2] == ATA_WRITE_FPDMA;
 }
 
 /* A software reset in two FISes (s10.4.1). */
@@ -148,7 +155,7 @@ static bool refused_stale(struct ahci_model_port *p, const u8 *fis)
 {
 	if (!p->stale)
 		return false;
-	if (fis[2] == ATA_READ_FPDMA || fis[2] == ATA_WRITE_FPDMA || any_live(p, false))
+	if (is_queued(fis) || any_live(p, false))
 		broken(p, "a command on top of those of before the stop");
 	ahci_model_drop_queue(p, 0, false, ERR_ABRT);
 	if (fis[2] == ATA_READ_LOG_EXT)
@@ -191,8 +198,9 @@ static void accept(struct ahci_model_port *p, u32 slot, u64 now_us)
 }
 
 /* Faults that strike when the command reaches the drive; true: nothing comes of it. */
-static bool struck(struct ahci_model_port *p, u32 slot, u64 number, u64 now_us)
+static bool struck(struct ahci_model_port *p, u32 slot, const u8 *fis, u64 now_us)
 {
+	u64 number = p->hba->commands;
 	struct ahci_model *m = p->hba;
 
 	if (faulty(p, AHCI_FAULT_GONE, number))
@@ -202,7 +210,7 @@ static bool struck(struct ahci_model_port *p, u32 slot, u64 number, u64 now_us)
 	else if (faulty(p, AHCI_FAULT_POWER, number) || faulty(p, AHCI_FAULT_POWER_BACK, number))
 		ahci_model_power_loss(p, now_us, m->fault == AHCI_FAULT_POWER_BACK);
 	else if (faulty(p, AHCI_FAULT_D2H_ERROR, number)) {
-		ahci_model_drop_queue(p, (u8)slot, false, ERR_ABRT);
+		ahci_model_drop_queue(p, (u8)slot, is_queued(fis), ERR_ABRT);
 		ahci_model_d2h(p, STS_RDY | STS_ERR, ERR_ABRT, true);
 		m->failed++;
 	} else
@@ -238,7 +246,7 @@ static bool fetch(struct ahci_model_port *p, u32 slot, u64 now_us)
 	if (faulty(p, AHCI_FAULT_SHRINK, m->commands))
 		ahci_model_shrink(m);
 	p->busy_ever = p->busy_ever || faulty(p, AHCI_FAULT_BUSY_EVER, m->commands);
-	if (struck(p, slot, m->commands, now_us) || refused_stale(p, fis))
+	if (struck(p, slot, fis, now_us) || refused_stale(p, fis))
 		return false;
 	*c = (struct ahci_model_cmd) {.number = m->commands,
 		.header = header[0],
@@ -246,7 +254,7 @@ static bool fetch(struct ahci_model_port *p, u32 slot, u64 now_us)
 		.table_pa = table_pa};
 	if (!ahci_model_decode(p, slot, fis)) {
 		m->failed++;
-		ahci_model_drop_queue(p, (u8)slot, false, ERR_ABRT);
+		ahci_model_drop_queue(p, (u8)slot, is_queued(fis), ERR_ABRT);
 		ahci_model_d2h(p, STS_RDY | STS_ERR, ERR_ABRT, true);
 		return false;
 	}
@@ -353,13 +361,17 @@ void ahci_model_run(struct ahci_model_port *p, u64 now_us)
 			p->hba->stray_dma++; /* commands of before are still running */
 		return;
 	}
-	for (u32 i = 0; i < AHCI_MODEL_SLOTS && runs(p); i++) {
+	if (!(p->ci | p->sact))
+		return;
+	for (u32 i = 0; i < AHCI_MODEL_SLOTS; i++) {
 		u32 slot = p->hba->reverse ? AHCI_MODEL_SLOTS - 1 - i : i;
 
+		if (!((p->ci | p->sact) >> slot & 1) || !runs(p))
+			continue;
 		if (p->cmds[slot].live && !p->stale && p->cmds[slot].due_us <= now_us)
 			finish(p, slot);
 	}
-	for (u32 slot = 0; slot < AHCI_MODEL_SLOTS && runs(p); slot++) {
+	for (u32 slot = 0; slot < AHCI_MODEL_SLOTS && p->ci && runs(p); slot++) {
 		bool fresh = p->ci >> slot & 1 && (!p->cmds[slot].live || p->stale);
 
 		if (fresh && !(p->tfd & STS_BSY) && !p->busy_ever && !fetch(p, slot, now_us))

@@ -75,13 +75,17 @@ void ahci_model_power_loss(struct ahci_model_port *p, u64 now_us, bool back)
 {
 	struct ahci_model_disk *d = &p->disk;
 
-	for (u64 i = 0; d->kept && i < d->blocks; i++) {
+	for (u64 i = 0; d->kept && i < d->all_blocks; i++) {
 		if (d->dirty[i])
 			memcpy(d->bytes + i * d->block_bytes, d->kept + i * d->block_bytes,
 				d->block_bytes);
 		d->dirty[i] = 0;
 	}
 	d->wcache = !d->wcache_off;
+	if (d->swapped) { /* no write is meant for the other one */
+		d->serial[0] = 'B';
+		d->write_first = d->write_end = 0;
+	}
 	p->hba->power_losses++;
 	ahci_model_port_relink(p, now_us);
 	p->ssts = DET_PRESENT;

@@ -21,6 +21,7 @@
 #define WRITABLE   (PCI_MODEL_MEMORY | PCI_MODEL_MASTER | PCI_MODEL_INTX)
 #define WAKE_US	   10000u
 #define NOBODY	   0xffffffffu
+#define LATE	   0xffff0001u
 #define BUS_BYTES  (1ull << 20)
 
 struct area {
@@ -226,6 +227,8 @@ static u32 config_read(u32 bdf, u32 offset)
 	const struct pci_model_fn *fn = find(bdf, offset);
 
 	bus.reads++;
+	if (fn && fn->late_us && clock_us() < fn->late_us)
+		return offset == 0 ? LATE : NOBODY;
 	return fn ? fn->config[offset / 4] : NOBODY;
 }
 

@@ -40,6 +40,7 @@ struct pci_model_fn {
 	bool messages_stuck; /* nor MSI and MSI-X */
 	bool wake_stuck;     /* it stays in D3 */
 	u32 secondary;	     /* of a bridge: the bus behind it */
+	u64 late_us;	     /* until then it is still starting */
 	u64 wakes_us;	     /* nobody may touch it before, it sleeps or wakes */
 	u32 early;	     /* accesses before that: a driver's mistake */
 	u32 resets;	     /* by waking */

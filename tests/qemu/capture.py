@@ -158,7 +158,10 @@ def reset_and_capture(machine, timeout_s=CAPTURE_TIMEOUT_S, door="bios"):
 
 
 def power_on(folder, disk, crash=None, **options):
-    """A machine about to boot the dump disk, with the victim's memory or, without one, empty."""
+    """A machine about to boot the dump disk, with the victim's memory or, without one, empty.
+    With private=True it makes no copy of the memory, and what it writes there can not be seen."""
+    if options.get("private"):
+        return Machine(Setup(ram_file=crash.ram, ram_bytes=crash.ram_bytes, disk=disk, **options))
     ram = Path(folder) / "ram"
     ram.unlink(missing_ok=True)
     if crash:

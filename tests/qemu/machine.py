@@ -35,14 +35,18 @@ class MachineError(Exception):
     """The machine did not do what was waited for; the text holds its last lines."""
 
 
-# Each kind's own controllers, and the device that is the disk. "usb" is what the image has no
-# driver for; firmware boots it all the same. The "2" are second controllers of a kind.
+# Each kind's own controllers, the device that is the disk, and its bus. "usb" is what the image
+# has no driver for; firmware boots it all the same. The "2" are second controllers of a kind; a
+# disk in a "slot" can be pulled.
 CONTROLLERS = {
-    "nvme": ((), "nvme"),
-    "ahci": ((), "ide-hd,bus=ide.1"),
-    "ahci2": (("ich9-ahci,id=ahci2",), "ide-hd,bus=ahci2.0"),
-    "virtio": ((), "virtio-blk-pci,disable-legacy=on"),
-    "usb": (("qemu-xhci,id=xhci",), "usb-storage,bus=xhci.0"),
+    "nvme": ((), "nvme", ""),
+    "ahci": ((), "ide-hd", "ide.1"),
+    "ahci2": (("ich9-ahci,id=ahci2",), "ide-hd", "ahci2.0"),
+    "virtio": ((), "virtio-blk-pci,disable-legacy=on", ""),
+    "nvme-slot": (("pcie-root-port,id=port1,chassis=1",), "nvme", "port1"),
+    "virtio-slot": (("pcie-root-port,id=port1,chassis=1",), "virtio-blk-pci,disable-legacy=on",
+                    "port1"),
+    "usb": (("qemu-xhci,id=xhci",), "usb-storage", "xhci.0"),
 }
 
 
@@ -54,6 +58,7 @@ class Disk:
     controller: str = "nvme"  # of CONTROLLERS
     block_bytes: int = 512  # QEMU's SATA disks have no other
     name: str = "dump"
+    bus: str = ""  # another than the kind's first
     layers: tuple = ()
     words: str = ""
     flush: bool = False  # hand the guest's flushes on: needless for what only QEMU reads
@@ -74,10 +79,12 @@ class Setup:
     inject_error: dict | None = None  # blkdebug's rule for the dump disk
     controller: str = "nvme"  # of the dump disk
     layers: tuple = ()  # of the dump disk, like
-    flush: bool = False  # this
+    flush: bool = False  # this,
+    words: str = ""  # and this
     others: tuple = ()  # Disk of each other disk; their controllers come after the dump disk's
     before: tuple = ()  # likewise; before it
     serial: bool = True  # without a port the console is a file that stays empty
+    private: bool = False  # what the machine writes to its RAM is not written to the file
     prealloc: bool = False  # RAM takes its memory of the host at once, not when it is touched
     limit_s: int = 300
     extra: tuple = field(default=())
@@ -91,7 +98,7 @@ class Setup:
         rule = ({"driver": "blkdebug", "inject-error": [self.inject_error]},)
         layers = (rule if self.inject_error else ()) + self.layers
         return Disk(self.disk, self.controller, self.block_bytes, layers=layers,
-                    flush=self.flush)
+                    words=self.words, flush=self.flush)
 
 
 def end_with_parent():
@@ -109,7 +116,9 @@ def disk_node(disk):
 
 def disk_words(disk, boot_index=None):
     """QEMU's words for @disk and, where it is not the machine's own, its controller."""
-    controllers, device = CONTROLLERS[disk.controller]
+    controllers, device, bus = CONTROLLERS[disk.controller]
+    if disk.bus or bus:
+        device += f",bus={disk.bus or bus}"
     sizes = f"logical_block_size={disk.block_bytes},physical_block_size={disk.block_bytes}"
     boot = f",bootindex={boot_index}" if boot_index else ""
     words = [word for controller in controllers for word in ("-device", controller)]
@@ -124,7 +133,8 @@ def memory_words(setup):
     words = []
     for node, file in enumerate(setup.ram_files()):
         name = f"ram{node}" if setup.nodes > 1 else "ram"
-        words += ["-object", f"memory-backend-file,id={name},size={size},share=on,"
+        words += ["-object", f"memory-backend-file,id={name},size={size},"
+                             f"share={'off' if setup.private else 'on'},"
                              f"prealloc={'on' if setup.prealloc else 'off'},mem-path={file}"]
         if setup.nodes > 1:
             cpus = f",cpus=0-{setup.cpus - 1}" if node == 0 else ""

@@ -10,25 +10,18 @@ import capture
 import faults
 import writelog
 
-CUTS = (200 if faults.EVERYTHING else 12) // len(faults.KINDS) + 1
-STATES = 300 if faults.EVERYTHING else 24
+CUTS = 67 if faults.EVERYTHING else 4  # of each kind
+STATES = 300 if faults.EVERYTHING else 16
 HELLO = r"^afterimage \S+ via bios(?=\n)"
 TRUE_EVERY = 8  # of how many cuts one has its pages compared
-
-
-def dump_seconds(small, folder, kind):
-    """How long a whole dump takes, from its first line on; also a dump that must succeed."""
-    disk = small.copy(folder)
-    result = capture.capture(folder, disk, small.crash, controller=kind)
-    faults.check_complete(disk, small, result, folder)
-    return result.seconds - result.hello_s
 
 
 def cut(small, folder, kind, moment_s):
     """The console's text at the end."""
     disk = small.copy(folder)
-    with capture.power_on(folder, disk, small.crash, controller=kind) as machine:
+    with faults.power_on(folder, disk, small, kind) as machine:
         machine.wait_console(HELLO, capture.BOOT_TIMEOUT_S)
+        machine.freeze_at_reboot()
         time.sleep(moment_s)
         machine.kill()
         return disk, machine.console()
@@ -46,28 +39,29 @@ def check_cut(disk, small, console):
 @pytest.mark.parametrize("kind", faults.KINDS)
 def test_power_cut_at_random(kind, small, tmp_path, step):
     chance = faults.chance("cut", kind)
-    seconds = dump_seconds(small, tmp_path, kind)
-    counts, chunks = {}, []
+    counts, chunks, longest_s = {}, [], 1.2 * small.seconds
     for i in range(CUTS):
-        disk, console = cut(small, tmp_path, kind, chance.uniform(0, 1.15 * seconds))
+        disk, console = cut(small, tmp_path, kind, chance.uniform(0, longest_s))
         moment, verdict = check_cut(disk, small, console)
+        # How fast dumps are depends on what else this computer does: about one in nine ends.
+        longest_s *= 0.8 if moment == "after" else 1.03
         key = f"{moment} the dump, {verdict.state}"
         counts[key] = counts.get(key, 0) + 1
         chunks.append(verdict.chunks)
         if i % TRUE_EVERY == 0 and verdict.chunks:
             faults.check_true(disk, small, tmp_path)
-    step(f"{kind}, seed {faults.SEED}, {CUTS} power cuts in {seconds:.2f} s: "
+    step(f"{kind}, seed {faults.SEED}, {CUTS} power cuts: "
          f"{dict(sorted(counts.items()))}, chunks {sorted(chunks)}")
 
 
-@pytest.mark.parametrize("kind", faults.KINDS if faults.EVERYTHING else faults.KINDS[:1])
+@pytest.mark.parametrize("kind", faults.kinds("nvme"))
 def test_write_cache_lost(kind, small, tmp_path, step):
     """One dump's writes and flushes are recorded; the disk's state is built anew for each of many
     moments and each choice of what the cache still held."""
     disk = small.copy(tmp_path)
     layer, log = writelog.layer(tmp_path)
-    result = capture.capture(tmp_path, disk, small.crash, controller=kind, layers=(layer,),
-                             flush=True)
+    with faults.power_on(tmp_path, disk, small, kind, layers=(layer,), flush=True) as machine:
+        result = capture.watch_image(machine, machine.started)
     faults.check_complete(disk, small, result, tmp_path)
     entries = writelog.read(log)
     flushes = sum(e.flush for e in entries)

@@ -78,8 +78,18 @@ def add_classes(root, modules):
     """What makes memory of every kind, on top of an ordinary victim; @modules: a folder."""
     shutil.copytree(modules, root / "modules")
     shutil.copy(GUEST / "classes", root / "bin" / "classes")
-    subprocess.run(["gcc", "-std=c11", "-D_GNU_SOURCE", "-O1", "-static", "-o",
-                    root / "bin" / "pages", GUEST / "pages.c"], check=True, timeout=TIMEOUT_S)
+    compile_program(GUEST / "pages.c", root / "bin" / "pages")
+
+
+def compile_program(source, target):
+    subprocess.run(["gcc", "-std=c11", "-D_GNU_SOURCE", "-O1", "-static", "-o", target, source],
+                   check=True, timeout=TIMEOUT_S)
+
+
+def add_reads(root, drivers):
+    """A program that has many reads of a disk under way, and the @drivers of disks."""
+    shutil.copytree(drivers, root / "modules", dirs_exist_ok=True)
+    compile_program(GUEST / "reads.c", root / "bin" / "reads")
 
 
 def make_files_disk(path):
@@ -98,10 +108,11 @@ def classes_options(path):
             "-device", f"nvme,serial={FILES_SERIAL},drive=files")
 
 
-def make_initramfs(target, kernel=None, modules=None, image=None):
+def make_initramfs(target, kernel=None, modules=None, image=None, drivers=None):
     """With @kernel the archive can load a kdump capture kernel: that one with a plain copy
     of the same archive. With @modules the victim can make memory of every kind. With @image,
-    a file, it can load that with kexec."""
+    a file, it can load that with kexec. With @drivers, a folder of modules too, it can keep
+    disks busy."""
     programs = ["chrt"] + (["kexec"] if kernel or image else [])
     programs += ["makedumpfile"] if kernel else []
     with tempfile.TemporaryDirectory(dir=target.parent) as temp:
@@ -110,6 +121,8 @@ def make_initramfs(target, kernel=None, modules=None, image=None):
         fill_root(root, programs)
         if modules:
             add_classes(root, modules)
+        if drivers:
+            add_reads(root, drivers)
         if image:
             shutil.copy(image, root / "boot" / "afterimage.bzimage")
         if kernel:
@@ -130,14 +143,14 @@ def make_grub_cd(folder, config, target, platform=BIOS):
 
 
 def make_cd(kernel, folder, extra_cmdline="", kdump=False, modules=None, image=None,
-            platform=BIOS, stub=False):
+            platform=BIOS, stub=False, drivers=None):
     """Path of the victim's CD, made in @folder. With @stub GRUB for UEFI leaves the last talk
     with firmware to the kernel itself."""
     with tempfile.TemporaryDirectory(dir=folder) as temp:
         boot = Path(temp) / "boot"
         boot.mkdir()
         shutil.copy(kernel.vmlinuz, boot / "vmlinuz")
-        make_initramfs(boot / "initramfs", kernel if kdump else None, modules, image)
+        make_initramfs(boot / "initramfs", kernel if kdump else None, modules, image, drivers)
         cmdline = f"console=ttyS0 panic=0 {extra_cmdline}".strip().replace("$", "\\$")
         config = GRUB_CONFIG.format(cmdline=cmdline, stub="efi" if stub else "")
         return make_grub_cd(Path(temp), config, Path(folder) /

@@ -113,7 +113,7 @@ static void test_several(void **state)
 	assert_int_equal(a.iommus_dropped, 0);
 }
 
-/* Nobody stops the DMA of other segments' functions: their units are left alone. */
+/* Whether they may be switched off is asked of PCI. */
 static void test_other_segments(void **state)
 {
 	static const u32 segments[] = {1, 0x80, 0x100, 0xffff};
@@ -132,9 +132,13 @@ static void test_other_segments(void **state)
 		put_ivhd(at, 0x11, 0xfea80000);
 		rig_put(&rig, t + HEAD_BYTES + 16, segments[i], 2);
 		load(t, &a);
-		assert_int_equal(a.iommus, 2);
-		assert_unit(&a, 0, IOMMU_INTEL, 0xfed91000);
-		assert_unit(&a, 1, IOMMU_AMD, 0xfea80000);
+		assert_int_equal(a.iommus, 4);
+		assert_unit(&a, 0, IOMMU_INTEL, 0xfed90000);
+		assert_unit(&a, 1, IOMMU_INTEL, 0xfed91000);
+		assert_unit(&a, 2, IOMMU_AMD, 0xfeb80000);
+		assert_unit(&a, 3, IOMMU_AMD, 0xfea80000);
+		for (u32 j = 0; j < a.iommus; j++)
+			assert_int_equal(a.iommu[j].segment, j % 2 ? 0 : segments[i]);
 	}
 }
 

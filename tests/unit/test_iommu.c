@@ -387,6 +387,25 @@ static void test_all_tried(void **state)
 	}
 }
 
+/* What nobody took DMA from stays behind its unit; that is no failure. */
+static void test_unreached_segment(void **state)
+{
+	(void)state;
+	start(IOMMU_INTEL);
+	add(IOMMU_AMD);
+	add(IOMMU_INTEL);
+	acpi.iommu[0].segment = acpi.iommu[1].segment = UNREACHED;
+	acpi.iommu[2].segment = UNREACHED - 1;
+	for (u32 i = 0; i < 3; i++) {
+		unit[i].gsts = TE | QIE;
+		unit[i].control = 1;
+	}
+	disable(OK, 1);
+	assert_int_equal(unit[0].accesses + unit[1].accesses, 0);
+	assert_int_equal(unit[0].mapped_bytes + unit[1].mapped_bytes, 0);
+	assert_int_equal(unit[2].gsts, QIE);
+}
+
 static void test_none(void **state)
 {
 	(void)state;
@@ -411,6 +430,7 @@ int main(void)
 		cmocka_unit_test(test_amd_stuck),
 		cmocka_unit_test(test_gone),
 		cmocka_unit_test(test_all_tried),
+		cmocka_unit_test(test_unreached_segment),
 		cmocka_unit_test(test_none),
 	};
 

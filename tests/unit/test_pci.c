@@ -346,6 +346,38 @@ static void test_dma_on_and_off(void **state)
 	assert_int_equal(fn->status_written, 0);
 }
 
+/* What a device that was pulled may still send ends at the bridge, unless others need that. */
+static void test_dma_of_a_function_that_has_gone(void **state)
+{
+	struct pci_dev dev = {.bdf = BDF(9, 0, 0)}, other = {.bdf = BDF(9, 1, 0)};
+	struct pci_model_fn *fn, *outer, *inner, *neighbour;
+
+	(void)state;
+	pci_model_reset();
+	outer = pci_model_bridge(BDF(0, 1, 0), 5);
+	inner = pci_model_bridge(BDF(5, 0, 0), 9);
+	fn = add(dev.bdf, NVME_PCI_CLASS, 0, 0);
+	neighbour = add(other.bdf, NVME_PCI_CLASS, 0, 0);
+	add(BDF(10, 0, 0), NVME_PCI_CLASS, 0, 0);
+	assert_int_equal(pci_enable_dma(&dev), OK);
+	fn->gone = true;
+	assert_int_equal(pci_disable_dma(&dev), E_DEVICE_GONE);
+	assert_true(pci_model_masters(inner) && pci_model_masters(outer));
+	neighbour->gone = true;
+	assert_int_equal(pci_disable_dma(&dev), OK);
+	assert_false(pci_model_masters(inner));
+	assert_true(pci_model_masters(outer));
+	/* The bridge is needed again, and opened. */
+	neighbour->gone = false;
+	assert_int_equal(pci_enable_dma(&other), OK);
+	assert_true(pci_model_reaches_memory(neighbour));
+	neighbour->gone = true;
+	inner->master_stuck = true;
+	assert_int_equal(pci_disable_dma(&dev), E_DEVICE_GONE);
+	inner->gone = true;
+	assert_int_equal(pci_disable_dma(&dev), E_DEVICE_GONE);
+}
+
 static void test_bars(void **state)
 {
 	struct pci_dev dev = {.bdf = BDF(3, 0, 0)};
@@ -391,6 +423,7 @@ int main(void)
 		cmocka_unit_test(test_messages),
 		cmocka_unit_test(test_bridges_on_the_way),
 		cmocka_unit_test(test_dma_on_and_off),
+		cmocka_unit_test(test_dma_of_a_function_that_has_gone),
 		cmocka_unit_test(test_bars),
 	};
 

@@ -109,7 +109,7 @@ static void test_failures_alone(void **state)
 
 	(void)state;
 	machine_init(&mc);
-	pci_model_add(0x10, 0x010601);
+	pci_model_add(0x10, 0x0c0330);
 	expect(E_NO_DISK, 0);
 	make(1);
 	assert_int_equal(find(other, any), E_NO_PARTITION);
@@ -146,7 +146,7 @@ static void test_controllers_alone(void **state)
 	expect(E_FORMAT, 1);
 	make(1);
 	m[0].nn = m[0].ns_count = 0;
-	expect(E_NO_PARTITION, 1);
+	expect(E_NO_DISK, 1);
 	make(1);
 	mc.arena.bytes = 28 * KIB;
 	expect(E_NO_MEMORY, 1);

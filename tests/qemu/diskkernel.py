@@ -1,0 +1,47 @@
+"""Debian's ordinary kernel of the same version as the cloud kernel, which has no AHCI driver: the
+kernel and its drivers of disks, kept in the cache. Installs nothing on the machine."""
+
+import shutil
+from pathlib import Path
+
+import kernels
+import matrix_kernels
+
+# In the order of loading.
+MODULES = (
+    "crc64", "crc64_rocksoft_generic", "crc64-rocksoft", "crct10dif_common", "crct10dif_generic",
+    "crc-t10dif", "t10-pi", "nvme-core", "nvme", "virtio_ring", "virtio", "virtio_pci_legacy_dev",
+    "virtio_pci_modern_dev", "virtio_pci", "virtio_blk", "scsi_common", "scsi_mod", "sd_mod",
+    "libata", "libahci", "ahci")
+
+
+def fetch(release, item, place):
+    """The modules first: the kernel's folder is only taken if it is whole."""
+    package = kernels.download(item, kernels.cache_dir())
+    shutil.rmtree(modules_of(place), ignore_errors=True)
+    modules_of(place).mkdir(parents=True)
+    matrix_kernels.find_modules(package, MODULES, modules_of(place))
+    kernels.install(release, item.version, {"vmlinuz": (package, "./boot/vmlinuz-*")}, place)
+
+
+def modules_of(place):
+    return Path(f"{place}.modules")
+
+
+def get():
+    """The kernel and the folder with its modules; an older one from the cache if the network
+    fails."""
+    release = kernels.get().release.replace("-cloud", "")
+    with kernels.cache_lock():
+        folder = kernels.cache_dir() / "disk-kernels"
+        folder.mkdir(exist_ok=True)
+        item = kernels.resolve(f"linux-image-{release}")
+        place = folder / f"{release}_{item.version}" if item else None
+        kernel = kernels.cached(place) if place else kernels.newest_cached(folder)
+        if not kernel and item:
+            fetch(release, item, place)
+            kernel = kernels.cached(place)
+        if not kernel:
+            raise kernels.KernelError(f"linux-image-{release} can not be downloaded; check the "
+                                      "network, run apt-get update, and repeat")
+        return kernel, modules_of(kernel.vmlinuz.parent)

@@ -1,0 +1,144 @@
+"""A panic while the old kernel's own drivers have commands under way: as many as a SATA disk takes
+at once, on the disk that takes the dump and on another one. They are the old kernel's, and what
+they read goes to its memory; nothing of that may be seen once the image reads memory, and none
+may end up in the image's own.
+
+QEMU maps a command's memory when it is given and fills it whatever becomes of the right to do
+DMA, when the controller is reset at the latest: so pages that were read into may change until
+then, and no others."""
+
+import os
+import re
+import signal
+
+import pytest
+
+import capture
+import compare
+import diskkernel
+import faults
+import kexec
+import tools
+from machine import MIB, Disk, Setup
+
+RAM_BYTES = 256 * MIB
+READS = 64  # asked for; what the device does not take waits in Linux
+MIN_IN_FLIGHT = 31
+IOPS = 16  # so that it takes seconds until they are all through
+DUMP_BYTES = 400 * MIB
+PATTERN = b"afterimage-test: read into me "
+FROM_DISK = b"from the disk"
+STEP_BYTES = 65536  # of guest/reads.c
+BACKEND = {"virtio": "/machine/peripheral/{}/virtio-backend"}
+LIMIT_S = 300
+
+
+def throttle(machine, name, kind, iops):
+    machine.qmp.command("block_set_io_throttle", id=BACKEND.get(kind, "{}").format(name), bps=0,
+                        bps_rd=0, bps_wr=0, iops=iops, iops_rd=0, iops_wr=0)
+
+
+def make_busy_disk(path):
+    """What is read can be told from what was in memory."""
+    line = FROM_DISK.ljust(64, b".")
+    path.write_bytes(line * (READS * STEP_BYTES // len(line)))
+    return path
+
+
+def load_drivers(machine):
+    names = " ".join(diskkernel.MODULES)
+    kexec.ask(machine, f"for m in {names}; do [ -e /modules/$m.ko ] && insmod /modules/$m.ko; "
+                       "done 2>/dev/null; sleep 1")
+
+
+def device_of(machine, size):
+    """Linux' name of the disk with @size bytes."""
+    said = kexec.ask(machine, f"grep -lx {size // 512} /sys/block/*/size")
+    return re.search(r"^/sys/block/(\w+)/size$", said, re.M)[1]
+
+
+def start_reads(machine, device):
+    """Page numbers that @device's reads go to; as many as can be are under way."""
+    said = kexec.ask(machine, f"reads /dev/{device} {READS} >/tmp/reads; sleep 1; cat /tmp/reads; "
+                              f"cat /sys/block/{device}/inflight")
+    found = [int(pa, 16) for pa in re.findall(r"^\d+ ([0-9a-f]+)$", said, re.M)]
+    assert len(found) == READS and all(found), said
+    under_way = re.search(r"^ +(\d+) +\d+$", said, re.M)
+    assert under_way and int(under_way[1]) >= MIN_IN_FLIGHT, said
+    return {pa // compare.PAGE for pa in found}, int(under_way[1])
+
+
+def freeze_and_copy(machine, target):
+    """Memory at this moment. Not by QEMU's stop, which waits for all commands to end."""
+    os.kill(machine.process.pid, signal.SIGSTOP)
+    try:
+        return tools.copy(machine.setup.ram_file, target)
+    finally:
+        os.kill(machine.process.pid, signal.SIGCONT)
+
+
+@pytest.fixture(scope="module")
+def cd(tmp_path_factory):
+    kernel, modules = diskkernel.get()
+    folder = tmp_path_factory.mktemp("cd")
+    return kexec.make_cd(kernel, folder, crashkernel="16M", drivers=modules)
+
+
+def crash(machine, kind, folder):
+    """The panic; memory at the image's first line, and the image's result."""
+    at = len(machine.console())
+    machine.type("crash")
+    machine.wait_console(r"^afterimage \S+ via linux(?=\n)", 60, at)
+    before = freeze_and_copy(machine, folder / "before")
+    for name in ("busy", "dump"):
+        throttle(machine, name, kind, IOPS)
+    machine.wait_console(r"^afterimage: (dump disk|no dump)", 60, at)
+    throttle(machine, "dump", kind, 0)
+    return before, kexec.follow_image(machine, at)
+
+
+@pytest.mark.parametrize("kind", faults.kinds("ahci"))
+def test_commands_in_flight(kind, cd, tmp_path, step):
+    disk = tools.make_disk(tmp_path / "dump.img", str(DUMP_BYTES), "--level", "1")
+    busy = Disk(make_busy_disk(tmp_path / "busy.img"), kind, name="busy",
+                bus="ide.2" if kind == "ahci" else "")
+    setup = Setup(ram_file=tmp_path / "ram", ram_bytes=RAM_BYTES, disk=disk, cd=cd,
+                  controller=kind, before=(busy,), limit_s=LIMIT_S)
+    loaded = kexec.start(setup, "kexec_load", f"dump={tools.dump_entry(disk)[2]}", step)
+    pages = {}
+    with loaded.machine as machine:
+        usable = capture.parse_usable(machine.console())
+        (reserved,) = kexec.reserved(machine)
+        load_drivers(machine)
+        for name, size in (("busy", busy.path.stat().st_size), ("dump", DUMP_BYTES)):
+            throttle(machine, name, kind, 1)
+            pages[name], count = start_reads(machine, device_of(machine, size))
+            step(f"{kind}: {count} reads of disk {name} under way")
+        before, result = crash(machine, kind, tmp_path)
+        machine.save_ram(tmp_path / "after")
+    step(f"{kind}: {result.lines[-2]}")
+    assert (result.state, result.number) == ("complete", 1), result.lines
+    tools.getdump("verify", disk)
+    raw = tools.extract(disk, "raw", tmp_path / "raw")
+    changed = differ(before, tmp_path / "after", usable, reserved)
+    allowed = pages["busy"] | pages["dump"]
+    assert changed <= allowed, compare.ranges_text(sorted(changed - allowed))
+    assert not differ(raw, tmp_path / "after", usable, reserved)
+    step(f"{kind}: {len(changed)} pages were read into after the image's first line, "
+         f"{unread(raw, pages['busy'])} of {READS} never")
+
+
+def differ(left, right, usable, reserved):
+    """Pages outside the reserved memory; page 0 is no memory of Linux."""
+    found = compare.compare(left, right, usable)
+    first, end = (at // compare.PAGE for at in reserved)
+    return {page for page in found.low + found.high if page and not first <= page < end}
+
+
+def unread(raw, pages):
+    """How many of the pages are as they were before they were read into; the others are as they
+    are on the disk."""
+    with open(raw, "rb") as f:
+        heads = [compare.read_at(f, page * compare.PAGE, 64) for page in pages]
+    assert all(head.startswith((PATTERN, FROM_DISK)) for head in heads)
+    return sum(head.startswith(PATTERN) for head in heads)
