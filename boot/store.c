@@ -136,6 +136,8 @@ static enum status pages_write(struct session *s)
 			pagescan_init(&s->scan, &s->pagemap);
 		st = capture_run(&s->capture);
 	}
+	if (s->target.blk->resets != s->writer.resets)
+		con_printf("afterimage: the disk was reset: the dump is read back\n");
 	st = writer_finish(&s->writer, st);
 	words_lost(&s->writer.header);
 	if (st == OK)

@@ -254,7 +254,7 @@ static enum status look(struct ahci *a, u32 is)
 	pending = ahci_port_reg(a, AHCI_PXCI) | ahci_port_reg(a, AHCI_PXSACT);
 	is = ahci_port_reg(a, AHCI_PXIS);
 	if (is == AHCI_GONE || pending == AHCI_GONE)
-		return ahci_die(a, E_DEVICE_GONE);
+		return blk_die(&a->blk, E_DEVICE_GONE);
 	if (is & AHCI_IS_LOST || pending & ~a->sent)
 		return ahci_port_reset(a, E_FATAL);
 	if (is & AHCI_IS_FAILED)
@@ -294,33 +294,14 @@ static enum status ahci_poll(struct blk *blk)
 	return st;
 }
 
-/* Every request has a deadline, so this ends. */
-static enum status drain(struct ahci *a)
-{
-	enum status st = OK;
-
-	while (a->blk.inflight > 0 && st == OK)
-		st = ahci_poll(&a->blk);
-	return st;
-}
-
 static enum status ahci_stop(struct blk *blk)
 {
 	struct ahci *a = ahci_of(blk);
-	enum status st = blk->dead;
-	enum status off;
+	enum status st = blk_drain(blk);
 
 	if (st == OK)
-		st = drain(a);
-	if (st == OK)
 		st = ahci_port_stop(a);
-	off = pci_disable_dma(&a->pci);
-	blk->silent = off == OK;
-	if (st == OK)
-		st = off;
-	/* Stopped in order or not, nothing can be sent any more. */
-	ahci_die(a, st == OK ? E_DEVICE_GONE : st);
-	return st;
+	return blk_silence(blk, &a->pci, st);
 }
 
 const struct blk_ops ahci_blk_ops = {

@@ -29,13 +29,6 @@ void ahci_port_set(const struct ahci *a, u32 offset, u32 value)
 	ahci_reg_set(a, AHCI_PORT(a->port) + offset, value);
 }
 
-enum status ahci_die(struct ahci *a, enum status why)
-{
-	if (a->blk.dead == OK)
-		a->blk.dead = why;
-	return a->blk.dead;
-}
-
 enum status ahci_wait(const struct ahci *a, u32 offset, u32 mask, u32 want, u64 timeout_us)
 {
 	u64 deadline_us = clock_us() + timeout_us;

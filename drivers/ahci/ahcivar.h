@@ -105,9 +105,6 @@ void ahci_reg_set(const struct ahci *a, u32 offset, u32 value);
 u32 ahci_port_reg(const struct ahci *a, u32 offset);
 void ahci_port_set(const struct ahci *a, u32 offset, u32 value);
 
-/* Declares the controller dead for @why, once; returns why it is dead. */
-enum status ahci_die(struct ahci *a, enum status why);
-
 /* Waits until the register's bits in @mask are @want. E_DEVICE_GONE, E_READY after @timeout_us. */
 enum status ahci_wait(
 	const struct ahci *a, u32 offset, u32 mask, u32 want, u64 timeout_us) MUST_CHECK;

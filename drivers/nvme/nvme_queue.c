@@ -16,13 +16,6 @@ void nvme_reg_set(const struct nvme *n, u32 offset, u32 value)
 	mmio_write32(n->regs, offset, value);
 }
 
-enum status nvme_die(struct nvme *n, enum status why)
-{
-	if (n->blk.dead == OK)
-		n->blk.dead = why;
-	return n->blk.dead;
-}
-
 enum status nvme_wait_csts(
 	const struct nvme *n, u32 mask, u32 want, u64 timeout_us, enum status late)
 {

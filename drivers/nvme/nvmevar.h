@@ -109,9 +109,6 @@ extern const struct blk_driver nvme_driver;
 u32 nvme_reg(const struct nvme *n, u32 offset);
 void nvme_reg_set(const struct nvme *n, u32 offset, u32 value);
 
-/* Declares the device dead for @why, once; returns why it is dead. */
-enum status nvme_die(struct nvme *n, enum status why);
-
 /*
  * Waits until CSTS & @mask == @want. E_DEVICE_GONE; E_FATAL if @want is not 0; @late
  * after @timeout_us.
