@@ -129,6 +129,18 @@ bool blk_req_ok(const struct blk *blk, const struct blk_req *req);
 /* Is it all in the memory that the device may write? */
 bool blk_ours(const struct blk *blk, u64 pa, u64 bytes);
 
+/* Declares the device dead for @why, once; returns why it is dead. */
+enum status blk_die(struct blk *blk, enum status why);
+
+/* The start of a stop: polls until nothing is in flight. Why the device is dead, or OK. */
+enum status blk_drain(struct blk *blk) MUST_CHECK;
+
+/*
+ * The end of a stop: takes the right to do DMA from @dev, so that nothing can be sent any more.
+ * Returns @stopped, how the device's own part went, or else whether this is certain.
+ */
+enum status blk_silence(struct blk *blk, const struct pci_dev *dev, enum status stopped) MUST_CHECK;
+
 /*
  * Lets through every request that does not make the device write to memory outside the
  * range of @blk; else E_DMA. Memory that the device only reads may be anywhere.

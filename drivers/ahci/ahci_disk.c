@@ -143,7 +143,7 @@ enum status ahci_select(struct blk *blk, u32 index)
 	a->id[0] = 0;
 	st = ahci_port_stop(a);
 	if (st != OK)
-		return ahci_die(a, st);
+		return blk_die(&a->blk, st);
 	a->port = port_number(a, index);
 	len = blk_name(ahci_driver.kind, &a->pci, a->name, sizeof(a->name));
 	str_format(a->name + len, sizeof(a->name) - len, " port %u", a->port);
@@ -153,6 +153,6 @@ enum status ahci_select(struct blk *blk, u32 index)
 	/* Whatever it is, it can not write to our memory any more. */
 	stopped = ahci_port_stop(a);
 	if (stopped != OK || st == E_DEVICE_GONE)
-		ahci_die(a, stopped == OK ? st : stopped);
+		blk_die(&a->blk, stopped == OK ? st : stopped);
 	return st;
 }
