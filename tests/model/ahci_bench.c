@@ -9,9 +9,9 @@
 #include "drivers/ahci/ahcivar.h"
 #include "tests/host/ports_mem.h"
 
-#define NOISE_BYTES (MACHINE_RAM_BYTES + AHCI_HIGH_BYTES + AHCI_BENCH_DISKS * AHCI_DISK_BYTES)
-#define HIGH_AT	    MACHINE_RAM_BYTES
-#define DISK_AT(i)  (MACHINE_RAM_BYTES + AHCI_HIGH_BYTES + (i)*AHCI_DISK_BYTES)
+#define NOISE_BYTES (AHCI_RAM_BYTES + AHCI_HIGH_BYTES + AHCI_BENCH_DISKS * AHCI_DISK_BYTES)
+#define HIGH_AT	    AHCI_RAM_BYTES
+#define DISK_AT(i)  (AHCI_RAM_BYTES + AHCI_HIGH_BYTES + (i)*AHCI_DISK_BYTES)
 
 static _Alignas(4096) u8 noise[NOISE_BYTES];
 static _Alignas(4096) u8 memory[NOISE_BYTES];
@@ -51,7 +51,7 @@ void ahci_bench_make(struct ahci_bench *b, u32 ports)
 	memcpy(memory + MACHINE_ARENA_PA, noise + MACHINE_ARENA_PA, AHCI_ARENA_BYTES);
 	b->mc.ram = memory;
 	b->high = memory + HIGH_AT;
-	host_ram_set(memory, MACHINE_RAM_BYTES);
+	host_ram_set(memory, AHCI_RAM_BYTES);
 	host_ram_add(AHCI_HIGH_PA, b->high, AHCI_HIGH_BYTES);
 	b->mc.arena = (struct arena) {
 		.va = memory + MACHINE_ARENA_PA,

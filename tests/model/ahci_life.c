@@ -10,7 +10,7 @@
 #include "tests/host/ports_mem.h"
 
 #define BLOCK_BYTES  512u
-#define WRITE_BLOCKS 16u
+#define WRITE_BLOCKS 8u
 #define WRITE_BYTES  (WRITE_BLOCKS * BLOCK_BYTES)
 #define FIRST_LBA    64u
 #define BAD_AREA     (FIRST_LBA + LIFE_WRITES * WRITE_BLOCKS)

@@ -361,15 +361,17 @@ void ahci_model_run(struct ahci_model_port *p, u64 now_us)
 			p->hba->stray_dma++; /* commands of before are still running */
 		return;
 	}
-	if (!runs(p))
+	if (!(p->ci | p->sact))
 		return;
-	for (u32 i = 0; i < AHCI_MODEL_SLOTS && runs(p); i++) {
+	for (u32 i = 0; i < AHCI_MODEL_SLOTS; i++) {
 		u32 slot = p->hba->reverse ? AHCI_MODEL_SLOTS - 1 - i : i;
 
+		if (!((p->ci | p->sact) >> slot & 1) || !runs(p))
+			continue;
 		if (p->cmds[slot].live && !p->stale && p->cmds[slot].due_us <= now_us)
 			finish(p, slot);
 	}
-	for (u32 slot = 0; slot < AHCI_MODEL_SLOTS && runs(p); slot++) {
+	for (u32 slot = 0; slot < AHCI_MODEL_SLOTS && p->ci && runs(p); slot++) {
 		bool fresh = p->ci >> slot & 1 && (!p->cmds[slot].live || p->stale);
 
 		if (fresh && !(p->tfd & STS_BSY) && !p->busy_ever && !fetch(p, slot, now_us))

@@ -15,7 +15,7 @@
 #include "tests/host/ports_mem.h"
 #include "tests/model/ahci_bench.h"
 
-#define OLD_LISTS (MACHINE_OLD_PA + 0x80000u)
+#define OLD_LISTS (MACHINE_OLD_PA + 0x40000u)
 
 /*
  * Two busy ports: DMA and interrupt messages on, lists in old memory, 31 queued commands in flight
