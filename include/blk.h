@@ -110,7 +110,8 @@ struct blk_driver {
 	 * Brings the controller up from any state that firmware or the old kernel left it in: reset
 	 * while it can not do DMA. No disk is selected. On failure its DMA is off again,
 	 * and @arena as before if the controller provably lets go of the memory. E_NO_MEMORY, E_READY,
-	 * E_FATAL, E_COMMAND, E_FORMAT, E_DEVICE_GONE, E_TIMEOUT, E_DMA.
+	 * E_FATAL, E_COMMAND, E_FORMAT, E_DEVICE_GONE, E_TIMEOUT, E_DMA; E_NO_PARTITION: it is not one
+	 * for disks.
 	 */
 	enum status (*open)(const struct pci_dev *dev, struct arena *arena, struct blk **out);
 };
