@@ -33,6 +33,13 @@ bool blk_ours(const struct blk *blk, u64 pa, u64 bytes)
 	return pa >= blk->dma_pa && range_fits(pa - blk->dma_pa, bytes, blk->dma_bytes);
 }
 
+enum status blk_die(struct blk *blk, enum status why)
+{
+	if (blk->dead == OK)
+		blk->dead = why;
+	return blk->dead;
+}
+
 /* The segment rules of blk.h, which are those of NVMe's PRPs (NVMe 1.4 s4.3). */
 static bool segs_ok(const struct blk *blk, const struct blk_req *req)
 {

@@ -76,7 +76,7 @@ u32 pci_reachable(u32 bdf)
 	for (u32 i = 0; mapped && i < mapped->ecams; i++) {
 		const struct acpi_ecam *e = &mapped->ecam[i];
 
-		if (!e->pa || bdf > last_bdf(e) || (e->segment == 0 && !no_ports))
+		if (!e->pa || bdf > last_bdf(e))
 			continue;
 		found = (u32)min_u64(found, max_u64(bdf, first_bdf(e)));
 	}
@@ -87,7 +87,7 @@ bool pci_reached(u32 segment)
 {
 	u32 bdf = pci_reachable(segment << 16);
 
-	return segment < PCI_SEGMENTS && bdf != PCI_NOBODY && pci_segment(bdf) == segment;
+	return bdf != PCI_NOBODY && pci_segment(bdf) == segment;
 }
 
 /* Not where RAM is, whatever the tables say, and not where the processor can not go. */

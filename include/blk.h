@@ -68,7 +68,8 @@ struct blk_ops {
 	 * Makes the controller's disk @index (0 .. disks - 1) the one that requests go to; nothing may
 	 * be in flight (E_BUSY). E_NO_PARTITION if there is none in that place, E_FORMAT if its
 	 * blocks can not be used, other errors of that disk. The controller lives on unless
-	 * blk->dead says otherwise.
+	 * blk->dead says otherwise. If it is dead because of the disk selected before, and that
+	 * one can be silenced alone, it lives again; what was in flight is never marked done.
 	 */
 	enum status (*select)(struct blk *blk, u32 index);
 	/*
@@ -128,6 +129,18 @@ bool blk_req_ok(const struct blk *blk, const struct blk_req *req);
 
 /* Is it all in the memory that the device may write? */
 bool blk_ours(const struct blk *blk, u64 pa, u64 bytes);
+
+/* Declares the device dead for @why, once; returns why it is dead. */
+enum status blk_die(struct blk *blk, enum status why);
+
+/* The start of a stop: polls until nothing is in flight. Why the device is dead, or OK. */
+enum status blk_drain(struct blk *blk) MUST_CHECK;
+
+/*
+ * The end of a stop: takes the right to do DMA from @dev, so that nothing can be sent any more.
+ * Returns @stopped, how the device's own part went, or else whether this is certain.
+ */
+enum status blk_silence(struct blk *blk, const struct pci_dev *dev, enum status stopped) MUST_CHECK;
 
 /*
  * Lets through every request that does not make the device write to memory outside the

@@ -8,8 +8,6 @@
 #include "status.h"
 #include "types.h"
 
-#define PCI_SEGMENTS 0xffffu /* the last possible one is not used */
-
 struct acpi;
 struct memmap;
 

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 #include "ahcivar.h"
+#include "bounce.h"
 #include "mmio.h"
 #include "ports.h"
 
@@ -28,40 +29,15 @@ static void prd_fill(struct ahci_prd *prd, u64 pa, u32 bytes)
 	prd->dbc = AHCI_PRD_DBC(bytes);
 }
 
-/* Is there anything that an HBA with 32-bit addresses can not reach? */
-static bool is_far(const struct ahci *a, const struct blk_req *req)
-{
-	for (u32 i = 0; a->bounce && i < req->nsegs; i++) {
-		if (!range_fits(req->seg[i].pa, req->seg[i].bytes, AHCI_BOUNCE_ABOVE))
-			return true;
-	}
-	return false;
-}
-
-/* A copy of a write's data where the HBA reaches it. */
-static enum status bounce_fill(struct ahci *a, const struct blk_req *req, u8 *to)
-{
-	for (u32 i = 0; i < req->nsegs; i++) {
-		const struct blk_seg *s = &req->seg[i];
-
-		if (blk_ours(&a->blk, s->pa, s->bytes))
-			memcpy(to, a->arena->va + (s->pa - a->arena->pa), s->bytes);
-		else if (!phys_copy(s->pa, to, s->bytes))
-			return E_WRITE;
-		to += s->bytes;
-	}
-	return OK;
-}
-
 static enum status regions_fill(struct ahci *a, u32 slot, struct ahci_prd *prd)
 {
 	const struct blk_req *req = a->slot[slot].req;
 	u8 *bounce = a->bounce + slot * AHCI_BOUNCE_BYTES;
 
-	if (is_far(a, req)) {
+	if (a->bounce && bounce_needed(req)) {
 		a->list[slot].prdtl = 1;
 		prd_fill(prd, arena_pa(a->arena, bounce), bytes_of(a, req));
-		return bounce_fill(a, req, bounce);
+		return bounce_fill(&a->blk, a->arena, req, bounce);
 	}
 	for (u32 i = 0; i < req->nsegs; i++)
 		prd_fill(&prd[i], req->seg[i].pa, req->seg[i].bytes);
@@ -254,7 +230,7 @@ static enum status look(struct ahci *a, u32 is)
 	pending = ahci_port_reg(a, AHCI_PXCI) | ahci_port_reg(a, AHCI_PXSACT);
 	is = ahci_port_reg(a, AHCI_PXIS);
 	if (is == AHCI_GONE || pending == AHCI_GONE)
-		return ahci_die(a, E_DEVICE_GONE);
+		return blk_die(&a->blk, E_DEVICE_GONE);
 	if (is & AHCI_IS_LOST || pending & ~a->sent)
 		return ahci_port_reset(a, E_FATAL);
 	if (is & AHCI_IS_FAILED)
@@ -294,33 +270,14 @@ static enum status ahci_poll(struct blk *blk)
 	return st;
 }
 
-/* Every request has a deadline, so this ends. */
-static enum status drain(struct ahci *a)
-{
-	enum status st = OK;
-
-	while (a->blk.inflight > 0 && st == OK)
-		st = ahci_poll(&a->blk);
-	return st;
-}
-
 static enum status ahci_stop(struct blk *blk)
 {
 	struct ahci *a = ahci_of(blk);
-	enum status st = blk->dead;
-	enum status off;
+	enum status st = blk_drain(blk);
 
 	if (st == OK)
-		st = drain(a);
-	if (st == OK)
 		st = ahci_port_stop(a);
-	off = pci_disable_dma(&a->pci);
-	blk->silent = off == OK;
-	if (st == OK)
-		st = off;
-	/* Stopped in order or not, nothing can be sent any more. */
-	ahci_die(a, st == OK ? E_DEVICE_GONE : st);
-	return st;
+	return blk_silence(blk, &a->pci, st);
 }
 
 const struct blk_ops ahci_blk_ops = {

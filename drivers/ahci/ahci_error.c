@@ -18,7 +18,7 @@ enum status ahci_port_reset(struct ahci *a, enum status why)
 	enum status st;
 
 	if (why == E_DEVICE_GONE || a->blk.resets > 0)
-		return ahci_die(a, why);
+		return blk_die(&a->blk, why);
 	a->blk.resets++;
 	hold_all(a);
 	st = ahci_port_stop(a);
@@ -27,7 +27,7 @@ enum status ahci_port_reset(struct ahci *a, enum status why)
 	if (st == OK)
 		st = ahci_disk_same(a);
 	if (st != OK)
-		return ahci_die(a, st == E_NO_PARTITION ? E_DEVICE_GONE : st);
+		return blk_die(&a->blk, st == E_NO_PARTITION ? E_DEVICE_GONE : st);
 	ahci_issue(a);
 	return OK;
 }

@@ -29,13 +29,6 @@ void ahci_port_set(const struct ahci *a, u32 offset, u32 value)
 	ahci_reg_set(a, AHCI_PORT(a->port) + offset, value);
 }
 
-enum status ahci_die(struct ahci *a, enum status why)
-{
-	if (a->blk.dead == OK)
-		a->blk.dead = why;
-	return a->blk.dead;
-}
-
 enum status ahci_wait(const struct ahci *a, u32 offset, u32 mask, u32 want, u64 timeout_us)
 {
 	u64 deadline_us = clock_us() + timeout_us;
@@ -151,17 +144,14 @@ enum status ahci_port_stop(struct ahci *a)
 	return st;
 }
 
-/* Waits for any sign of a device until @deadline_us. */
-static bool present(const struct ahci *a, u64 deadline_us)
+/* Any sign of a device; E_NO_PARTITION if there is none by @deadline_us. */
+static enum status present(const struct ahci *a, u64 deadline_us)
 {
-	for (;;) {
-		bool expired = clock_us() >= deadline_us;
+	u64 now_us = clock_us();
+	enum status st = port_wait(a, AHCI_PXSSTS, AHCI_DET_THERE, AHCI_DET_THERE,
+		deadline_us > now_us ? deadline_us - now_us : 0);
 
-		if (AHCI_SSTS_DET(ahci_port_reg(a, AHCI_PXSSTS)) != AHCI_DET_NONE)
-			return true;
-		if (expired)
-			return false;
-	}
+	return st == E_READY ? E_NO_PARTITION : st;
 }
 
 /*
@@ -171,16 +161,16 @@ static bool present(const struct ahci *a, u64 deadline_us)
 static enum status link_up(const struct ahci *a)
 {
 	bool woken = a->cap & AHCI_CAP_SSS || ahci_port_reg(a, AHCI_PXCMD) & AHCI_PXCMD_CPD;
-	enum status st;
+	enum status st = woken ? OK : present(a, a->reset_us + AHCI_PRESENT_US);
 
-	if (!woken && !present(a, a->reset_us + AHCI_PRESENT_US))
-		return E_NO_PARTITION;
+	if (st != OK)
+		return st;
 	ahci_port_set(a, AHCI_PXSCTL, AHCI_SCTL_IPM_OFF | AHCI_SCTL_DET_INIT);
 	clock_wait_us(AHCI_COMRESET_US);
 	ahci_port_set(a, AHCI_PXSCTL, AHCI_SCTL_IPM_OFF);
-	if (!present(a, clock_us() + AHCI_PRESENT_US))
-		return E_NO_PARTITION;
-	st = port_wait(a, AHCI_PXSSTS, AHCI_SCTL_DET, AHCI_DET_UP, AHCI_LINK_US);
+	st = present(a, clock_us() + AHCI_PRESENT_US);
+	if (st == OK)
+		st = port_wait(a, AHCI_PXSSTS, AHCI_SCTL_DET, AHCI_DET_UP, AHCI_LINK_US);
 	/* The first frame is only taken after PxSERR.DIAG.X is cleared (s3.3.8). */
 	ahci_port_set(a, AHCI_PXSERR, UINT32_MAX);
 	return st;

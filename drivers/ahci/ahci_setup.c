@@ -4,6 +4,7 @@
  * when it is selected.
  */
 #include "ahcivar.h"
+#include "bounce.h"
 #include "mmio.h"
 #include "ports.h"
 #include "str.h"
@@ -51,29 +52,6 @@ static enum status take_over(const struct ahci *a)
 	return st == E_DEVICE_GONE ? st : OK;
 }
 
-/* One that runs on is stopped by the reset. */
-static void ports_stop(const struct ahci *a)
-{
-	u64 deadline_us = clock_us() + AHCI_STOP_US;
-
-	for (u32 i = 0; i < AHCI_PORTS_MAX; i++) {
-		u32 at = AHCI_PORT(i) + AHCI_PXCMD;
-		u32 cmd = a->ports & ahci_bit(i) ? ahci_reg(a, at) : AHCI_GONE;
-
-		if (cmd != AHCI_GONE)
-			ahci_reg_set(a, at, cmd & ~AHCI_PXCMD_ST);
-	}
-	for (u32 i = 0; i < AHCI_PORTS_MAX; i++) {
-		bool expired = false;
-
-		while (a->ports & ahci_bit(i) && !expired) {
-			expired = clock_us() >= deadline_us;
-			if (!(ahci_reg(a, AHCI_PORT(i) + AHCI_PXCMD) & AHCI_PXCMD_CR))
-				break;
-		}
-	}
-}
-
 static enum status reset(struct ahci *a)
 {
 	enum status st = pci_disable_dma(&a->pci);
@@ -89,10 +67,8 @@ static enum status reset(struct ahci *a)
 	/* Before anything else is touched (s3.1.2). */
 	ahci_reg_set(a, AHCI_GHC, AHCI_GHC_AE);
 	st = take_over(a);
-	if (st != OK)
-		return st;
-	ports_stop(a);
-	return ahci_hba_reset(a);
+	/* Ports that run are stopped by it (s10.4.3). */
+	return st == OK ? ahci_hba_reset(a) : st;
 }
 
 /* Without 64-bit addresses the HBA can not even be told where most memory is. */
@@ -100,7 +76,7 @@ static enum status bounce_take(struct ahci *a)
 {
 	if (a->cap & AHCI_CAP_S64A)
 		return OK;
-	if (!range_fits(a->arena->pa, a->arena->bytes, AHCI_BOUNCE_ABOVE)) {
+	if (!range_fits(a->arena->pa, a->arena->bytes, BOUNCE_ABOVE)) {
 		con_printf(
 			"afterimage: %s can not reach memory above 4 GiB, where we are\n", a->name);
 		return E_NO_MEMORY;

@@ -92,6 +92,7 @@
 #define AHCI_DET_NONE	   0
 #define AHCI_DET_SEEN	   1 /* something is there, nobody has spoken yet */
 #define AHCI_DET_UP	   3
+#define AHCI_DET_THERE	   1u /* a bit of it: a device, its link up or not */
 #define AHCI_SSTS_SPD(r)   ((r) >> 4 & 0xf)
 #define AHCI_SSTS_IPM(r)   ((r) >> 8 & 0xf)
 #define AHCI_IPM_ACTIVE	   1

@@ -30,7 +30,6 @@ _Static_assert(AHCI_MAX_BYTES <= AHCI_PRD_BYTES_MAX, "so that a segment is one e
 
 #define AHCI_BOUNCES	  2
 #define AHCI_BOUNCE_BYTES 8192u
-#define AHCI_BOUNCE_ABOVE (4 * GIB)
 
 #define AHCI_PRESENT_US 100000ull   /* after COMRESET: ten times what a device has (SATA s8.4.1) */
 #define AHCI_LINK_US	1000000ull  /* from there until the link is up */
@@ -104,9 +103,6 @@ void ahci_reg_set(const struct ahci *a, u32 offset, u32 value);
 /* The same of the selected port. */
 u32 ahci_port_reg(const struct ahci *a, u32 offset);
 void ahci_port_set(const struct ahci *a, u32 offset, u32 value);
-
-/* Declares the controller dead for @why, once; returns why it is dead. */
-enum status ahci_die(struct ahci *a, enum status why);
 
 /* Waits until the register's bits in @mask are @want. E_DEVICE_GONE, E_READY after @timeout_us. */
 enum status ahci_wait(

@@ -236,11 +236,11 @@ enum status nvme_recover(struct nvme *n, enum status why)
 	if (why == E_COMMAND || why == E_DMA)
 		return why;
 	if (why == E_DEVICE_GONE || n->blk.resets > 0)
-		return nvme_die(n, why);
+		return blk_die(&n->blk, why);
 	n->blk.resets++;
 	st = nvme_restart(n);
 	if (st != OK)
-		return nvme_die(n, st == E_DEVICE_GONE ? st : why);
+		return blk_die(&n->blk, st == E_DEVICE_GONE ? st : why);
 	for (u32 i = 0; i < NVME_SLOTS; i++) {
 		if (n->slot[i].req)
 			slot_again(n, &n->slot[i]);
@@ -268,16 +268,6 @@ static enum status nvme_poll(struct blk *blk)
 	return st == OK ? OK : nvme_recover(n, st);
 }
 
-/* Every request has a deadline, so this ends. */
-static enum status drain(struct nvme *n)
-{
-	enum status st = OK;
-
-	while (n->blk.inflight > 0 && st == OK)
-		st = nvme_poll(&n->blk);
-	return st;
-}
-
 /* Shutdown notification (s7.6.2), then disable. */
 static enum status shut_down(struct nvme *n)
 {
@@ -295,20 +285,11 @@ static enum status shut_down(struct nvme *n)
 static enum status nvme_stop(struct blk *blk)
 {
 	struct nvme *n = nvme_of(blk);
-	enum status st = blk->dead;
-	enum status off;
+	enum status st = blk_drain(blk);
 
 	if (st == OK)
-		st = drain(n);
-	if (st == OK)
 		st = shut_down(n);
-	off = pci_disable_dma(&n->pci);
-	blk->silent = off == OK;
-	if (st == OK)
-		st = off;
-	/* Stopped in order or not, nothing can be sent any more. */
-	nvme_die(n, st == OK ? E_DEVICE_GONE : st);
-	return st;
+	return blk_silence(blk, &n->pci, st);
 }
 
 const struct blk_ops nvme_blk_ops = {

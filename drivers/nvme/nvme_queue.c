@@ -16,13 +16,6 @@ void nvme_reg_set(const struct nvme *n, u32 offset, u32 value)
 	mmio_write32(n->regs, offset, value);
 }
 
-enum status nvme_die(struct nvme *n, enum status why)
-{
-	if (n->blk.dead == OK)
-		n->blk.dead = why;
-	return n->blk.dead;
-}
-
 enum status nvme_wait_csts(
 	const struct nvme *n, u32 mask, u32 want, u64 timeout_us, enum status late)
 {
@@ -162,21 +155,27 @@ static bool admin_dma_ok(const struct nvme *n, const struct nvme_sqe *sqe)
 
 enum status nvme_admin_once(struct nvme *n, struct nvme_sqe *sqe)
 {
-	struct nvme_cqe cqe;
-	enum status st;
-
 	if (!admin_dma_ok(n, sqe))
 		return E_DMA;
-	sqe->cid = n->admin_cid;
-	n->admin_cid = (u16)((n->admin_cid + 1) % NVME_CID_FORBIDDEN);
-	nvme_queue_push(n, &n->admin, sqe);
-	st = admin_wait(n, &cqe);
-	if (st != OK)
-		return st;
-	nvme_queue_release(n, &n->admin);
-	if (cqe.cid != sqe->cid || cqe.sq_id != NVME_ADMIN_QID)
-		return E_FATAL;
-	return NVME_STATUS_CODE(cqe.status) == 0 ? OK : E_COMMAND;
+	for (u32 tries = 2; tries > 0; tries--) {
+		struct nvme_cqe cqe;
+		enum status st;
+
+		sqe->cid = n->admin_cid;
+		n->admin_cid = (u16)((n->admin_cid + 1) % NVME_CID_FORBIDDEN);
+		nvme_queue_push(n, &n->admin, sqe);
+		st = admin_wait(n, &cqe);
+		if (st != OK)
+			return st;
+		nvme_queue_release(n, &n->admin);
+		if (cqe.cid != sqe->cid || cqe.sq_id != NVME_ADMIN_QID)
+			return E_FATAL;
+		if (NVME_STATUS_CODE(cqe.status) == 0)
+			return OK;
+		if (cqe.status & NVME_STATUS_DNR)
+			break;
+	}
+	return E_COMMAND;
 }
 
 enum status nvme_admin(struct nvme *n, struct nvme_sqe *sqe)

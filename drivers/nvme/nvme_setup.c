@@ -165,7 +165,7 @@ static enum status list_namespaces(struct nvme *n, u32 namespaces)
 	u32 last = 0;
 
 	if (version == NVME_GONE)
-		return nvme_die(n, E_DEVICE_GONE);
+		return blk_die(&n->blk, E_DEVICE_GONE);
 	if (version >= NVME_VS_1_1)
 		st = identify(n, NVME_CNS_ACTIVE_NSIDS, 0);
 	if (st != OK && st != E_COMMAND)

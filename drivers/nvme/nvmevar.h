@@ -116,9 +116,6 @@ extern const struct blk_driver nvme_driver;
 u32 nvme_reg(const struct nvme *n, u32 offset);
 void nvme_reg_set(const struct nvme *n, u32 offset, u32 value);
 
-/* Declares the device dead for @why, once; returns why it is dead. */
-enum status nvme_die(struct nvme *n, enum status why);
-
 /*
  * Waits until CSTS & @mask == @want. E_DEVICE_GONE; E_FATAL if @want is not 0; @late
  * after @timeout_us.
@@ -159,7 +156,7 @@ void nvme_queue_release(const struct nvme *n, const struct nvme_queue *q);
 bool nvme_page_ours(const struct nvme *n, u64 pa);
 
 /*
- * Runs one admin command. E_COMMAND: refused; E_DMA: the data or queue is not one page of the arena,
+ * Runs one admin command. E_COMMAND: refused, where that may help twice; E_DMA: the data or queue is not one page of the arena,
  * and nothing was sent. Anything else: the controller needs a reset.
  */
 enum status nvme_admin_once(struct nvme *n, struct nvme_sqe *sqe) MUST_CHECK;

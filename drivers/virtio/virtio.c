@@ -14,13 +14,6 @@ static struct virtio *virtio_of(struct blk *blk)
 	return (struct virtio *)blk;
 }
 
-enum status virtio_die(struct virtio *v, enum status why)
-{
-	if (v->blk.dead == OK)
-		v->blk.dead = why;
-	return v->blk.dead;
-}
-
 /* The descriptors of one request, @next counting from the start of the table they are in. */
 struct chain {
 	struct virtio_desc *desc;
@@ -180,10 +173,10 @@ static void slot_end(struct virtio *v, struct virtio_slot *slot, enum status st)
 	req->done = true;
 }
 
-/* Did all that was to be read arrive? A device may claim less than it wrote, never more (s2.7.8.2). */
+/* Did all that was to be read arrive (s2.7.8.2)? Some devices do not count the status. */
 static bool arrived(const struct virtio_slot *slot, u32 written)
 {
-	u64 want = 1; /* the status */
+	u64 want = 0;
 
 	if (slot->type != VIRTIO_BLK_T_IN)
 		return true;
@@ -267,11 +260,11 @@ static enum status recover(struct virtio *v, enum status why)
 	enum status st;
 
 	if (why == E_DEVICE_GONE || v->blk.resets > 0)
-		return virtio_die(v, why);
+		return blk_die(&v->blk, why);
 	v->blk.resets++;
 	st = virtio_restart(v);
 	if (st != OK)
-		return virtio_die(v, st);
+		return blk_die(&v->blk, st);
 	for (u32 i = 0; i < v->blk.depth; i++) {
 		struct virtio_slot *slot = &v->slot[i];
 
@@ -296,21 +289,11 @@ static enum status virtio_poll(struct blk *blk)
 static enum status virtio_stop(struct blk *blk)
 {
 	struct virtio *v = virtio_of(blk);
-	enum status st = blk->dead;
-	enum status off;
+	enum status st = blk_drain(blk);
 
-	/* Every request has a deadline, so this ends. */
-	while (blk->inflight > 0 && st == OK)
-		st = virtio_poll(blk);
 	if (st == OK)
 		st = virtio_reset(v);
-	off = pci_disable_dma(&v->pci);
-	blk->silent = off == OK;
-	if (st == OK)
-		st = off;
-	/* Stopped in order or not, nothing can be sent any more. */
-	virtio_die(v, st == OK ? E_DEVICE_GONE : st);
-	return st;
+	return blk_silence(blk, &v->pci, st);
 }
 
 const struct blk_ops virtio_blk_ops = {

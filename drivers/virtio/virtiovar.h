@@ -105,9 +105,6 @@ extern const struct blk_driver virtio_driver;
  * Between the driver's files.
  */
 
-/* Declares the device dead for @why, once; returns why it is dead. */
-enum status virtio_die(struct virtio *v, enum status why);
-
 /* Are all three structures announced in a form that can be used (s4.1.4)? */
 bool virtio_is_modern(u32 bdf);
 

@@ -186,7 +186,7 @@ static u16 abort_command(struct nvme_model *m, const struct nvme_sqe *sqe)
 	m->aborts++;
 	m->result = 1;
 	if (m->abort == NVME_ABORT_UNKNOWN)
-		return INVALID_OPCODE;
+		return INVALID_OPCODE | NVME_STATUS_DNR;
 	if (m->abort == NVME_ABORT_LIMIT)
 		return ABORT_LIMIT;
 	if (m->abort == NVME_ABORT_NOT || m->abort == NVME_ABORT_LOST || !held_take(m, sqe, &held))

@@ -26,8 +26,12 @@ struct vbench {
 /* A sound, zeroed disk; DMA to memory is allowed in the arena only. */
 void vbench_make(struct vbench *b);
 
+/* The same on a bench that was made before, and is to be freed once; its RAM stays. */
+void vbench_renew(struct vbench *b);
+
 /* Aborts if the disk saw a stray write, stray DMA or a broken rule. */
-void vbench_free(struct vbench *b);
+void vbench_check(const struct vbench *b);
+void vbench_free(struct vbench *b); /* checks too */
 
 enum status vbench_open(struct vbench *b) MUST_CHECK;
 enum status vbench_open_all(struct vbench *b) MUST_CHECK; /* and selects the disk */

@@ -36,7 +36,7 @@ enum virtio_fault {
 	VIRTIO_FAULT_ODD_STATUS,  /* likewise, with a status that is not defined */
 	VIRTIO_FAULT_UNSUPP,	  /* likewise, not supported */
 	VIRTIO_FAULT_NO_STATUS,	  /* completed, but no status was written */
-	VIRTIO_FAULT_SHORT,	  /* half of the data is transferred; it says so */
+	VIRTIO_FAULT_SHORT,	  /* all but a sector of the data is read; it says so */
 	VIRTIO_FAULT_ID_UNKNOWN,  /* its completion names no descriptor of the queue */
 	VIRTIO_FAULT_ID_FREE,	  /* ... one that is not in use */
 	VIRTIO_FAULT_SPURIOUS,	  /* the same, besides the right one */
@@ -86,11 +86,12 @@ struct virtio_model {
 	u32 queue_max, notify_unit, multiplier;
 	bool size_fixed; /* the queue's size can not be written */
 	bool features_refused, reset_stuck;
-	bool forgets_cache; /* a reset loses what was not flushed */
-	u32 config_churn;   /* so many times the configuration is another when looked at */
-	u32 reset_reads;    /* register reads that a reset takes */
-	u32 delay_reads;    /* ... that every completion takes */
-	bool lifo;	    /* later ones complete first */
+	bool counts_data_only; /* what it says it wrote is without the status */
+	bool forgets_cache;    /* a reset loses what was not flushed */
+	u32 config_churn;      /* so many times the configuration is another when looked at */
+	u32 reset_reads;       /* register reads that a reset takes */
+	u32 delay_reads;       /* ... that every completion takes */
+	bool lifo;	       /* later ones complete first */
 	enum virtio_fault fault;
 	u64 fault_at; /* request, counted from 1 */
 	u64 fault_count;

@@ -85,7 +85,7 @@ static u8 read_write(struct virtio_model *m, const struct virtio_model_chain *c,
 		(!in && m->features & F_RO))
 		return S_IOERR;
 	if (in && c->fault == VIRTIO_FAULT_SHORT)
-		bytes /= 2;
+		bytes -= SECTOR;
 	if (!transfer(m, c, m->disk + h->sector * SECTOR, bytes, in))
 		return S_IOERR;
 	if (!in) {
@@ -94,7 +94,9 @@ static u8 read_write(struct virtio_model *m, const struct virtio_model_chain *c,
 			memcpy(m->durable + h->sector * SECTOR, m->disk + h->sector * SECTOR,
 				bytes);
 	}
-	*written = in ? (u32)bytes + (c->fault != VIRTIO_FAULT_SHORT) : 1;
+	*written = in ? (u32)bytes + 1 : 1;
+	if (m->counts_data_only)
+		--*written;
 	return S_OK;
 }
 

@@ -229,7 +229,7 @@ void virtio_model_settle(struct virtio_model *m)
 
 	if (count == 0 || !m->queue_live || m->gone || m->status & NEEDS_RESET)
 		return;
-	memcpy(list, m->pending, sizeof(list));
+	memcpy(list, m->pending, count * sizeof(list[0]));
 	m->pending_count = 0;
 	for (u32 i = 0; i < count; i++) {
 		const struct virtio_model_chain *c = &list[m->lifo ? count - 1 - i : i];

@@ -20,7 +20,7 @@
 #define DEV_ARENA_PA	0x30000u
 #define DEV_ARENA_BYTES (432u * KIB)
 #define DEV_BLOCKS	(36u * 1024u)
-#define DEV_HEAD_BYTES	(4u * MIB) /* of the disk: where a dump writes, and at its end */
+#define DEV_HEAD_BYTES	(2u * MIB) /* of the disk: where a dump writes, and at its end */
 #define DEV_TAIL_BYTES	(512u * KIB)
 #define DEV_DISK_BYTES	(DEV_BLOCKS * 512u)
 #define DEV_FIRST	256u
@@ -48,6 +48,13 @@ static _Alignas(4096) u8 dev_ram[DEV_RAM_BYTES], dev_ram_before[DEV_RAM_BYTES];
 static u8 dev_disk[DEV_DISK_BYTES], dev_kept[DEV_DISK_BYTES], dev_blank[DEV_DISK_BYTES];
 static struct handoff dev_handoff;
 static u32 dev_complete, dev_incomplete, dev_none;
+static u64 dev_longest_us;
+
+/* cmocka compares byte by byte, which is slow. */
+static inline void dev_same(const void *a, const void *b, u64 bytes)
+{
+	assert_int_equal(memcmp(a, b, bytes), 0);
+}
 
 static inline void dev_super_edit(struct machine_disk *d)
 {
@@ -135,7 +142,7 @@ static inline void dev_pages_check(const struct reader_map *m, bool all)
 		enum status st = reader_pages_get(&p, pfn, got);
 
 		if (st == OK)
-			assert_memory_equal(got, dev_ram_before + pfn * PAGE_BYTES, PAGE_BYTES);
+			dev_same(got, dev_ram_before + pfn * PAGE_BYTES, PAGE_BYTES);
 		else if (all)
 			fail_msg("page %lx: E%u", (unsigned long)pfn, st);
 	}
@@ -160,7 +167,7 @@ static inline void dev_dump_check(bool complete)
 	complete = dump->h.state == DL_STATE_COMPLETE;
 	assert_int_equal(reader_map_load(&m, &r, dump), OK);
 	if (m.bad_chunks && (complete || dump->h.reason != OK))
-		fail_msg("bad chunks %lu why %u verdict %u log %lu stored %lu reason %u\n%s", (unsigned long)m.bad_chunks, m.bad_why, m.verdict, (unsigned long)m.log_blocks*512, (unsigned long)dump->h.stored_bytes, dump->h.reason, host_console());
+		fail_msg("%u bad chunks", (u32)m.bad_chunks);
 	if (complete)
 		assert_int_equal(m.verdict, OK);
 	else if (dump->h.reason != OK)
@@ -191,15 +198,16 @@ static inline void dev_run(const struct device *d, u64 limit_us)
 	incomplete = dev_count(" incomplete: E");
 	none = dev_count("afterimage: no dump: E");
 	assert_int_equal(complete + incomplete + none, 1);
+	dev_longest_us = max_u64(dev_longest_us, clock_us() - start_us);
 	if (clock_us() - start_us > limit_us)
 		fail_msg("%s: %lu ms:\n%s", d->name, (unsigned long)(clock_us() - start_us) / 1000,
 			host_console());
 	assert_true(host_reset_action() >= 0);
 	assert_int_equal(d->broken(), 0);
-	assert_memory_equal(dev_ram + MIB, dev_ram_before + MIB, DEV_RAM_BYTES - MIB);
+	dev_same(dev_ram + MIB, dev_ram_before + MIB, DEV_RAM_BYTES - MIB);
 	d->cut();
-	assert_memory_equal(dev_disk, dev_blank, DEV_FIRST * 512);
-	assert_memory_equal(dev_disk + (DEV_LAST + 1) * 512, dev_blank + (DEV_LAST + 1) * 512,
+	dev_same(dev_disk, dev_blank, DEV_FIRST * 512);
+	dev_same(dev_disk + (DEV_LAST + 1) * 512, dev_blank + (DEV_LAST + 1) * 512,
 		DEV_DISK_BYTES - (DEV_LAST + 1) * 512);
 	if (!none)
 		dev_dump_check(complete);

@@ -34,6 +34,7 @@
 struct life {
 	struct bench b;
 	enum status st;
+	u64 used;     /* of the arena, before */
 	bool durable; /* the extent was flushed and no reset came in between */
 };
 
@@ -179,7 +180,17 @@ static void life_begin(struct life *l)
 	b->m.write_first = EXTENT_LBA;
 	b->m.write_end = EXTENT_LBA + EXTENT_BLOCKS;
 	b->m.caches = true;
+	l->used = b->mc.arena.used;
 	memcpy(old, b->mc.ram + MACHINE_OLD_PA, sizeof(old));
+}
+
+/* After a start that failed: what a controller may still write to is not used again. */
+static void memory_must_be_kept(const struct life *l)
+{
+	if (l->st == E_COMMAND)
+		assert_int_equal(l->b.mc.arena.used, l->used);
+	if (l->b.m.commands > 0 && (l->st == E_TIMEOUT || l->st == E_DEVICE_GONE))
+		assert_true(l->b.mc.arena.used > l->used);
 }
 
 static void life_live(struct life *l)
@@ -189,8 +200,10 @@ static void life_live(struct life *l)
 	l->st = open_timed(l);
 	if (l->st == OK)
 		l->st = use(l);
-	if (!l->b.n)
+	if (!l->b.n) {
+		memory_must_be_kept(l);
 		return;
+	}
 	assert_true(l->b.n->blk.resets <= 1);
 	stopped = stop_timed(l);
 	l->st = l->st == OK ? stopped : l->st;
@@ -242,6 +255,7 @@ static void expect_single(const struct life *l, enum nvme_fault fault)
 	case NVME_FAULT_SPURIOUS:
 	case NVME_FAULT_FATAL:
 	case NVME_FAULT_RESET:
+	case NVME_FAULT_STATUS:
 		assert_int_equal(l->st, OK);
 		break;
 	case NVME_FAULT_GONE:

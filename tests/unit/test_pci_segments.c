@@ -227,16 +227,17 @@ static void test_memory_around(void **state)
 static void test_virtual_functions(void **state)
 {
 	static const u32 where[] = {BDF(1, 3, 0, 2), BDF(1, 4, 31, 7)};
-	struct pci_model_fn *fn[ARRAY_SIZE(where)], *elsewhere;
+	struct pci_model_fn *fn[ARRAY_SIZE(where)], *elsewhere[2];
 
 	(void)state;
 	start();
 	place(PLACE(0), 1, 0, 255);
 	place(PLACE(2), 2, 0, 255);
 	add(BDF(1, 3, 0, 0), CLASS_NIC);
-	add(BDF(2, 0, 0, 0), CLASS_NIC);
-	elsewhere = add(BDF(2, 3, 0, 2), CLASS_NIC);
-	elsewhere->config[0] = UINT32_MAX;
+	add(BDF(2, 9, 0, 0), CLASS_NIC);
+	elsewhere[0] = add(BDF(2, 3, 0, 2), CLASS_NIC);
+	elsewhere[1] = add(BDF(1, 9, 0, 2), CLASS_NIC);
+	elsewhere[0]->config[0] = elsewhere[1]->config[0] = UINT32_MAX;
 	for (u32 i = 0; i < ARRAY_SIZE(where); i++) {
 		fn[i] = add(where[i], CLASS_NIC);
 		fn[i]->config[0] = UINT32_MAX;
@@ -244,7 +245,8 @@ static void test_virtual_functions(void **state)
 	pci_quiesce_segments(&acpi, &map);
 	for (u32 i = 0; i < ARRAY_SIZE(where); i++)
 		assert_false(pci_model_masters(fn[i]));
-	assert_true(pci_model_masters(elsewhere)); /* no physical function near it */
+	/* No physical function is near them. */
+	assert_true(pci_model_masters(elsewhere[0]) && pci_model_masters(elsewhere[1]));
 }
 
 /* Names that are none. */

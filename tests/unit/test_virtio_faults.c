@@ -28,17 +28,24 @@ struct life {
 	u64 used;	/* of the arena, before */
 };
 
-static void life_make(struct life *l)
+static void life_renew(struct life *l)
 {
-	memset(l, 0, sizeof(*l));
-	vbench_make(&l->b);
+	vbench_renew(&l->b);
 	l->b.m.us_per_read = READ_US;
 	l->b.m.write_first = FIRST_LBA;
 	l->b.m.write_end = FIRST_LBA + WRITES * PAGE_LBAS;
 	l->b.m.forgets_cache = true;
-	for (u32 i = 0; i < VBENCH_DISK; i++)
-		l->b.disk[i] = l->b.durable[i] = (u8)(i / 512 + 1);
+	for (u32 i = 0; i < VBENCH_DISK / 512; i++)
+		memset(l->b.disk + i * 512, (u8)(i + 1), 512);
+	memcpy(l->b.durable, l->b.disk, VBENCH_DISK);
 	l->used = l->b.mc.arena.used;
+}
+
+static void life_make(struct life *l)
+{
+	memset(l, 0, sizeof(*l));
+	vbench_make(&l->b);
+	life_renew(l);
 }
 
 static u64 source(const struct life *l, u32 i)
@@ -173,23 +180,24 @@ static void test_fault_at_every_request(void **state)
 	assert_int_equal(l.b.v->blk.resets, 0);
 	commands = l.b.m.commands;
 	assert_true(commands >= 2 * WRITES + 5);
-	vbench_free(&l.b);
-	for (u32 run = 0; run < VIRTIO_FAULTS * commands * 4; run++) {
-		enum virtio_fault fault = run / 4 % VIRTIO_FAULTS;
+	for (u32 run = 0; run < VIRTIO_FAULTS * commands * 8; run++) {
+		enum virtio_fault fault = run / 8 % VIRTIO_FAULTS;
 
 		if (fault == VIRTIO_FAULT_NONE)
 			continue;
-		life_make(&l);
+		vbench_check(&l.b);
+		life_renew(&l);
 		l.b.m.fault = fault;
-		l.b.m.fault_at = run / 4 / VIRTIO_FAULTS + 1;
+		l.b.m.fault_at = run / 8 / VIRTIO_FAULTS + 1;
 		l.b.m.fault_count = run & 1 ? VIRTIO_MODEL_FOREVER : 1;
 		l.b.m.features ^= run & 2 ? VIRTIO_F_INDIRECT_DESC : 0;
-		l.b.m.delay_reads = run & 2 ? 1 : 0;
-		l.b.m.lifo = run & 2;
+		l.b.m.delay_reads = run & 4 ? 1 : 0;
+		l.b.m.lifo = run & 4;
+		l.b.m.counts_data_only = run & 4;
 		live(&l);
 		judge(&l, fault, run & 1);
-		vbench_free(&l.b);
 	}
+	vbench_free(&l.b);
 }
 
 static void test_fault_at_every_read(void **state)
@@ -203,10 +211,10 @@ static void test_fault_at_every_read(void **state)
 	live(&l);
 	assert_int_equal(l.st, OK);
 	reads_total = l.b.m.reads;
-	vbench_free(&l.b);
 	for (u32 fault = VIRTIO_READ_GONE; fault < VIRTIO_READ_FAULTS; fault++) {
 		for (u64 at = 1; at <= reads_total; at++) {
-			life_make(&l);
+			vbench_check(&l.b);
+			life_renew(&l);
 			l.b.m.delay_reads = 1;
 			l.b.m.read_fault = (enum virtio_read_fault)fault;
 			l.b.m.read_fault_at = at;
@@ -228,9 +236,9 @@ static void test_fault_at_every_read(void **state)
 			/* Memory comes back from what lets go of it only. */
 			if (!l.b.v)
 				assert_true(l.b.mc.arena.used != l.used || !l.b.m.queue_live);
-			vbench_free(&l.b);
 		}
 	}
+	vbench_free(&l.b);
 }
 
 /* Two faults, the second after the reset for the first: dead, and a reset is not tried again. */
