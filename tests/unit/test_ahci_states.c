@@ -89,6 +89,21 @@ static void test_busy(void **state)
 	recovers(&b, 300000);
 }
 
+/* The driver itself sees to it that the reset comes before any DMA. */
+static void test_not_quiesced(void **state)
+{
+	struct ahci_bench b;
+	u32 stray;
+
+	(void)state;
+	crash(&b);
+	stray = b.m.stray_dma;
+	assert_int_equal(ahci_bench_open_all(&b), OK);
+	assert_int_equal(b.m.stray_dma, stray);
+	assert_int_equal(ahci_bench_stop(&b), OK);
+	ahci_bench_free(&b);
+}
+
 /* A reset makes disks of an HBA with staggered spin-up wait until they are told. */
 static void test_staggered(void **state)
 {
@@ -291,6 +306,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_busy),
+		cmocka_unit_test(test_not_quiesced),
 		cmocka_unit_test(test_staggered),
 		cmocka_unit_test(test_asleep),
 		cmocka_unit_test(test_bios),
