@@ -292,11 +292,15 @@ static bool controller_failed(const struct target_ask *ask, u32 bdf)
 	return false;
 }
 
-/* All disks of a controller that is up; OK if one of them holds the target. */
+/*
+ * All disks of a controller that is up; OK if one of them holds the target. One that dies takes
+ * the controller with it, unless selecting another one brings that back.
+ */
 static enum status disks_try(struct search *s)
 {
 	struct blk *blk = s->blk;
-	enum status none = E_NO_DISK;
+	enum status none = E_NO_DISK, killed = OK;
+	char killer[BLK_NAME_BYTES];
 
 	for (u32 i = 0; i < blk->disks && i < BLK_MAX_DISKS; i++) {
 		enum status st;
@@ -305,16 +309,24 @@ static enum status disks_try(struct search *s)
 			continue;
 		s->disk = i;
 		st = blk->ops->select(blk, i);
+		if (blk->dead != OK)
+			return blk->dead;
+		if (killed != OK)
+			remember(s, killer, killed);
+		killed = OK;
 		if (st == E_NO_PARTITION)
 			continue; /* a place without a disk */
 		none = E_NO_PARTITION;
 		if (st == OK)
 			st = disk_try(s);
-		if (st == OK || blk->dead != OK)
-			return st;
-		remember(s, blk->name, st);
+		if (st == OK)
+			return OK;
+		killed = blk->dead;
+		str_copy(killer, sizeof(killer), blk->name, sizeof(killer));
+		if (killed == OK)
+			remember(s, blk->name, st);
 	}
-	return none;
+	return killed != OK ? killed : none;
 }
 
 /* Looks through one controller; stops it again unless it is the one. */

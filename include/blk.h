@@ -68,7 +68,8 @@ struct blk_ops {
 	 * Makes the controller's disk @index (0 .. disks - 1) the one that requests go to; nothing may
 	 * be in flight (E_BUSY). E_NO_PARTITION if there is none in that place, E_FORMAT if its
 	 * blocks can not be used, other errors of that disk. The controller lives on unless
-	 * blk->dead says otherwise.
+	 * blk->dead says otherwise. If it is dead because of the disk selected before, and that
+	 * one can be silenced alone, it lives again; what was in flight is never marked done.
 	 */
 	enum status (*select)(struct blk *blk, u32 index);
 	/*

@@ -21,45 +21,24 @@ static u32 bytes_of(const struct ahci *a, const struct blk_req *req)
 	return req->op == BLK_FLUSH ? 0 : req->blocks * a->blk.block_bytes;
 }
 
-static void prd_fill(struct ahci_prd *prd, u64 pa, u32 bytes)
-{
-	prd->dba = (u32)pa;
-	prd->dbau = (u32)(pa >> 32);
-	prd->zero = 0;
-	prd->dbc = AHCI_PRD_DBC(bytes);
-}
-
-static enum status regions_fill(struct ahci *a, u32 slot, struct ahci_prd *prd)
+static enum status data_fill(struct ahci *a, u32 slot)
 {
 	const struct blk_req *req = a->slot[slot].req;
 	u8 *bounce = a->bounce + slot * AHCI_BOUNCE_BYTES;
 
 	if (a->bounce && bounce_needed(req)) {
-		a->list[slot].prdtl = 1;
-		prd_fill(prd, arena_pa(a->arena, bounce), bytes_of(a, req));
+		ahci_data(a, slot, arena_pa(a->arena, bounce), bytes_of(a, req));
 		return bounce_fill(&a->blk, a->arena, req, bounce);
 	}
 	for (u32 i = 0; i < req->nsegs; i++)
-		prd_fill(&prd[i], req->seg[i].pa, req->seg[i].bytes);
-	a->list[slot].prdtl = (u16)req->nsegs;
+		ahci_data(a, slot, req->seg[i].pa, req->seg[i].bytes);
 	return OK;
 }
 
+/* The frame of a transfer; queued commands have their number of blocks in another place. */
 static void frame_fill(struct ata_h2d *f, const struct blk_req *req, u32 slot, bool queued)
 {
-	static const u8 plain[] = {
-		[BLK_READ] = ATA_READ_DMA_EXT,
-		[BLK_WRITE] = ATA_WRITE_DMA_EXT,
-		[BLK_FLUSH] = ATA_FLUSH_CACHE_EXT,
-	};
-
-	memset(f, 0, sizeof(*f));
-	f->type = ATA_FIS_H2D;
-	f->flags = ATA_H2D_COMMAND;
-	f->command = plain[req->op];
 	f->device = ATA_DEVICE_LBA;
-	if (req->op == BLK_FLUSH)
-		return;
 	f->lba0 = (u8)req->lba;
 	f->lba1 = (u8)(req->lba >> 8);
 	f->lba2 = (u8)(req->lba >> 16);
@@ -69,30 +48,41 @@ static void frame_fill(struct ata_h2d *f, const struct blk_req *req, u32 slot, b
 	f->count = (u16)req->blocks;
 	if (!queued)
 		return;
-	f->command = req->op == BLK_READ ? ATA_READ_FPDMA : ATA_WRITE_FPDMA;
 	f->features = (u8)req->blocks;
 	f->features_high = (u8)(req->blocks >> 8);
 	f->count = (u16)ATA_FPDMA_COUNT(slot);
+}
+
+static enum status command_build(struct ahci *a, u32 slot, bool queued)
+{
+	static const u8 plain[] = {
+		[BLK_READ] = ATA_READ_DMA_EXT,
+		[BLK_WRITE] = ATA_WRITE_DMA_EXT,
+		[BLK_FLUSH] = ATA_FLUSH_CACHE_EXT,
+	};
+	const struct blk_req *req = a->slot[slot].req;
+	u8 fpdma = req->op == BLK_READ ? ATA_READ_FPDMA : ATA_WRITE_FPDMA;
+	struct ata_h2d *frame = ahci_frame(a, slot, queued ? fpdma : plain[req->op]);
+
+	if (req->op == BLK_FLUSH)
+		return OK;
+	if (req->op == BLK_WRITE)
+		a->list[slot].flags |= AHCI_HEADER_WRITE;
+	frame_fill(frame, req, slot, queued);
+	return data_fill(a, slot);
 }
 
 /* Every command with a request's addresses is sent from here, those sent again too. */
 static enum status slot_send(struct ahci *a, u32 slot)
 {
 	const struct blk_req *req = a->slot[slot].req;
-	struct ahci_header *header = &a->list[slot];
-	u8 *table = a->tables + slot * AHCI_TABLE_BYTES;
 	bool queued = a->queued && req->op != BLK_FLUSH;
 	enum status st = blk_dma_check(&a->blk, req);
 
-	header->prdtl = 0;
-	if (st == OK && req->op != BLK_FLUSH)
-		st = regions_fill(a, slot, (struct ahci_prd *)(void *)(table + AHCI_TABLE_PRDT));
+	if (st == OK)
+		st = command_build(a, slot, queued);
 	if (st != OK)
 		return st;
-	frame_fill((struct ata_h2d *)(void *)table, req, slot, queued);
-	header->flags = AHCI_HEADER_CFL(sizeof(struct ata_h2d)) |
-			(req->op == BLK_WRITE ? AHCI_HEADER_WRITE : 0);
-	header->prdbc = 0;
 	a->slot[slot].deadline_us = clock_us() + AHCI_IO_US;
 	a->sent |= ahci_bit(slot);
 	mmio_barrier();

@@ -99,18 +99,14 @@ enum status ahci_disk_same(struct ahci *a)
 	return memcmp(id, a->id, str_len(id, sizeof(id) - 1) + 1) == 0 ? OK : E_DEVICE_GONE;
 }
 
+/* The @index-th of the ports that there are; it is below blk.disks. */
 static u32 port_number(const struct ahci *a, u32 index)
 {
-	u32 port = 0;
+	u32 ports = a->ports;
 
-	for (u32 i = 0; i < AHCI_PORTS_MAX; i++) {
-		if (!(a->ports & ahci_bit(i)))
-			continue;
-		port = i;
-		if (index-- == 0)
-			break;
-	}
-	return port;
+	while (index-- > 0)
+		ports &= ports - 1;
+	return (u32)__builtin_ctz(ports);
 }
 
 static enum status disk_start(struct ahci *a)
@@ -126,24 +122,38 @@ static enum status disk_start(struct ahci *a)
 	return format_read(a);
 }
 
+/* A port that has stopped has let go of all requests, even of those of a disk that died. */
+static enum status disk_leave(struct ahci *a)
+{
+	enum status st = ahci_port_stop(a);
+
+	if (st != OK)
+		return blk_die(&a->blk, st);
+	memset(a->slot, 0, sizeof(a->slot));
+	a->held = 0;
+	a->sent = 0;
+	a->tagged = 0;
+	a->id[0] = 0;
+	a->blk.inflight = 0;
+	a->blk.blocks = 0; /* nothing fits until the disk is known */
+	a->blk.resets = 0;
+	a->blk.dead = OK;
+	return OK;
+}
+
 enum status ahci_select(struct blk *blk, u32 index)
 {
 	struct ahci *a = (struct ahci *)blk;
 	enum status st, stopped;
 	u32 len;
 
-	if (blk->dead != OK)
-		return blk->dead;
-	if (blk->inflight > 0)
+	if (blk->dead == OK && blk->inflight > 0)
 		return E_BUSY;
 	if (index >= blk->disks)
 		return E_INVAL;
-	blk->blocks = 0; /* nothing fits until the disk is known */
-	blk->resets = 0;
-	a->id[0] = 0;
-	st = ahci_port_stop(a);
+	st = blk->silent ? blk->dead : disk_leave(a);
 	if (st != OK)
-		return blk_die(&a->blk, st);
+		return st;
 	a->port = port_number(a, index);
 	len = blk_name(ahci_driver.kind, &a->pci, a->name, sizeof(a->name));
 	str_format(a->name + len, sizeof(a->name) - len, " port %u", a->port);

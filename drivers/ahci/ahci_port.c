@@ -9,24 +9,14 @@
 #include "ports.h"
 #include "str.h"
 
-u32 ahci_reg(const struct ahci *a, u32 offset)
-{
-	return mmio_read32(a->regs, offset);
-}
-
-void ahci_reg_set(const struct ahci *a, u32 offset, u32 value)
-{
-	mmio_write32(a->regs, offset, value);
-}
-
 u32 ahci_port_reg(const struct ahci *a, u32 offset)
 {
-	return ahci_reg(a, AHCI_PORT(a->port) + offset);
+	return mmio_read32(a->regs, AHCI_PORT(a->port) + offset);
 }
 
 void ahci_port_set(const struct ahci *a, u32 offset, u32 value)
 {
-	ahci_reg_set(a, AHCI_PORT(a->port) + offset, value);
+	mmio_write32(a->regs, AHCI_PORT(a->port) + offset, value);
 }
 
 enum status ahci_wait(const struct ahci *a, u32 offset, u32 mask, u32 want, u64 timeout_us)
@@ -35,7 +25,7 @@ enum status ahci_wait(const struct ahci *a, u32 offset, u32 mask, u32 want, u64 
 
 	for (;;) {
 		bool expired = clock_us() >= deadline_us;
-		u32 value = ahci_reg(a, offset);
+		u32 value = mmio_read32(a->regs, offset);
 
 		if (value == AHCI_GONE)
 			return E_DEVICE_GONE;
@@ -73,16 +63,16 @@ enum status ahci_hba_reset(struct ahci *a)
 	u32 before = enables(a);
 	enum status st;
 
-	ahci_reg_set(a, AHCI_GHC, AHCI_GHC_AE);
-	ahci_reg_set(a, AHCI_GHC, AHCI_GHC_AE | AHCI_GHC_HR);
+	mmio_write32(a->regs, AHCI_GHC, AHCI_GHC_AE);
+	mmio_write32(a->regs, AHCI_GHC, AHCI_GHC_AE | AHCI_GHC_HR);
 	st = ahci_wait(a, AHCI_GHC, AHCI_GHC_HR, 0, AHCI_HR_US);
 	if (st != OK)
 		return st;
-	ahci_reg_set(a, AHCI_GHC, AHCI_GHC_AE);
+	mmio_write32(a->regs, AHCI_GHC, AHCI_GHC_AE);
 	if ((enables(a) ^ before) & AHCI_PCI_PCS_ENABLES)
 		pci_write(a->pci.bdf, AHCI_PCI_PCS, before);
 	/* Firmware wrote it once; some forget it. */
-	ahci_reg_set(a, AHCI_PI, a->ports);
+	mmio_write32(a->regs, AHCI_PI, a->ports);
 	a->reset_us = clock_us();
 	a->started = false;
 	return OK;
@@ -192,17 +182,15 @@ static enum status memory_set(const struct ahci *a)
 	return OK;
 }
 
-static enum status signature_judge(struct ahci *a)
+static enum status signature_judge(const struct ahci *a)
 {
 	u32 sig = ahci_port_reg(a, AHCI_PXSIG);
 
 	if (sig == AHCI_PXSIG_DISK)
 		return OK;
-	if (sig == AHCI_PXSIG_PM && !(a->told & ahci_bit(a->port))) {
+	if (sig == AHCI_PXSIG_PM)
 		con_printf("afterimage: %s has a port multiplier: its disks can not be used\n",
 			a->name);
-		a->told |= ahci_bit(a->port);
-	}
 	return E_NO_PARTITION;
 }
 
@@ -250,27 +238,42 @@ static enum status read_wait(const struct ahci *a)
 	}
 }
 
-static enum status data_read(struct ahci *a, u8 command, u32 log)
+struct ata_h2d *ahci_frame(struct ahci *a, u32 slot, u8 command)
 {
-	u64 pa = arena_pa(a->arena, a->data);
-	struct ata_h2d *frame = (struct ata_h2d *)(void *)a->tables;
-	struct ahci_prd *prd = (struct ahci_prd *)(void *)(a->tables + AHCI_TABLE_PRDT);
+	struct ata_h2d *frame = (struct ata_h2d *)(void *)(a->tables + slot * AHCI_TABLE_BYTES);
 
-	if (!blk_ours(&a->blk, pa, ATA_IDENTIFY_BYTES))
-		return E_DMA;
-	memset(a->data, 0, ATA_IDENTIFY_BYTES);
 	memset(frame, 0, sizeof(*frame));
 	frame->type = ATA_FIS_H2D;
 	frame->flags = ATA_H2D_COMMAND;
 	frame->command = command;
-	frame->lba0 = (u8)log;
-	frame->count = 1;
+	a->list[slot].flags = AHCI_HEADER_CFL(sizeof(*frame));
+	a->list[slot].prdtl = 0;
+	a->list[slot].prdbc = 0;
+	return frame;
+}
+
+void ahci_data(struct ahci *a, u32 slot, u64 pa, u32 bytes)
+{
+	u8 *prdt = a->tables + slot * AHCI_TABLE_BYTES + AHCI_TABLE_PRDT;
+	struct ahci_prd *prd = &((struct ahci_prd *)(void *)prdt)[a->list[slot].prdtl++];
+
 	prd->dba = (u32)pa;
 	prd->dbau = (u32)(pa >> 32);
-	prd->dbc = AHCI_PRD_DBC(ATA_IDENTIFY_BYTES);
-	a->list[0].flags = AHCI_HEADER_CFL(sizeof(*frame));
-	a->list[0].prdtl = 1;
-	a->list[0].prdbc = 0;
+	prd->zero = 0;
+	prd->dbc = AHCI_PRD_DBC(bytes);
+}
+
+static enum status data_read(struct ahci *a, u8 command, u32 log)
+{
+	u64 pa = arena_pa(a->arena, a->data);
+	struct ata_h2d *frame = ahci_frame(a, 0, command);
+
+	if (!blk_ours(&a->blk, pa, ATA_IDENTIFY_BYTES))
+		return E_DMA;
+	memset(a->data, 0, ATA_IDENTIFY_BYTES);
+	frame->lba0 = (u8)log;
+	frame->count = 1;
+	ahci_data(a, 0, pa, ATA_IDENTIFY_BYTES);
 	mmio_barrier();
 	ahci_port_set(a, AHCI_PXIS, UINT32_MAX);
 	ahci_port_set(a, AHCI_PXCI, ahci_bit(0));

@@ -19,8 +19,8 @@ static enum status registers_map(struct ahci *a)
 	a->regs = mmio_map(pa, AHCI_REGS_BYTES);
 	if (!a->regs)
 		return E_NO_MEMORY;
-	a->cap = ahci_reg(a, AHCI_CAP);
-	a->ports = ahci_reg(a, AHCI_PI);
+	a->cap = mmio_read32(a->regs, AHCI_CAP);
+	a->ports = mmio_read32(a->regs, AHCI_PI);
 	if (a->cap == AHCI_GONE)
 		return E_DEVICE_GONE;
 	/* Firmware writes PI; it may have forgotten that, or claim too much. */
@@ -34,7 +34,7 @@ static enum status registers_map(struct ahci *a)
 /* BIOS/OS handoff (s10.6.3). A BIOS that keeps the HBA for too long loses it all the same. */
 static enum status take_over(const struct ahci *a)
 {
-	u32 cap2 = ahci_reg(a, AHCI_CAP2);
+	u32 cap2 = mmio_read32(a->regs, AHCI_CAP2);
 	u32 bohc;
 	enum status st;
 
@@ -42,12 +42,12 @@ static enum status take_over(const struct ahci *a)
 		return E_DEVICE_GONE;
 	if (!(cap2 & AHCI_CAP2_BOH))
 		return OK;
-	bohc = ahci_reg(a, AHCI_BOHC);
+	bohc = mmio_read32(a->regs, AHCI_BOHC);
 	if (bohc == AHCI_GONE)
 		return E_DEVICE_GONE;
-	ahci_reg_set(a, AHCI_BOHC, (bohc & ~AHCI_BOHC_OOC) | AHCI_BOHC_OOS);
+	mmio_write32(a->regs, AHCI_BOHC, (bohc & ~AHCI_BOHC_OOC) | AHCI_BOHC_OOS);
 	st = ahci_wait(a, AHCI_BOHC, AHCI_BOHC_BOS, 0, AHCI_BOS_US);
-	if (st == E_READY && ahci_reg(a, AHCI_BOHC) & AHCI_BOHC_BB)
+	if (st == E_READY && mmio_read32(a->regs, AHCI_BOHC) & AHCI_BOHC_BB)
 		st = ahci_wait(a, AHCI_BOHC, AHCI_BOHC_BOS, 0, AHCI_BIOS_BUSY_US);
 	return st == E_DEVICE_GONE ? st : OK;
 }
@@ -65,7 +65,7 @@ static enum status reset(struct ahci *a)
 	if (st != OK)
 		return st;
 	/* Before anything else is touched (s3.1.2). */
-	ahci_reg_set(a, AHCI_GHC, AHCI_GHC_AE);
+	mmio_write32(a->regs, AHCI_GHC, AHCI_GHC_AE);
 	st = take_over(a);
 	/* Ports that run are stopped by it (s10.4.3). */
 	return st == OK ? ahci_hba_reset(a) : st;
@@ -111,18 +111,6 @@ static enum status memory_take(struct ahci *a)
 	return OK;
 }
 
-static void state_init(struct ahci *a, const struct pci_dev *dev, struct arena *arena)
-{
-	a->arena = arena;
-	a->pci = *dev;
-	a->blk.ops = &ahci_blk_ops;
-	a->blk.dma_pa = arena->pa;
-	a->blk.dma_bytes = arena->bytes;
-	a->blk.name = a->name;
-	a->blk.id = a->id;
-	blk_name(ahci_driver.kind, dev, a->name, sizeof(a->name));
-}
-
 static enum status ahci_open(const struct pci_dev *dev, struct arena *arena, struct blk **out)
 {
 	u64 mark = arena->used;
@@ -131,7 +119,14 @@ static enum status ahci_open(const struct pci_dev *dev, struct arena *arena, str
 
 	if (!a)
 		return E_NO_MEMORY;
-	state_init(a, dev, arena);
+	a->arena = arena;
+	a->pci = *dev;
+	a->blk.ops = &ahci_blk_ops;
+	a->blk.dma_pa = arena->pa;
+	a->blk.dma_bytes = arena->bytes;
+	a->blk.name = a->name;
+	a->blk.id = a->id;
+	blk_name(ahci_driver.kind, dev, a->name, sizeof(a->name));
 	st = reset(a);
 	if (st == OK)
 		st = memory_take(a);

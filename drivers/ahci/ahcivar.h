@@ -55,7 +55,6 @@ struct ahci {
 	struct arena *arena;
 	u32 cap;
 	u32 ports;    /* a bit for each that there is */
-	u32 told;     /* likewise: has a port multiplier, which was said */
 	u64 reset_us; /* when the HBA was reset */
 	u32 slots;    /* what there is memory for */
 	u32 port;     /* selected */
@@ -97,10 +96,7 @@ static inline u32 ahci_count(u32 mask)
 	return count;
 }
 
-u32 ahci_reg(const struct ahci *a, u32 offset);
-void ahci_reg_set(const struct ahci *a, u32 offset, u32 value);
-
-/* The same of the selected port. */
+/* Registers of the selected port. */
 u32 ahci_port_reg(const struct ahci *a, u32 offset);
 void ahci_port_set(const struct ahci *a, u32 offset, u32 value);
 
@@ -125,6 +121,10 @@ enum status ahci_port_stop(struct ahci *a) MUST_CHECK;
  * not stop, or the device is not ready for commands.
  */
 enum status ahci_list_restart(struct ahci *a) MUST_CHECK;
+
+/* The frame of a new @command in @slot, which has no data yet; ahci_data adds a region of it. */
+struct ata_h2d *ahci_frame(struct ahci *a, u32 slot, u8 command);
+void ahci_data(struct ahci *a, u32 slot, u64 pa, u32 bytes);
 
 /*
  * Reads a block to a->data with a command of the driver's own, sent once more if it fails, in

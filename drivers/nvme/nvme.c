@@ -33,11 +33,9 @@ static u32 list_fill(struct nvme_slot *slot, const struct blk_req *req)
 
 static void command_build(const struct nvme *n, struct nvme_slot *slot, struct nvme_sqe *sqe)
 {
-	static const u8 opcodes[] = {
-		[BLK_READ] = NVME_IO_READ,
+	static const u8 opcodes[] = {[BLK_READ] = NVME_IO_READ,
 		[BLK_WRITE] = NVME_IO_WRITE,
-		[BLK_FLUSH] = NVME_IO_FLUSH,
-	};
+		[BLK_FLUSH] = NVME_IO_FLUSH};
 	const struct blk_req *req = slot->req;
 	u32 more;
 
@@ -49,10 +47,8 @@ static void command_build(const struct nvme *n, struct nvme_slot *slot, struct n
 		return;
 	more = list_fill(slot, req);
 	sqe->prp1 = req->seg[0].pa;
-	if (more == 1)
-		sqe->prp2 = slot->list[0];
-	else if (more > 1)
-		sqe->prp2 = slot->list_pa;
+	if (more > 0)
+		sqe->prp2 = more == 1 ? slot->list[0] : slot->list_pa;
 	sqe->cdw10 = (u32)req->lba;
 	sqe->cdw11 = (u32)(req->lba >> 32);
 	sqe->cdw12 = req->blocks - 1;
@@ -154,9 +150,8 @@ static enum status complete(struct nvme *n, const struct nvme_cqe *cqe)
 {
 	u32 index = cqe->cid & NVME_CID_SLOT_MASK;
 
-	if (cqe->sq_id != NVME_IO_QID || index >= NVME_SLOTS)
-		return E_FATAL;
-	if (!n->slot[index].req || n->slot[index].cid != cqe->cid)
+	if (cqe->sq_id != NVME_IO_QID || index >= NVME_SLOTS || !n->slot[index].req ||
+		n->slot[index].cid != cqe->cid)
 		return E_FATAL;
 	slot_end(n, &n->slot[index], cqe->status);
 	return OK;
@@ -217,9 +212,7 @@ static enum status late_abort(struct nvme *n)
 	while (st == OK && (slot = slot_late(n, clock_us())) != NULL) {
 		u16 cid = slot->cid;
 		struct nvme_sqe sqe = {
-			.opcode = NVME_ADMIN_ABORT,
-			.cdw10 = NVME_ABORT_WHICH(cid) | NVME_IO_QID,
-		};
+			.opcode = NVME_ADMIN_ABORT, .cdw10 = NVME_ABORT_WHICH(cid) | NVME_IO_QID};
 
 		st = nvme_admin_once(n, &sqe);
 		if (st == OK || st == E_COMMAND)
@@ -293,8 +286,4 @@ static enum status nvme_stop(struct blk *blk)
 }
 
 const struct blk_ops nvme_blk_ops = {
-	.submit = nvme_submit,
-	.poll = nvme_poll,
-	.select = nvme_select,
-	.stop = nvme_stop,
-};
+	.submit = nvme_submit, .poll = nvme_poll, .select = nvme_select, .stop = nvme_stop};

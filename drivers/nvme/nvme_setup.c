@@ -67,15 +67,14 @@ static enum status registers_map(struct nvme *n)
 	cap_hi = nvme_reg(n, NVME_CAP_HI);
 	if (cap_lo == NVME_GONE || cap_hi == NVME_GONE)
 		return E_DEVICE_GONE;
-	if (!(cap_hi & NVME_CAP_HI_CSS_NVM) || NVME_CAP_HI_MPSMIN(cap_hi) != 0)
-		return E_FORMAT;
-	if (NVME_CAP_LO_MQES(cap_lo) == 0)
+	if (!(cap_hi & NVME_CAP_HI_CSS_NVM) || NVME_CAP_HI_MPSMIN(cap_hi) != 0 ||
+		NVME_CAP_LO_MQES(cap_lo) == 0)
 		return E_FORMAT;
 	n->entries_max = NVME_CAP_LO_MQES(cap_lo) + 1;
 	units = NVME_CAP_LO_TO(cap_lo);
 	media = cap_hi & NVME_CAP_HI_CRMS ? NVME_CRTO_MEDIA(nvme_reg(n, NVME_CRTO)) : 0;
 	if (media > units)
-		units = (u32)min_u64(media, NVME_READY_UNITS_MAX);
+		units = (u32)min_u64(media, NVME_TO_MAX);
 	/* One unit more than claimed: some claim 0. */
 	n->ready_timeout_us = (units + 1ull) * NVME_TO_UNIT_MS * 1000;
 	n->stride = 4u << NVME_CAP_HI_DSTRD(cap_hi);
@@ -119,34 +118,26 @@ static enum status enable(struct nvme *n)
 /* One page of identify data to n->identify. */
 static enum status identify(struct nvme *n, u32 cns, u32 nsid)
 {
-	struct nvme_sqe sqe = {
-		.opcode = NVME_ADMIN_IDENTIFY,
-		.nsid = nsid,
-		.prp1 = arena_pa(n->arena, n->identify),
-		.cdw10 = cns,
-	};
+	struct nvme_sqe sqe = {.opcode = NVME_ADMIN_IDENTIFY, .nsid = nsid, .cdw10 = cns};
+
+	sqe.prp1 = arena_pa(n->arena, n->identify);
 
 	memset(n->identify, 0, NVME_PAGE_BYTES);
 	return nvme_admin(n, &sqe);
 }
 
-static u32 transfer_limit(u32 mdts)
-{
-	u64 bytes = NVME_MAX_BYTES;
-
-	if (mdts != 0 && mdts < 16)
-		bytes = min_u64(bytes, (u64)NVME_PAGE_BYTES << mdts);
-	return (u32)bytes;
-}
-
 static enum status identify_controller(struct nvme *n, u32 *namespaces)
 {
 	enum status st = identify(n, NVME_CNS_CONTROLLER, 0);
+	u32 mdts;
 
 	if (st != OK)
 		return st;
 	blk_text(n->serial, n->identify + NVME_IDC_SERIAL, NVME_IDC_SERIAL_BYTES);
-	n->blk.max_bytes = transfer_limit(n->identify[NVME_IDC_MDTS]);
+	mdts = n->identify[NVME_IDC_MDTS];
+	n->blk.max_bytes = NVME_MAX_BYTES;
+	if (mdts != 0 && mdts < NVME_MDTS_END)
+		n->blk.max_bytes = (u32)min_u64(NVME_MAX_BYTES, NVME_PAGE_BYTES << mdts);
 	n->vwc = n->identify[NVME_IDC_VWC] & NVME_IDC_VWC_PRESENT;
 	if (n->identify[NVME_IDC_TYPE] > NVME_IDC_TYPE_IO)
 		return E_NO_PARTITION;
@@ -188,22 +179,17 @@ static enum status list_namespaces(struct nvme *n, u32 namespaces)
 static enum status io_queues_create(struct nvme *n)
 {
 	u32 entries = (u32)min_u64(NVME_IO_ENTRIES, n->entries_max);
+	u32 which = NVME_QUEUE_SIZE(entries) | NVME_IO_QID;
 	struct nvme_sqe features = {
-		.opcode = NVME_ADMIN_SET_FEATURES,
-		.cdw10 = NVME_FEATURE_QUEUES,
-	};
-	struct nvme_sqe cq = {
-		.opcode = NVME_ADMIN_CREATE_CQ,
+		.opcode = NVME_ADMIN_SET_FEATURES, .cdw10 = NVME_FEATURE_QUEUES};
+	struct nvme_sqe cq = {.opcode = NVME_ADMIN_CREATE_CQ,
 		.prp1 = arena_pa(n->arena, n->io.cq),
-		.cdw10 = NVME_QUEUE_SIZE(entries) | NVME_IO_QID,
-		.cdw11 = NVME_QUEUE_CONTIGUOUS,
-	};
-	struct nvme_sqe sq = {
-		.opcode = NVME_ADMIN_CREATE_SQ,
+		.cdw10 = which,
+		.cdw11 = NVME_QUEUE_CONTIGUOUS};
+	struct nvme_sqe sq = {.opcode = NVME_ADMIN_CREATE_SQ,
 		.prp1 = arena_pa(n->arena, n->io.sq),
-		.cdw10 = NVME_QUEUE_SIZE(entries) | NVME_IO_QID,
-		.cdw11 = NVME_SQ_CQID(NVME_IO_QID) | NVME_QUEUE_CONTIGUOUS,
-	};
+		.cdw10 = which,
+		.cdw11 = NVME_SQ_CQID(NVME_IO_QID) | NVME_QUEUE_CONTIGUOUS};
 	enum status st;
 
 	queue_init(&n->io, NVME_IO_QID, entries);
@@ -315,13 +301,11 @@ static enum status nvme_open(const struct pci_dev *dev, struct arena *arena, str
 		return st;
 	}
 	st = bring_up(n);
-	if (st != OK) {
-		if (released(n))
-			arena->used = mark;
-		return st;
-	}
-	*out = &n->blk;
-	return OK;
+	if (st == OK)
+		*out = &n->blk;
+	else if (released(n))
+		arena->used = mark;
+	return st;
 }
 
 static enum status format_read(const struct nvme *n, u32 *block_bytes)
@@ -396,8 +380,4 @@ enum status nvme_select(struct blk *blk, u32 index)
 	return OK;
 }
 
-const struct blk_driver nvme_driver = {
-	.kind = "nvme",
-	.class = NVME_PCI_CLASS,
-	.open = nvme_open,
-};
+const struct blk_driver nvme_driver = {.kind = "nvme", .class = NVME_PCI_CLASS, .open = nvme_open};

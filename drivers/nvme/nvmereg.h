@@ -47,6 +47,7 @@
 
 #define NVME_GONE	     0xffffffffu /* what a missing device reads as */
 #define NVME_TO_UNIT_MS	     500
+#define NVME_TO_MAX	     255u
 #define NVME_PAGE_BYTES	     4096u /* as set in CC.MPS */
 #define NVME_SQE_LOG2	     6
 #define NVME_CQE_LOG2	     4
@@ -117,6 +118,7 @@ ASSERT_AT(struct nvme_cqe, status, 14);
 #define NVME_IDC_SERIAL	      4
 #define NVME_IDC_SERIAL_BYTES 20
 #define NVME_IDC_MDTS	      77  /* largest transfer is 4096 << MDTS (at MPSMIN 0); 0: no limit */
+#define NVME_MDTS_END	      16  /* more is more than anybody sends */
 #define NVME_IDC_TYPE	      111 /* 0: older than 1.4 */
 #define NVME_IDC_TYPE_IO      1u
 #define NVME_IDC_NN	      516

@@ -9,11 +9,9 @@
 #ifndef AFTERIMAGE_NVMEVAR_H
 #define AFTERIMAGE_NVMEVAR_H
 
-#include "arena.h"
 #include "blk.h"
 #include "dumplog.h"
 #include "nvmereg.h"
-#include "pci.h"
 
 struct mmio;
 
@@ -52,14 +50,12 @@ _Static_assert(NVME_REQUEST_MAX_US < 90000000, "an operator waits for this");
 
 #define NVME_ADMIN_TIMEOUT_US	 5000000ull
 #define NVME_SHUTDOWN_TIMEOUT_US 10000000ull
-#define NVME_READY_UNITS_MAX	 255u	 /* of NVME_TO_UNIT_MS: what CAP.TO can say */
 #define NVME_IDLE_CHECK_US	 1000ull /* how often CSTS is read while nothing completes */
 
 struct nvme_queue {
 	struct nvme_sqe *sq;
 	struct nvme_cqe *cq;
-	u32 qid;
-	u32 entries;
+	u32 qid, entries;
 	u32 tail; /* next SQ entry to fill */
 	u32 head; /* next CQ entry to look at */
 	u32 phase;
@@ -68,8 +64,7 @@ struct nvme_queue {
 /* One command in flight. */
 struct nvme_slot {
 	struct blk_req *req; /* NULL: free */
-	u16 cid;
-	u16 uses;
+	u16 cid, uses;
 	bool retried;
 	u64 deadline_us;
 	u64 *list; /* NVME_LIST_PRPS entries */
@@ -81,8 +76,7 @@ struct nvme {
 	struct pci_dev pci;
 	const struct mmio *regs;
 	struct arena *arena;
-	u32 stride; /* of doorbells, bytes */
-	u32 entries_max;
+	u32 stride, entries_max; /* of doorbells, bytes; of queues */
 	u64 ready_timeout_us;
 	bool vwc; /* has a volatile write cache */
 	u32 nsid; /* selected */
@@ -90,8 +84,7 @@ struct nvme {
 	u32 nsids[NVME_MAX_NAMESPACES]; /* blk.disks of them */
 	u64 idle_check_us;		/* when to read CSTS next */
 	u64 limit_us;			/* ends every wait, whatever its own deadline */
-	struct nvme_queue admin;
-	struct nvme_queue io;
+	struct nvme_queue admin, io;
 	struct nvme_slot slot[NVME_SLOTS];
 	u8 *identify; /* one page */
 	char serial[NVME_IDC_SERIAL_BYTES + 1];

@@ -1,6 +1,6 @@
-"""Size of each driver: lines of code, its own headers included, blank lines and comments not, and
-the bytes of text in the image's objects. The header with the hardware's registers and tables holds
-no code, only names; its lines are told apart. `codesize.py BUILD` prints a table; `codesize.py
+"""Size of each driver: lines of code in its .c files, blank lines and comments not counted, and the
+bytes of text in the image's objects. Headers hold no code but names, layouts and declarations; their
+lines are told apart. `codesize.py BUILD` prints a table; `codesize.py
 --check` prints the drivers that are longer than they may be, and fails if there are any."""
 
 import re
@@ -26,11 +26,11 @@ def lines_of(text):
 
 
 def drivers():
-    """Each driver's folder, its lines of code, and those with the hardware's names."""
+    """Each driver's folder, its lines of code, and those of its headers."""
     found = []
     for folder in sorted(p for p in (TREE / "drivers").iterdir() if p.is_dir()):
         lines = {file: lines_of(file.read_text()) for file in folder.glob("*.[ch]")}
-        names = sum(n for file, n in lines.items() if file.name.endswith("reg.h"))
+        names = sum(n for file, n in lines.items() if file.suffix == ".h")
         found.append((folder, sum(lines.values()) - names, names))
     return found
 
@@ -56,7 +56,7 @@ def check():
 
 
 def print_table(build):
-    print(f"{'driver':8} {'lines':>6} {'registers':>10} {'text, bytes':>12}   "
+    print(f"{'driver':8} {'lines':>6} {'headers':>10} {'text, bytes':>12}   "
           f"(limit: below {LINES_MAX} lines)")
     for folder, lines, names in drivers():
         text = text_bytes(build, folder)

@@ -152,6 +152,7 @@ struct ahci_model {
 	u64 link_us; /* that a link takes */
 	bool hr_stuck, cr_stuck, fr_stuck, clo_stuck;
 	bool cr_stuck_old; /* CR of ports as they were left stays until the HBA is reset */
+	bool lenient;	   /* takes a drive's first FIS before DIAG.X is cleared */
 	u64 command_us;	   /* that a command takes */
 	u64 spread_us;	   /* ... and up to this more, so that queued ones end in any order */
 	bool reverse;	   /* later ones of a poll first */

@@ -167,7 +167,7 @@ void ahci_model_port_settle(struct ahci_model_port *p, u64 now_us)
 	if (p->link_us && now_us >= p->link_us)
 		link_up(p, now_us);
 	/* Held back as long as the exchange is not acknowledged. */
-	if (p->announced && now_us >= p->sig_us && !(p->serr & SERR_X))
+	if (p->announced && now_us >= p->sig_us && (m->lenient || !(p->serr & SERR_X)))
 		signature(p);
 	ahci_model_run(p, now_us);
 }

@@ -39,6 +39,7 @@ static void test_pairs(void **state)
 		l.b.m.read_fault = (enum ahci_read_fault)(1 + draw(AHCI_READ_FAULTS - 1));
 		l.b.m.read_fault_at = 1 + draw(READS_MAX);
 		l.b.m.reverse = draw(2);
+		l.b.m.lenient = draw(2);
 		l.b.m.seed = draw(1000);
 		st = life_run(&l);
 		sound += st == OK;

@@ -241,6 +241,41 @@ static void test_fault_at_every_read(void **state)
 	vbench_free(&l.b);
 }
 
+/* What fails is tried once more, unless the disk does not know it; the disk lives on. */
+static void test_retry(void **state)
+{
+	static const struct {
+		enum virtio_fault fault;
+		u32 count, tries;
+		bool ok;
+	} runs[] = {{VIRTIO_FAULT_IOERR, 1, 1, true}, {VIRTIO_FAULT_IOERR, 2, 2, false},
+		{VIRTIO_FAULT_ODD_STATUS, 2, 2, false}, {VIRTIO_FAULT_UNSUPP, 2, 1, false}};
+	static const enum blk_op ops[] = {BLK_READ, BLK_WRITE};
+
+	(void)state;
+	for (u32 i = 0; i < 2 * ARRAY_SIZE(runs); i++) {
+		enum blk_op op = ops[i % 2];
+		struct blk_req r;
+		struct life l;
+
+		life_make(&l);
+		assert_int_equal(vbench_open_all(&l.b), OK);
+		l.b.m.fault = runs[i / 2].fault;
+		l.b.m.fault_at = l.b.m.commands + 1;
+		l.b.m.fault_count = runs[i / 2].count;
+		r = bench_request(op, FIRST_LBA, 8, l.b.buf_pa, 4096);
+		assert_int_equal(bench_run(&l.b.v->blk, &r), runs[i / 2].ok   ? OK
+							     : op == BLK_READ ? E_READ
+									      : E_WRITE);
+		assert_int_equal(l.b.m.failed, runs[i / 2].tries);
+		l.b.m.fault = VIRTIO_FAULT_NONE;
+		assert_int_equal(bench_run(&l.b.v->blk, &r), OK);
+		assert_int_equal(l.b.v->blk.resets, 0);
+		assert_int_equal(vbench_stop(&l.b), OK);
+		vbench_free(&l.b);
+	}
+}
+
 /* Two faults, the second after the reset for the first: dead, and a reset is not tried again. */
 static void test_second_fault_is_the_end(void **state)
 {
@@ -363,6 +398,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_fault_at_every_request),
 		cmocka_unit_test(test_fault_at_every_read),
+		cmocka_unit_test(test_retry),
 		cmocka_unit_test(test_second_fault_is_the_end),
 		cmocka_unit_test(test_starved),
 		cmocka_unit_test(test_another_after_reset),
