@@ -38,8 +38,9 @@ LIMIT_S = 300
 
 
 def throttle(machine, name, kind, iops):
-    machine.qmp.command("block_set_io_throttle", QMP_TIMEOUT_S, id=BACKEND.get(kind, "{}").format(name), bps=0,
-                        bps_rd=0, bps_wr=0, iops=iops, iops_rd=0, iops_wr=0)
+    machine.qmp.command(
+        "block_set_io_throttle", QMP_TIMEOUT_S, id=BACKEND.get(kind, "{}").format(name),
+        bps=0, bps_rd=0, bps_wr=0, iops=iops, iops_rd=0, iops_wr=0)
 
 
 def make_busy_disk(path):

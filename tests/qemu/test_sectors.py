@@ -54,7 +54,7 @@ def not_used(result):
 # --- block sizes -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", [NVME, AHCI] if faults.EVERYTHING else [AHCI])
+@pytest.mark.parametrize("kind", [NVME, AHCI] if faults.EVERYTHING else [NVME])
 def test_physical_blocks_of_4096_bytes(kind, small, tmp_path, step):
     """A SATA disk of QEMU's has such blocks only inside; of virtio's see below: SeaBIOS does not
     boot from them."""
