@@ -121,7 +121,7 @@ enum status blk_read(struct blk *blk, u64 lba, u32 blocks, u64 buf_pa)
 	struct blk_req req = {.op = BLK_READ, .lba = lba, .blocks = blocks, .nsegs = 1};
 	enum status st;
 
-	if (blocks == 0 || blocks > blk->max_bytes / blk->block_bytes)
+	if (blocks == 0 || blk->blocks == 0 || blocks > blk->max_bytes / blk->block_bytes)
 		return E_INVAL;
 	req.seg[0].pa = buf_pa;
 	req.seg[0].bytes = blocks * blk->block_bytes;
