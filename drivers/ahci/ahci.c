@@ -139,7 +139,7 @@ void ahci_issue(struct ahci *a)
 	for (u32 i = 0; i < a->slots && a->held; i++) {
 		enum status st;
 
-		if (!(a->held & ahci_bit(i)) || !may_send(a, i))
+		if (!a->slot[i].req || !(a->held & ahci_bit(i)) || !may_send(a, i))
 			continue;
 		a->held &= ~ahci_bit(i);
 		st = slot_send(a, i);
