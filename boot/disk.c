@@ -21,6 +21,7 @@ static bool is_disk_failure(enum status st)
 	case E_NOT_KEPT:
 	case E_FULL:
 	case E_NO_SLOT:
+	case E_READ_ONLY:
 		return true;
 	default:
 		return false;
@@ -30,7 +31,7 @@ static bool is_disk_failure(enum status st)
 static void disk_take(struct session *s)
 {
 	s->target_open = true;
-	s->degraded &= ~(u32)DL_DEGRADED_SUPERBLOCK;
+	s->degraded &= ~(u32)(DL_DEGRADED_SUPERBLOCK | DL_DEGRADED_LEVEL);
 	if (s->target.super_damaged)
 		s->degraded |= DL_DEGRADED_SUPERBLOCK;
 	if (s->target.how == TARGET_NEXT)
