@@ -290,10 +290,12 @@ static enum status virtio_stop(struct blk *blk)
 {
 	struct virtio *v = virtio_of(blk);
 	enum status st = blk_drain(blk);
+	enum status reset = virtio_reset(v);
 
-	if (st == OK)
-		st = virtio_reset(v);
-	return blk_silence(blk, &v->pci, st);
+	st = blk_silence(blk, &v->pci, st == OK ? reset : st);
+	/* What a host has begun, bus mastering does not end; a reset does. */
+	blk->silent = blk->silent && reset != E_READY;
+	return st;
 }
 
 const struct blk_ops virtio_blk_ops = {
