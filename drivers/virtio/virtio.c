@@ -204,7 +204,7 @@ static enum status complete(struct virtio *v, const struct virtio_used_entry *e)
 		return OK;
 	}
 	st = slot->req->op == BLK_READ ? E_READ : E_WRITE;
-	if (status != VIRTIO_BLK_S_UNSUPP && !slot->retried) {
+	if (status != VIRTIO_BLK_S_UNSUPP && !slot->retried && slot->req->op != BLK_FLUSH) {
 		slot->retried = true;
 		st = slot_send(v, slot);
 	}
