@@ -22,7 +22,6 @@ static bool is_disk_failure(enum status st)
 	case E_READ_ONLY:
 	case E_FULL:
 	case E_NO_SLOT:
-	case E_READ_ONLY:
 		return true;
 	default:
 		return false;
