@@ -182,15 +182,16 @@ static enum status memory_set(const struct ahci *a)
 	return OK;
 }
 
-static enum status signature_judge(const struct ahci *a)
+static enum status signature_judge(struct ahci *a)
 {
 	u32 sig = ahci_port_reg(a, AHCI_PXSIG);
 
 	if (sig == AHCI_PXSIG_DISK)
 		return OK;
-	if (sig == AHCI_PXSIG_PM)
+	if (sig == AHCI_PXSIG_PM && !(a->told & ahci_bit(a->port)))
 		con_printf("afterimage: %s has a port multiplier: its disks can not be used\n",
 			a->name);
+	a->told |= ahci_bit(a->port);
 	return E_NO_PARTITION;
 }
 
