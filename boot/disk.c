@@ -19,6 +19,7 @@ static bool is_disk_failure(enum status st)
 	case E_READ:
 	case E_WRITE:
 	case E_NOT_KEPT:
+	case E_READ_ONLY:
 	case E_FULL:
 	case E_NO_SLOT:
 		return true;

@@ -121,16 +121,17 @@ void ahci_slot_failed(struct ahci *a, u32 slot)
 	a->held |= ahci_bit(slot);
 }
 
-/* Queued commands and others never meet at the disk; a flush goes when all others are done. */
+/*
+ * Queued commands and others never meet at the disk: a flush goes when all others are done, and
+ * none is taken after it until it is done.
+ */
 static bool may_send(const struct ahci *a, u32 slot)
 {
 	if (ahci_count(a->sent) >= a->at_once)
 		return false;
-	if (!a->queued)
+	if (!a->queued || a->slot[slot].req->op != BLK_FLUSH)
 		return true;
-	if (a->slot[slot].req->op == BLK_FLUSH)
-		return a->sent == 0 && a->held == ahci_bit(slot);
-	return a->sent == a->tagged;
+	return a->sent == 0 && a->held == ahci_bit(slot);
 }
 
 void ahci_issue(struct ahci *a)
@@ -138,7 +139,7 @@ void ahci_issue(struct ahci *a)
 	for (u32 i = 0; i < a->slots && a->held; i++) {
 		enum status st;
 
-		if (!(a->held & ahci_bit(i)) || !may_send(a, i))
+		if (!a->slot[i].req || !(a->held & ahci_bit(i)) || !may_send(a, i))
 			continue;
 		a->held &= ~ahci_bit(i);
 		st = slot_send(a, i);

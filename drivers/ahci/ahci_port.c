@@ -188,10 +188,11 @@ static enum status signature_judge(struct ahci *a)
 
 	if (sig == AHCI_PXSIG_DISK)
 		return OK;
-	if (sig == AHCI_PXSIG_PM && !(a->told & ahci_bit(a->port)))
+	if (sig == AHCI_PXSIG_PM && !(a->told & ahci_bit(a->port))) {
 		con_printf("afterimage: %s has a port multiplier: its disks can not be used\n",
 			a->name);
-	a->told |= ahci_bit(a->port);
+		a->told |= ahci_bit(a->port);
+	}
 	return E_NO_PARTITION;
 }
 

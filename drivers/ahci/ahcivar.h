@@ -55,10 +55,10 @@ struct ahci {
 	struct arena *arena;
 	u32 cap;
 	u32 ports;    /* a bit for each that there is */
+	u32 told;     /* likewise: has a port multiplier, which was said */
 	u64 reset_us; /* when the HBA was reset */
 	u32 slots;    /* what there is memory for */
 	u32 port;     /* selected */
-	u32 told;     /* ports of which was said that they have no disk for us */
 	bool started; /* it may receive frames */
 	bool queued;  /* the disk gets queued commands (NCQ) */
 	bool flushes; /* it has something to flush */

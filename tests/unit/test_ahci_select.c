@@ -85,12 +85,48 @@ static void test_dead_controller(void **state)
 	ahci_bench_free(&b);
 }
 
+/* Bits for slots that were not issued: what else the HBA says is not to be trusted either. */
+static void test_impossible_bits(void **state)
+{
+	(void)state;
+	for (u32 i = 0; i < 2; i++) {
+		struct ahci_bench b;
+
+		open_two(&b, AHCI_FAULT_NONE);
+		b.m.command_us = 100000;
+		b.m.read_fault = i ? AHCI_READ_CI_EXTRA : AHCI_READ_SACT_EXTRA;
+		b.m.read_fault_at = b.m.reads + (i ? 2 : 3);
+		assert_int_equal(blk_read(b.blk, 9, 8, b.buf_pa), OK);
+		assert_memory_equal(b.buf, b.disk[0] + 9 * 512, 8 * 512);
+		assert_int_equal(b.blk->resets, 1);
+		expect_second_works(&b);
+	}
+}
+
+/* Nobody took the right to do DMA from it before: the driver does, before all else. */
+static void test_master_when_opened(void **state)
+{
+	struct ahci_bench b;
+
+	(void)state;
+	ahci_bench_make(&b, 1);
+	ahci_bench_disk(&b, 0, 512);
+	ahci_model_leave_running(&b.m, 0, MACHINE_OLD_PA, 31);
+	assert_true(pci_model_masters(b.m.fn));
+	assert_int_equal(ahci_bench_open_all(&b), OK);
+	assert_int_equal(blk_read(b.blk, 9, 8, b.buf_pa), OK);
+	assert_int_equal(ahci_bench_stop(&b), OK);
+	ahci_bench_free(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_dead_disk_alone),
 		cmocka_unit_test(test_unplugged_disk_alone),
 		cmocka_unit_test(test_dead_controller),
+		cmocka_unit_test(test_impossible_bits),
+		cmocka_unit_test(test_master_when_opened),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

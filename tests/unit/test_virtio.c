@@ -41,6 +41,7 @@ static void test_open(void **state)
 	assert_int_equal(b.m.accepted_hi, 1); /* no packed queue */
 	assert_int_equal(b.m.queue_size, 32);
 	assert_int_equal(b.m.fn->status_written, 0);
+	assert_int_equal(*host_ram_at(b.m.avail_pa, 1), VIRTIO_AVAIL_NO_INTERRUPT);
 	assert_int_equal(vbench_stop(&b), OK);
 	assert_true(b.v->blk.silent);
 	assert_int_equal(b.v->blk.resets, 0);

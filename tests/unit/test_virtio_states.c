@@ -281,6 +281,17 @@ static void test_first_usable(void **state)
 	b.m.fn->config[0xd4 / 4] = 0;
 	b.m.fn->config[0xdc / 4] = 0x1000;
 	recovers(&b);
+	crash(&b); /* and none after it */
+	b.m.fn->config[PCI_MODEL_MSIX_AT / 4] |= 0xd0 << 8;
+	b.m.fn->config[0xd0 / 4] = VIRTIO_CAP | 20u << 16 | 2u << 24;
+	b.m.fn->config[0xd4 / 4] = VIRTIO_MODEL_BAR;
+	b.m.fn->config[0xd8 / 4] = 0x3000;
+	b.m.fn->config[0xdc / 4] = 0x1000;
+	recovers(&b);
+	crash(&b); /* the upper half of a BAR is none, whatever it looks like */
+	b.m.fn->config[5 + VIRTIO_MODEL_BAR] = 0x40000000;
+	virtio_model_area(&b.m, 0, VIRTIO_MODEL_BAR + 1, 0, 0x1000);
+	fails(&b, E_READY);
 }
 
 /* Doorbells at every distance, as far as they are inside. */
