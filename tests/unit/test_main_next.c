@@ -133,7 +133,6 @@ static void test_full(void **state)
 	expect_other();
 }
 
-<<<<<<< HEAD
 /* A survey is armed on the other disk: the memory of a dump that was begun is not its. */
 static void test_survey_waits(void **state)
 {
@@ -163,7 +162,8 @@ static void test_survey_waits(void **state)
 	run();
 	expect_other();
 	assert_memory_equal(at, &v, sizeof(v));
-=======
+}
+
 /* What the first disk had in its cache is lost by a reset: the other one gets all of it. */
 static void test_cache_is_lost(void **state)
 {
@@ -207,7 +207,6 @@ static void test_crash_loop(void **state)
 	}
 	expect_other();
 	expect("afterimage: E51 ");
->>>>>>> revb
 }
 
 /* Another path to the failed disk only if there is nothing else. */
@@ -255,13 +254,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_write_error, setup_two, teardown_two),
 		cmocka_unit_test_setup_teardown(test_both_die, setup_two, teardown_two),
 		cmocka_unit_test_setup_teardown(test_full, setup_two, teardown_two),
-<<<<<<< HEAD
 		cmocka_unit_test_setup_teardown(test_survey_waits, setup_two, teardown_two),
-=======
 		cmocka_unit_test_setup_teardown(test_cache_is_lost, setup_two, teardown_two),
 		cmocka_unit_test_setup_teardown(test_not_silent, setup_two, teardown_two),
 		cmocka_unit_test_setup_teardown(test_crash_loop, setup_two, teardown_two),
->>>>>>> revb
 		cmocka_unit_test_setup_teardown(test_second_path, setup_two, teardown_two),
 		cmocka_unit_test_setup_teardown(test_asked_for_is_broken, setup_two, teardown_two),
 		cmocka_unit_test_setup_teardown(test_asked_for_is_absent, setup_two, teardown_two),
