@@ -174,7 +174,8 @@ static inline void run(void)
 	assert_int_equal(count_of("afterimage: no dump: E") + count_of(" incomplete: E") +
 				 count_of(" complete: "),
 		1);
-	assert_memory_equal(ram + MIB, ram_before + MIB, RAM_BYTES - MIB);
+	/* cmocka's own comparison is slow. */
+	assert_int_equal(memcmp(ram + MIB, ram_before + MIB, RAM_BYTES - MIB), 0);
 	assert_int_equal(m.stray_writes, 0);
 	assert_int_equal(m.stray_dma, 0);
 	assert_int_equal(m.protocol_errors, 0);

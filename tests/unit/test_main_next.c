@@ -164,6 +164,51 @@ static void test_survey_waits(void **state)
 	assert_memory_equal(at, &v, sizeof(v));
 }
 
+/* What the first disk had in its cache is lost by a reset: the other one gets all of it. */
+static void test_cache_is_lost(void **state)
+{
+	(void)state;
+	m.caches = m.loses = true;
+	m.fault = NVME_FAULT_FATAL;
+	m.fault_at = 200;
+	m.fault_count = 1;
+	run();
+	expect("E58 the disk lost data that it had taken; dump 1 stays incomplete there, ");
+	expect_other();
+	assert_int_equal(header(0).reason, E_NOT_KEPT);
+}
+
+/* One that keeps its right to do DMA keeps all memory that it knows of, too. */
+static void test_not_silent(void **state)
+{
+	(void)state;
+	m.fn->master_stuck = true;
+	m.fault = NVME_FAULT_STATUS_DNR;
+	m.fault_at = 120;
+	run();
+	expect("afterimage: the dump disk did not confirm its shutdown\n");
+	expect_other();
+	assert_int_equal(m.asq, ARENA_PA);
+	assert_true(next.asq >= m.asq + OUTBOX_RING_BYTES);
+	m.fn->master_stuck = false;
+	assert_int_equal(pci_disable_dma(&(struct pci_dev) {.bdf = BDF}), OK);
+}
+
+/* The third capture within an hour is that, whichever disk the third one ends on. */
+static void test_crash_loop(void **state)
+{
+	(void)state;
+	handoff.door = DOOR_LINUX;
+	for (u32 i = 0; i < 3; i++) {
+		assert_int_equal(count_of("afterimage: E51 "), 0);
+		m.fault = i == 2 ? NVME_FAULT_STATUS_DNR : NVME_FAULT_NONE;
+		m.fault_at = m.commands + 120;
+		run();
+	}
+	expect_other();
+	expect("afterimage: E51 ");
+}
+
 /* Another path to the failed disk only if there is nothing else. */
 static void test_second_path(void **state)
 {
@@ -210,6 +255,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_both_die, setup_two, teardown_two),
 		cmocka_unit_test_setup_teardown(test_full, setup_two, teardown_two),
 		cmocka_unit_test_setup_teardown(test_survey_waits, setup_two, teardown_two),
+		cmocka_unit_test_setup_teardown(test_cache_is_lost, setup_two, teardown_two),
+		cmocka_unit_test_setup_teardown(test_not_silent, setup_two, teardown_two),
+		cmocka_unit_test_setup_teardown(test_crash_loop, setup_two, teardown_two),
 		cmocka_unit_test_setup_teardown(test_second_path, setup_two, teardown_two),
 		cmocka_unit_test_setup_teardown(test_asked_for_is_broken, setup_two, teardown_two),
 		cmocka_unit_test_setup_teardown(test_asked_for_is_absent, setup_two, teardown_two),
