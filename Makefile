@@ -180,22 +180,23 @@ KEXEC_TESTS := $(wildcard tests/qemu/test_kexec*.py) tests/qemu/test_registers.p
 LIVE_TESTS  := $(addprefix tests/qemu/test_,boot_entry.py host_check.py reserve_words.py \
                  survey_bios.py survey_next.py)
 MATRIX_TESTS := tests/qemu/test_uefi_matrix.py
-# A sample of these is in check-qemu.
-FAULT_TESTS := $(addprefix tests/qemu/test_,disk_faults.py power_cuts.py sectors.py in_flight.py)
+# A sample of these is in check-qemu, in the half with the surveys: most share one small machine.
+FAULT_TESTS := $(addprefix tests/qemu/test_,disk_faults.py power_cuts.py sectors.py next_disk.py)
+SMALL_TESTS := $(FAULT_TESTS) $(addprefix tests/qemu/test_,ahci.py virtio.py)
 check-qemu: check-qemu-reset check-qemu-kexec ## the whole product in virtual machines
 
 check-qemu-reset: all $(RAM_TOOLS) ## of these, dumps after a reset
 	@BUILD=$(BUILD) sh tests/qemu/run.sh reset $(PYTHON) -m pytest -q -p no:cacheprovider \
-	  $(addprefix --ignore=,$(KEXEC_TESTS) $(LIVE_TESTS) $(MATRIX_TESTS)) tests/qemu
+	  $(addprefix --ignore=,$(KEXEC_TESTS) $(LIVE_TESTS) $(SMALL_TESTS) $(MATRIX_TESTS)) tests/qemu
 
 check-qemu-kexec: all ## of these, dumps after a panic, surveys, and the tools in running systems
 	@BUILD=$(BUILD) sh tests/qemu/run.sh kexec $(PYTHON) -m pytest -q -p no:cacheprovider \
-	  $(KEXEC_TESTS) $(LIVE_TESTS)
+	  $(KEXEC_TESTS) $(LIVE_TESTS) $(SMALL_TESTS)
 
 check-matrix: all $(RAM_TOOLS) ## page classes, kexec and UEFI on every kernel, paging and memory layout; failing disks
 	@BUILD=$(BUILD) AFTERIMAGE_MATRIX=all $(PYTHON) -m pytest -q -p no:cacheprovider \
 	  tests/qemu/test_classes.py tests/qemu/test_kexec_matrix.py \
-	  tests/qemu/test_kexec_memory.py $(MATRIX_TESTS) $(FAULT_TESTS)
+	  tests/qemu/test_kexec_memory.py tests/qemu/test_in_flight.py $(MATRIX_TESTS) $(FAULT_TESTS)
 
 lint: $(BUILD)/metal/libpure.a ## format, clang-tidy, headers, purity gate
 	@sh tests/lint.sh $(BUILD)
