@@ -175,28 +175,28 @@ check-host: all ## the tools against files and loop devices
 
 RAM_TOOLS := $(addprefix $(BUILD)/host/,classes corrupt)
 KEXEC_TESTS := $(wildcard tests/qemu/test_kexec*.py) tests/qemu/test_registers.py
-# Surveys and the tools in running systems go with them, so that both halves take about the same
-# time.
+# Surveys, the tools in running systems and failing disks go with them, so that both halves take
+# about the same time.
 LIVE_TESTS  := $(addprefix tests/qemu/test_,boot_entry.py host_check.py reserve_words.py \
                  survey_bios.py survey_next.py)
-MATRIX_TESTS := tests/qemu/test_uefi_matrix.py
-# A sample of these is in check-qemu, in the half with the surveys: most share one small machine.
-FAULT_TESTS := $(addprefix tests/qemu/test_,disk_faults.py power_cuts.py sectors.py next_disk.py)
-SMALL_TESTS := $(FAULT_TESTS) $(addprefix tests/qemu/test_,ahci.py virtio.py)
+DISK_TESTS  := $(addprefix tests/qemu/test_,ahci.py disk_faults.py next_disk.py power_cuts.py \
+                 sectors.py virtio.py)
+MATRIX_TESTS := $(addprefix tests/qemu/test_,remapping.py uefi_matrix.py)
 check-qemu: check-qemu-reset check-qemu-kexec ## the whole product in virtual machines
 
 check-qemu-reset: all $(RAM_TOOLS) ## of these, dumps after a reset
 	@BUILD=$(BUILD) sh tests/qemu/run.sh reset $(PYTHON) -m pytest -q -p no:cacheprovider \
-	  $(addprefix --ignore=,$(KEXEC_TESTS) $(LIVE_TESTS) $(SMALL_TESTS) $(MATRIX_TESTS)) tests/qemu
+	  $(addprefix --ignore=,$(KEXEC_TESTS) $(LIVE_TESTS) $(DISK_TESTS) $(MATRIX_TESTS)) tests/qemu
 
-check-qemu-kexec: all ## of these, dumps after a panic, surveys, and the tools in running systems
+check-qemu-kexec: all ## of these, dumps after a panic, surveys, failing disks, tools in running systems
 	@BUILD=$(BUILD) sh tests/qemu/run.sh kexec $(PYTHON) -m pytest -q -p no:cacheprovider \
-	  $(KEXEC_TESTS) $(LIVE_TESTS) $(SMALL_TESTS)
+	  $(KEXEC_TESTS) $(LIVE_TESTS) $(DISK_TESTS)
 
-check-matrix: all $(RAM_TOOLS) ## page classes, kexec and UEFI on every kernel, paging and memory layout; failing disks
+check-matrix: all $(RAM_TOOLS) ## classes, kexec, UEFI on every kernel and layout; every fault of a disk
 	@BUILD=$(BUILD) AFTERIMAGE_MATRIX=all $(PYTHON) -m pytest -q -p no:cacheprovider \
 	  tests/qemu/test_classes.py tests/qemu/test_kexec_matrix.py \
-	  tests/qemu/test_kexec_memory.py tests/qemu/test_in_flight.py $(MATRIX_TESTS) $(FAULT_TESTS)
+	  tests/qemu/test_kexec_memory.py tests/qemu/test_in_flight.py tests/qemu/test_pci.py \
+	  $(DISK_TESTS) $(MATRIX_TESTS)
 
 lint: $(BUILD)/metal/libpure.a ## format, clang-tidy, headers, purity gate
 	@sh tests/lint.sh $(BUILD)

@@ -31,7 +31,7 @@ static bool is_disk_failure(enum status st)
 static void disk_take(struct session *s)
 {
 	s->target_open = true;
-	s->degraded &= ~(u32)DL_DEGRADED_SUPERBLOCK;
+	s->degraded &= ~(u32)(DL_DEGRADED_SUPERBLOCK | DL_DEGRADED_LEVEL);
 	if (s->target.super_damaged)
 		s->degraded |= DL_DEGRADED_SUPERBLOCK;
 	if (s->target.how == TARGET_NEXT)

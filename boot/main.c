@@ -72,10 +72,14 @@ static void survey_begin(struct session *s)
 	survey_apply(&s->survey);
 }
 
-/* True if memory belongs to a survey: then there is nothing to dump. */
+/*
+ * True if memory belongs to a survey: then there is nothing to dump. What a disk has armed that
+ * only takes the place of another one is not for this memory.
+ */
 static bool survey_takes(struct session *s, enum status found)
 {
-	const struct survey_kernel k = {found, &s->kernel, &s->log};
+	const struct survey_kernel k = {
+		found, &s->kernel, &s->log, .keep = s->target.how == TARGET_NEXT};
 
 	survey_run(&s->survey, &k);
 	return s->survey.restart;

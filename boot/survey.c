@@ -322,7 +322,7 @@ static void resume(struct survey *s, const struct survey_kernel *k)
 
 void survey_run(struct survey *s, const struct survey_kernel *k)
 {
-	u32 state = s->held ? s->log.record->state : DL_SURVEY_IDLE;
+	u32 state = s->held && !k->keep ? s->log.record->state : DL_SURVEY_IDLE;
 
 	if (state == DL_SURVEY_ARMED && no_crash(s, k))
 		start(s);

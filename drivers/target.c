@@ -292,6 +292,11 @@ static bool controller_failed(const struct target_ask *ask, u32 bdf)
 	return false;
 }
 
+static bool is_done(const struct search *s)
+{
+	return s->taken && (s->failed || clock_us() - s->taken_us > TARGET_LOOK_ON_US);
+}
+
 /*
  * All disks of a controller that is up; OK if one of them holds the target. One that dies takes
  * the controller with it, unless selecting another one brings that back.
@@ -302,7 +307,7 @@ static enum status disks_try(struct search *s)
 	enum status none = E_NO_DISK, killed = OK;
 	char killer[BLK_NAME_BYTES];
 
-	for (u32 i = 0; i < blk->disks && i < BLK_MAX_DISKS; i++) {
+	for (u32 i = 0; i < blk->disks && i < BLK_MAX_DISKS && !is_done(s); i++) {
 		enum status st;
 
 		if (disk_failed(s->ask, s->bdf, i))
@@ -356,11 +361,6 @@ static enum status controller_try(
 	if (s->blk->silent)
 		s->arena->used = mark;
 	return stopped == OK ? st : stopped;
-}
-
-static bool is_done(const struct search *s)
-{
-	return s->taken && (s->failed || clock_us() - s->taken_us > TARGET_LOOK_ON_US);
 }
 
 static void controllers_try(struct search *s)

@@ -6,7 +6,8 @@
  *
  * What a driver does about trouble, each step bounded by a deadline:
  * - a command that fails, and may be tried again, is sent once more; then the request has failed,
- *   and the device lives on;
+ *   and the device lives on. Not so a flush: what it could not keep the device has dropped, and the
+ *   next one would succeed without it;
  * - a command that does not end, a controller that reports a fatal status or a completion that
  *   makes no sense: the device is reset, once in its life, and every unfinished request is
  *   sent again; the second time the device is dead;

@@ -38,6 +38,7 @@ struct survey_kernel {
 	enum status found; /* OK also for one that could not be verified; E_NO_KERNEL */
 	const struct oldkernel *kernel;
 	struct panic_scratch *scratch;
+	bool keep; /* whatever the record says: a dump of this memory was begun, or may have been */
 };
 
 /* Reads the record. Everything handed over stays the caller's and must stay. */
@@ -51,8 +52,8 @@ void survey_open(struct survey *s, struct handoff *handoff, struct physmem *pm, 
 void survey_apply(struct survey *s);
 
 /*
- * Goes one step on in a survey that is under way, if memory holds no crash: then s->restart is
- * set. If not, the arena has its memory back.
+ * Goes one step on in a survey that is under way, if memory holds no crash and k->keep is not set:
+ * then s->restart is set. If not, the arena has its memory back.
  */
 void survey_run(struct survey *s, const struct survey_kernel *k);
 

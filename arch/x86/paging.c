@@ -280,14 +280,31 @@ void *arena_map(u64 pa, u64 bytes)
 	return (void *)va;
 }
 
+static struct mmio handles[MMIO_HANDLES];
+static u32 handles_used;
+
+/* What was mapped before: disks are looked for again when one fails. */
+static const struct mmio *mmio_known(u64 pa, u64 bytes)
+{
+	for (u32 i = 0; i < handles_used; i++) {
+		const struct mmio *m = &handles[i];
+		u64 page_pa = mmio_table[(m->va - mmio_va(0)) >> PAGE_SHIFT] & PTE_ADDRESS;
+
+		if (m->bytes == bytes && page_pa + (m->va & (PAGE_BYTES - 1)) == pa)
+			return m;
+	}
+	return NULL;
+}
+
 const struct mmio *mmio_map(u64 pa, u64 bytes)
 {
-	static struct mmio handles[MMIO_HANDLES];
-	static u32 handles_used;
+	const struct mmio *known = mmio_known(pa, bytes);
 	u64 first = pa & ~(u64)(PAGE_BYTES - 1);
 	u64 pages = (pa - first + bytes + PAGE_BYTES - 1) >> PAGE_SHIFT;
 	struct mmio *m;
 
+	if (known)
+		return known;
 	if (handles_used == ARRAY_SIZE(handles) || bytes == 0 || bytes > LARGE_BYTES)
 		return NULL;
 	if (pages > MMIO_PAGES - mmio_used || !range_fits(pa, bytes, phys_end()))

@@ -111,7 +111,7 @@ void ahci_slot_failed(struct ahci *a, u32 slot)
 {
 	struct ahci_slot *s = &a->slot[slot];
 
-	if (s->retried) {
+	if (s->retried || s->req->op == BLK_FLUSH) {
 		slot_finish(a, slot, s->req->op == BLK_READ ? E_READ : E_WRITE);
 		return;
 	}

@@ -146,7 +146,7 @@ void ahci_issue(struct ahci *a);
 /* The slots in @done have been carried out, or if not queued so it seems. */
 void ahci_reap(struct ahci *a, u32 done);
 
-/* The command of @slot failed: it is held to be sent once more, or its request has failed. */
+/* The command of @slot failed: it is held to be sent once more, or its request has failed. A flush always. */
 void ahci_slot_failed(struct ahci *a, u32 slot);
 
 /* Finds out which command failed, and goes on with the others; @pending are those not done. */

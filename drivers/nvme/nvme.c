@@ -133,7 +133,8 @@ static void slot_again(struct nvme *n, struct nvme_slot *slot)
 static void slot_end(struct nvme *n, struct nvme_slot *slot, u32 status)
 {
 	u32 code = NVME_STATUS_CODE(status);
-	bool may_again = code == NVME_CODE_ABORTED || !(status & NVME_STATUS_DNR);
+	bool flush = slot->req->op == BLK_FLUSH;
+	bool may_again = code == NVME_CODE_ABORTED || (!flush && !(status & NVME_STATUS_DNR));
 
 	if (code == 0) {
 		slot_finish(n, slot, OK);

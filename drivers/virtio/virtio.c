@@ -204,7 +204,7 @@ static enum status complete(struct virtio *v, const struct virtio_used_entry *e)
 		return OK;
 	}
 	st = slot->req->op == BLK_READ ? E_READ : E_WRITE;
-	if (status != VIRTIO_BLK_S_UNSUPP && !slot->retried) {
+	if (status != VIRTIO_BLK_S_UNSUPP && !slot->retried && slot->req->op != BLK_FLUSH) {
 		slot->retried = true;
 		st = slot_send(v, slot);
 	}
@@ -290,10 +290,12 @@ static enum status virtio_stop(struct blk *blk)
 {
 	struct virtio *v = virtio_of(blk);
 	enum status st = blk_drain(blk);
+	enum status reset = virtio_reset(v);
 
-	if (st == OK)
-		st = virtio_reset(v);
-	return blk_silence(blk, &v->pci, st);
+	st = blk_silence(blk, &v->pci, st == OK ? reset : st);
+	/* What a host has begun, bus mastering does not end; a reset does. */
+	blk->silent = blk->silent && reset != E_READY;
+	return st;
 }
 
 const struct blk_ops virtio_blk_ops = {

@@ -68,8 +68,10 @@ static void flush(struct life *l)
 {
 	struct blk_req f = {.op = BLK_FLUSH};
 	bool told = l->b.blk->resets > 0;
+	enum status st = bench_run(l->b.blk, &f);
 
-	if (bench_run(l->b.blk, &f) != OK)
+	l->flushes_failed += st == E_WRITE;
+	if (st != OK)
 		return;
 	told = (told || l->b.blk->resets > 0) && l->b.m.power_losses > 0;
 	for (u32 i = 0; i < WRITES_ALL && !told; i++) {

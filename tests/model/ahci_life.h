@@ -40,7 +40,7 @@ struct life {
 	struct ahci_bench b;
 	struct life_req w[LIFE_WRITES + LIFE_LATER];
 	u64 took_us;
-	u32 flushes_ok, reads_ok, writes_ok;
+	u32 flushes_ok, flushes_failed, reads_ok, writes_ok;
 	bool selected;
 };
 

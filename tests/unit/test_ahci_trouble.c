@@ -143,6 +143,28 @@ static void test_power_lost_between(void **state)
 	}
 }
 
+/* What a flush could not keep is lost, and the next one would not tell. */
+static void test_flush_is_not_repeated(void **state)
+{
+	static const enum ahci_fault faults[] = {AHCI_FAULT_ERROR, AHCI_FAULT_D2H_ERROR};
+
+	(void)state;
+	for (u32 i = 0; i < 4; i++) {
+		struct ahci_bench b;
+		struct blk_req f = {.op = BLK_FLUSH};
+
+		slow_one(&b, i & 1);
+		b.m.fault = faults[i / 2];
+		b.m.fault_at = b.m.commands + 1;
+		assert_int_equal(bench_run(b.blk, &f), E_WRITE);
+		assert_int_equal(b.m.flushes, 0);
+		assert_int_equal(bench_run(b.blk, &f), OK);
+		assert_int_equal(b.blk->resets, 0);
+		assert_int_equal(ahci_bench_stop(&b), OK);
+		ahci_bench_free(&b);
+	}
+}
+
 /* What the HBA reports is not waited for as if nothing were known. */
 static void test_errors_are_noticed(void **state)
 {
@@ -299,6 +321,7 @@ int main(void)
 		cmocka_unit_test(test_starved),
 		cmocka_unit_test(test_stop_drains),
 		cmocka_unit_test(test_power_lost_between),
+		cmocka_unit_test(test_flush_is_not_repeated),
 		cmocka_unit_test(test_errors_are_noticed),
 		cmocka_unit_test(test_swapped),
 		cmocka_unit_test(test_reads_outside_the_arena),

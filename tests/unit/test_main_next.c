@@ -2,6 +2,7 @@
  * The core with two dump disks, one of which fails: at every command that it gets, the dump
  * is whole on the other one, and what the first one has stays what it is.
  */
+#include "surveylog.h"
 #include "tests/unit/main_rig.h"
 
 #define BDF_NEXT 0x28u
@@ -132,6 +133,37 @@ static void test_full(void **state)
 	expect_other();
 }
 
+/* A survey is armed on the other disk: the memory of a dump that was begun is not its. */
+static void test_survey_waits(void **state)
+{
+	struct dl_survey v = {
+		.magic = DL_SURVEY_MAGIC,
+		.version = DL_VERSION,
+		.state = DL_SURVEY_ARMED,
+		.flags = DL_SURVEY_CONFIRMED,
+		.cycles_wanted = 1,
+	};
+	struct dl_super s;
+	u8 *at;
+
+	(void)state;
+	memcpy(&s, other.bytes + other.first * 512, sizeof(s));
+	s.survey_blocks = DL_SURVEY_AREA_BYTES / 512;
+	dl_super_seal(&s);
+	memcpy(other.bytes + other.first * 512, &s, sizeof(s));
+	memcpy(other.bytes + other.last * 512, &s, sizeof(s));
+	memcpy(v.disk_uuid, s.disk_uuid, sizeof(v.disk_uuid));
+	at = other.bytes + (other.first + dl_survey_block(&s)) * 512;
+	memset(at, 0, DL_SURVEY_AREA_BYTES);
+	dl_survey_seal(&v, (const struct dl_survey_range *)(void *)(at + DL_SURVEY_RANGES_AT));
+	memcpy(at, &v, sizeof(v));
+	m.fault = NVME_FAULT_GONE;
+	m.fault_at = 120;
+	run();
+	expect_other();
+	assert_memory_equal(at, &v, sizeof(v));
+}
+
 /* What the first disk had in its cache is lost by a reset: the other one gets all of it. */
 static void test_cache_is_lost(void **state)
 {
@@ -222,6 +254,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_write_error, setup_two, teardown_two),
 		cmocka_unit_test_setup_teardown(test_both_die, setup_two, teardown_two),
 		cmocka_unit_test_setup_teardown(test_full, setup_two, teardown_two),
+		cmocka_unit_test_setup_teardown(test_survey_waits, setup_two, teardown_two),
 		cmocka_unit_test_setup_teardown(test_cache_is_lost, setup_two, teardown_two),
 		cmocka_unit_test_setup_teardown(test_not_silent, setup_two, teardown_two),
 		cmocka_unit_test_setup_teardown(test_crash_loop, setup_two, teardown_two),

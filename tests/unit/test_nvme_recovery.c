@@ -184,6 +184,24 @@ static void test_retry(void **state)
 	}
 }
 
+/* What a flush could not keep is lost, and the next one would not tell. */
+static void test_flush_is_not_repeated(void **state)
+{
+	struct bench b;
+	struct blk_req f = {.op = BLK_FLUSH};
+
+	(void)state;
+	bench_make(&b, 9);
+	assert_int_equal(bench_open_all(&b), OK);
+	b.m.fault = NVME_FAULT_STATUS;
+	b.m.fault_at = b.m.commands + 1;
+	assert_int_equal(bench_run(&b.n->blk, &f), E_WRITE);
+	assert_int_equal(b.m.flushes, 0);
+	assert_int_equal(bench_run(&b.n->blk, &f), OK);
+	assert_int_equal(bench_stop(&b), OK);
+	bench_free(&b);
+}
+
 /* The n-th I/O command from now on is lost, and @count in all. */
 static void lose(struct bench *b, u32 nth, u64 count, enum nvme_abort how)
 {
@@ -469,6 +487,7 @@ int main(void)
 		cmocka_unit_test(test_stop_drains),
 		cmocka_unit_test(test_stop_that_fails),
 		cmocka_unit_test(test_retry),
+		cmocka_unit_test(test_flush_is_not_repeated),
 		cmocka_unit_test(test_late),
 		cmocka_unit_test(test_late_twice),
 		cmocka_unit_test(test_longest_request),

@@ -98,6 +98,31 @@ static void test_no_disks(void **state)
 	unplug();
 }
 
+/* Once there is a target, a disk that takes its time is the last one that is looked at. */
+static void test_target_is_elsewhere(void **state)
+{
+	struct machine_disk *d = &disk[1];
+
+	(void)state;
+	plug();
+	*d = disk[0];
+	d->bytes = calloc(BLOCKS, 512);
+	memset(d->uuid, 9, sizeof(d->uuid));
+	machine_disk_format(d);
+	nvme_model_init(&m[1], BDF(1));
+	nvme_model_add(&m[1], 1, d->bytes, BLOCKS, 9);
+	m[1].dma_first = MACHINE_ARENA_PA;
+	m[1].dma_end = MACHINE_ARENA_PA + MACHINE_ARENA_BYTES;
+	hba.fault = AHCI_FAULT_NEVER;
+	hba.fault_at = 1;
+	assert_int_equal(find(d->uuid, any), OK);
+	assert_non_null(strstr(host_console(), "afterimage: ahci 00:1f.0 port 0: E24 "));
+	assert_null(strstr(host_console(), "port 2"));
+	assert_int_equal(t.blk->ops->stop(t.blk), OK);
+	free(d->bytes);
+	unplug();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -105,6 +130,7 @@ int main(void)
 		cmocka_unit_test(test_disk_before_it_dies),
 		cmocka_unit_test(test_last_disk_dies),
 		cmocka_unit_test(test_no_disks),
+		cmocka_unit_test(test_target_is_elsewhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
