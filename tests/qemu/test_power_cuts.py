@@ -15,29 +15,29 @@ CUTS = 67 if faults.EVERYTHING else 3  # of each kind
 STATES = 300 if faults.EVERYTHING else 16
 HELLO = r"^afterimage \S+ via bios(?=\n)"
 MAX_SHARE = 1.05  # of a dump's bytes: about one cut in ten comes after its end
+GUESS = 0.75  # of the bytes that it has on a fast disk
 MAX_DELAY_S = 0.02
 POLL_S = 0.002
-BYTES_S = 32 << 20  # slower than the image, so that the disk's time to be cut off is known
+BYTES_S = 32 << 20  # so slow that a cut hits what it is aimed at
 TRUE_EVERY = 8  # of how many cuts one has its pages compared
 
 
-def cut(small, folder, kind, share, delay_s):
-    """Once the disk has taken this @share of a whole dump, and a little later. The disk, and the
-    console's text at the end."""
+def cut(small, folder, kind, target_bytes, delay_s):
+    """Once the disk has taken @target_bytes, and a little later. The disk, what it has taken, and
+    the console's text at the end."""
     disk = small.copy(folder)
-    target_bytes = share * (small.first[1] - small.first[0])
     with faults.power_on(folder, disk, small, kind) as machine:
         machine.wait_console(HELLO, capture.BOOT_TIMEOUT_S)
         machine.freeze_at_reboot()
         faults.throttle(machine, kind, bps_wr=BYTES_S)
         deadline = time.monotonic() + capture.CAPTURE_TIMEOUT_S
-        while (faults.stats(machine)["wr_bytes"] < target_bytes
+        while ((taken := faults.stats(machine)["wr_bytes"]) < target_bytes
                and not re.search(capture.ACTION, machine.console(), re.M)):
             assert time.monotonic() < deadline, machine.console()
             time.sleep(POLL_S)
         time.sleep(delay_s)
         machine.kill()
-        return disk, machine.console()
+        return disk, taken, machine.console()
 
 
 def check_cut(disk, small, console):
@@ -53,11 +53,14 @@ def check_cut(disk, small, console):
 def test_power_cut_at_random(kind, small, tmp_path, step):
     chance = faults.chance("cut", kind)
     counts, chunks, middle = {}, [], 0
+    whole = GUESS * (small.first[1] - small.first[0])
     for i in range(CUTS):
-        disk, console = cut(small, tmp_path, kind, chance.uniform(0, MAX_SHARE),
-                            chance.uniform(0, MAX_DELAY_S))
+        disk, taken, console = cut(small, tmp_path, kind, whole * chance.uniform(0, MAX_SHARE),
+                                   chance.uniform(0, MAX_DELAY_S))
         moment, verdict = check_cut(disk, small, console)
         middle += moment == "middle"
+        if moment == "after":  # the slower the disk, the more is packed
+            whole = taken
         key = f"{moment} the dump, {verdict.state}"
         counts[key] = counts.get(key, 0) + 1
         chunks.append(verdict.chunks)
