@@ -20,7 +20,7 @@ EVERYTHING = os.environ.get("AFTERIMAGE_MATRIX") == "all"
 SEED = int(os.environ.get("AFTERIMAGE_SEED", "6"))
 NUMBER = 3  # of the dump that is made while something goes wrong
 MAX_CHANGED_HIGH = 64
-WRITTEN_WAIT_S = 30
+QMP_TIMEOUT_S = 60  # a busy disk answers late
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,6 @@ class Small:
     first: tuple  # likewise of dump 1
     target: int  # first byte of dump 2, where dump 3 goes
     kept_pages: int  # of a whole dump
-    seconds: float  # that it takes, from the image's first line on
 
     def copy(self, folder):
         return tools.copy(self.disk, Path(folder) / "small.img")
@@ -64,13 +63,29 @@ def make_small(folder, cd, step):
     first, second = (dump_range(disk, number, start) for number in (1, 2))
     tools.getdump("clear", disk, "-n", 2)
     step(f"small machine: {results[1].lines[-2]}")
-    return Small(crash, disk, (start, start + length), first, second[0], results[1].kept_pages,
-                 results[1].seconds - results[1].hello_s)
+    return Small(crash, disk, (start, start + length), first, second[0], results[1].kept_pages)
 
 
 def power_on(folder, disk, small, kind="nvme", **options):
     """A machine about to make a dump of @small's memory."""
     return capture.power_on(folder, disk, small.crash, private=True, controller=kind, **options)
+
+
+def stats(machine):
+    """Of the dump disk: what QEMU counts of it."""
+    for disk in machine.qmp.command("query-blockstats"):
+        if disk.get("node-name") == "dump":
+            return disk["stats"]
+    raise AssertionError("QEMU does not know the dump disk")
+
+
+def throttle(machine, kind, name="dump", **limits):
+    """Of the disk @name, of this kind: all are off but those given. A virtio disk's throttle is
+    that of a device of its own."""
+    names = ("bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr")
+    device = f"/machine/peripheral/{name}/virtio-backend" if kind.startswith("virtio") else name
+    machine.qmp.command("block_set_io_throttle", QMP_TIMEOUT_S, id=device,
+                        **{limit: limits.get(limit, 0) for limit in names})
 
 
 def kinds(*sample):

@@ -19,8 +19,6 @@ ONCE = 12 if faults.EVERYTHING else 5  # sectors of one run
 SLOT = MIB  # they lie so far apart that no command has two of them, merged ones neither
 RANDOM_RUNS = 12 if faults.EVERYTHING else 1
 DELAY_S = 4 if faults.EVERYTHING else 2
-# QEMU's name of the device whose throttle is set, where it is not the device's own.
-BACKEND = {"virtio": "/machine/peripheral/dump/virtio-backend"}
 
 
 def rule(iotype, **more):
@@ -29,11 +27,8 @@ def rule(iotype, **more):
 
 def failed_commands(machine):
     """Of the dump disk: how many each of write, flush and read."""
-    for disk in machine.qmp.command("query-blockstats"):
-        if disk.get("node-name") == "dump":
-            return {name: disk["stats"][f"failed_{name}_operations"]
-                    for name in ("wr", "flush", "rd")}
-    raise AssertionError("QEMU does not know the dump disk")
+    stats = faults.stats(machine)
+    return {name: stats[f"failed_{name}_operations"] for name in ("wr", "flush", "rd")}
 
 
 @pytest.fixture
@@ -106,13 +101,6 @@ def test_first_superblock_can_not_be_read(kind, small, run):
     assert tools.info(disk, faults.NUMBER)["dump"]["degraded"]
 
 
-def throttle(machine, kind, **limits):
-    """The dump disk's; all of them are off but those given."""
-    names = ("bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr")
-    machine.qmp.command("block_set_io_throttle", id=BACKEND.get(kind, "dump"),
-                        **{name: limits.get(name, 0) for name in names})
-
-
 @pytest.mark.parametrize("kind", faults.kinds("ahci"))
 def test_disk_that_takes_seconds(kind, small, tmp_path, step):
     """In the middle of a dump a write takes seconds: the image waits."""
@@ -120,10 +108,10 @@ def test_disk_that_takes_seconds(kind, small, tmp_path, step):
     blocks = disk.stat().st_blocks
     with faults.power_on(tmp_path, disk, small, kind) as machine:
         machine.wait_console(r"^afterimage: kernel ", capture.BOOT_TIMEOUT_S)
-        throttle(machine, kind, iops=1)
+        faults.throttle(machine, kind, iops=1)
         time.sleep(DELAY_S)
         assert "dump 3" not in machine.console()
-        throttle(machine, kind)
+        faults.throttle(machine, kind)
         result = capture.watch_image(machine, machine.started)
     step(f"{kind}: {result.lines[-2]}; {disk.stat().st_blocks - blocks} blocks more")
     assert result.image_ms > (DELAY_S - 1) * 1000

@@ -27,20 +27,12 @@ MIN_IN_FLIGHT = 31
 # Of a disk, a second: so that 31 are still under way at the panic, and that a reset that waits for
 # them does not take long.
 IOPS_BEFORE, IOPS_AFTER = 4, 32
-QMP_TIMEOUT_S = 60
 DUMP_BYTES = 400 * MIB
 FIS_AREA = 0x400, 0x500  # of Linux' memory for a port
 PATTERN = b"afterimage-test: read into me "
 FROM_DISK = b"from the disk"
 STEP_BYTES = 65536  # of guest/reads.c
-BACKEND = {"virtio": "/machine/peripheral/{}/virtio-backend"}
 LIMIT_S = 300
-
-
-def throttle(machine, name, kind, iops):
-    machine.qmp.command(
-        "block_set_io_throttle", QMP_TIMEOUT_S, id=BACKEND.get(kind, "{}").format(name),
-        bps=0, bps_rd=0, bps_wr=0, iops=iops, iops_rd=0, iops_wr=0)
 
 
 def make_busy_disk(path):
@@ -98,9 +90,9 @@ def crash(machine, kind, folder):
     machine.wait_console(r"^afterimage \S+ via linux(?=\n)", 60, at)
     before = freeze_and_copy(machine, folder / "before")
     for name in ("busy", "dump"):
-        throttle(machine, name, kind, IOPS_AFTER)
+        faults.throttle(machine, kind, name, iops=IOPS_AFTER)
     machine.wait_console(r"^afterimage: (dump disk|no dump)", 60, at)
-    throttle(machine, "dump", kind, 0)
+    faults.throttle(machine, kind)
     return before, kexec.follow_image(machine, at)
 
 
@@ -118,7 +110,7 @@ def test_commands_in_flight(kind, cd, tmp_path, step):
         load_drivers(machine)
         devices = [device_of(machine, size) for size in (busy.path.stat().st_size, DUMP_BYTES)]
         for name in ("busy", "dump"):
-            throttle(machine, name, kind, IOPS_BEFORE)
+            faults.throttle(machine, kind, name, iops=IOPS_BEFORE)
         (pages, own_pages), counts = start_reads(machine, devices)
         step(f"{kind}: reads under way on another disk and on the dump disk: {counts}")
         before, result = crash(machine, kind, tmp_path)

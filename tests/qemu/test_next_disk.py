@@ -21,10 +21,11 @@ PULL_TIMEOUT_S = 60
 # Of q35; which slots of the bus that was selected shall be let go of, and eject them.
 DOWN_PORT, EJECT_PORT, SELECT_PORT = 0xcc4, 0xcc8, 0xcd0
 BUSES = 4
-BACKEND = {"virtio-slot": "/machine/peripheral/dump/virtio-backend"}
-NEXT = [("nvme-slot", "virtio"), ("nvme-slot", "ahci"), ("virtio-slot", "nvme")]
-if faults.EVERYTHING:
-    NEXT += [("nvme-slot", "nvme"), ("virtio-slot", "virtio"), ("virtio-slot", "ahci")]
+PULLED = ["nvme-slot", "virtio-slot"]
+NEXT = [(kind, second) for kind in PULLED for second in faults.KINDS]
+ALONE = PULLED
+if not faults.EVERYTHING:
+    NEXT, ALONE = [("nvme-slot", "ahci")], ["virtio-slot"]
 
 
 def monitor(machine, line):
@@ -42,12 +43,6 @@ def pull(machine):
     assert 'id "dump"' not in monitor(machine, "info pci")
 
 
-def written(machine):
-    """Bytes that the dump disk has taken."""
-    return next(disk["stats"]["wr_bytes"] for disk in machine.qmp.command("query-blockstats")
-                if disk.get("node-name") == "dump")
-
-
 @pytest.fixture
 def pulled(small, tmp_path, step):
     """pulled(kind, *others): the disk that was pulled, and what the image said."""
@@ -55,11 +50,9 @@ def pulled(small, tmp_path, step):
         disk = small.copy(tmp_path)
         with capture.power_on(tmp_path, disk, small.crash, controller=kind,
                               others=others) as machine:
-            limits = dict.fromkeys(("bps", "bps_rd", "iops", "iops_rd", "iops_wr"), 0)
-            machine.qmp.command("block_set_io_throttle", id=BACKEND.get(kind, "dump"),
-                                bps_wr=SLOW_BYTES_S, **limits)
+            faults.throttle(machine, kind, bps_wr=SLOW_BYTES_S)
             deadline = time.monotonic() + PULL_TIMEOUT_S
-            while written(machine) < PULL_AT_BYTES:
+            while faults.stats(machine)["wr_bytes"] < PULL_AT_BYTES:
                 assert time.monotonic() < deadline, machine.console()
                 time.sleep(0.02)
             machine.stop()
@@ -97,9 +90,10 @@ def test_begins_anew_on_another_disk(kind, second, small, pulled, tmp_path):
     assert faults.check_true(other, small, tmp_path, 1) > small.kept_pages // 2
 
 
-def test_there_is_no_other_disk(small, pulled, tmp_path):
+@pytest.mark.parametrize("kind", ALONE)
+def test_there_is_no_other_disk(kind, small, pulled, tmp_path):
     """The one result line says what happened, and how much there is."""
-    disk, result = pulled("nvme-slot")
+    disk, result = pulled(kind)
     assert (result.state, result.number, result.code) == ("incomplete", faults.NUMBER,
                                                           E_DEVICE_GONE)
     assert not any("another disk" in line for line in result.lines)

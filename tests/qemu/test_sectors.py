@@ -69,7 +69,7 @@ def test_physical_blocks_of_4096_bytes(kind, small, tmp_path, step):
 # --- several controllers and disks -------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", faults.kinds(AHCI, VIRTIO))
+@pytest.mark.parametrize("kind", faults.kinds(AHCI))
 def test_two_controllers(kind, small, tmp_path, step):
     """Both of one kind, each with a dump disk: the one that was booted is the second."""
     disk, other = make_disk(tmp_path / "dump.img"), make_disk(tmp_path / "other.img")

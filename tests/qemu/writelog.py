@@ -72,8 +72,10 @@ class Replay:
                 f.seek(offset)
                 f.write(data)
 
-    def whole(self):
-        self.apply((e.offset, e.data) for e in self.entries if not e.flush)
+    def flushed(self):
+        """Only what the last flush covers."""
+        end = max(i for i, e in enumerate(self.entries) if e.flush)
+        self.apply((e.offset, e.data) for e in self.entries[:end] if not e.flush)
 
     def cut(self, chance):
         """Power fails after a random entry. What a flush covered is there; of what came after it

@@ -178,6 +178,18 @@ static void test_cache_is_lost(void **state)
 	assert_int_equal(header(0).reason, E_NOT_KEPT);
 }
 
+/* What was wrong with the first disk is not said of the other one's dump. */
+static void test_damaged_superblock(void **state)
+{
+	(void)state;
+	disk.bytes[disk.last * 512 + 40] ^= 1;
+	m.fault = NVME_FAULT_STATUS_DNR;
+	m.fault_at = 120;
+	run();
+	expect_other();
+	assert_int_equal(header_on(&other, 0).degraded & DL_DEGRADED_SUPERBLOCK, 0);
+}
+
 /* One that keeps its right to do DMA keeps all memory that it knows of, too. */
 static void test_not_silent(void **state)
 {
@@ -256,6 +268,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_full, setup_two, teardown_two),
 		cmocka_unit_test_setup_teardown(test_survey_waits, setup_two, teardown_two),
 		cmocka_unit_test_setup_teardown(test_cache_is_lost, setup_two, teardown_two),
+		cmocka_unit_test_setup_teardown(test_damaged_superblock, setup_two, teardown_two),
 		cmocka_unit_test_setup_teardown(test_not_silent, setup_two, teardown_two),
 		cmocka_unit_test_setup_teardown(test_crash_loop, setup_two, teardown_two),
 		cmocka_unit_test_setup_teardown(test_second_path, setup_two, teardown_two),

@@ -48,6 +48,7 @@ static void judge(const struct rig_keepsake *first, enum status told)
 	rig_check_rest(&rig, (u32)slot);
 	rig_check(&rig, (u32)slot, &report);
 	assert_true(!report.end && !next_is_there(&h));
+	assert_int_equal(h.kept_pages, report.pages);
 	assert_int_equal(writer_safe_bytes(&rig.writer), h.used * rig.opt.block_bytes);
 }
 
