@@ -359,7 +359,7 @@ static enum status log_settle(struct writer *w, enum status reason)
 		st = directory_flush(&w->dir);
 	if (st != OK)
 		reason = st;
-	if (blk->dead == OK && blk->resets != w->resets)
+	if (blk->dead == OK && (st != OK || blk->resets != w->resets))
 		st = log_read_back(w);
 	return st != OK ? st : reason;
 }

@@ -11,7 +11,8 @@
  *
  * A reset of the device may have cost it what it had completed but not made durable. If there
  * was one after the first flush, the log is read back after the second, and what is not as it
- * was sent does not count: E_NOT_KEPT. A header is written again.
+ * was sent does not count: E_NOT_KEPT. A header is written again. The log is also read back if
+ * the second flush fails: with that the device may have dropped anything.
  *
  * A failed write ends the log: nothing more is appended, and if the device still
  * lives the header is closed with the failure's code and the blocks known to be good.

@@ -177,7 +177,10 @@ static enum status do_request(struct memdisk *d, const struct blk_req *req)
 	case BLK_READ:
 		return do_read(d, req);
 	default:
-		d->flushes++;
+		if (++d->flushes == d->fail_flush_at) {
+			memdisk_lose_cache(d);
+			return E_WRITE;
+		}
 		if (!d->off)
 			drop_undo(d);
 		return OK;

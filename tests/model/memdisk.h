@@ -26,6 +26,7 @@ struct memdisk {
 	u32 tear_blocks;
 	u64 reset_at;	    /* before this write or flush, in one count, the device is reset */
 	u64 reset_count;    /* and before each of this many - 1 after it; 0 counts as 1 */
+	u64 fail_flush_at;  /* this flush fails, and the cache drops what it likes */
 	u64 fail_read_lba;  /* reading this block fails; 0: none */
 	u64 die_read_lba;   /* reading this block never ends: dead with E_TIMEOUT */
 	u64 fail_write_lba; /* likewise writing */

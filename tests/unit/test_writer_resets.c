@@ -138,6 +138,34 @@ static void test_read_back_only_after_a_reset(void **state)
 	rig_close(&rig);
 }
 
+/* What the disk could not keep does not count, though it lives on and takes the header. */
+static void test_flush_fails(void **state)
+{
+	struct rig_options opt = rig_defaults();
+	u32 lost = 0;
+
+	(void)state;
+	for (u32 i = 0; i < 16; i++) {
+		struct dl_header h;
+		enum status st;
+
+		rig_open(&rig, &opt);
+		rig.disk.random += i * 12345;
+		rig.disk.cached = true;
+		/* After the one of the first header. */
+		rig.disk.fail_flush_at = 2;
+		st = rig_dump(&rig);
+		assert_true(st == E_WRITE || st == E_NOT_KEPT);
+		lost += st == E_NOT_KEPT;
+		assert_true(rig_header(&rig, 0, &h));
+		assert_int_equal(h.state, DL_STATE_INCOMPLETE);
+		assert_int_equal(h.reason, st);
+		rig_check_rest(&rig, 0);
+		rig_close(&rig);
+	}
+	assert_true(lost > 8);
+}
+
 /* A block that can not be read ends what counts; the chunks before it still do. */
 static void test_unreadable_block(void **state)
 {
@@ -247,6 +275,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reset_at_every_command),
 		cmocka_unit_test(test_read_back_only_after_a_reset),
+		cmocka_unit_test(test_flush_fails),
 		cmocka_unit_test(test_unreadable_block),
 		cmocka_unit_test(test_reset_then_dead),
 		cmocka_unit_test(test_dead_while_reading_back),
