@@ -12,7 +12,7 @@
 #include "arena.h"
 #include "gate.h"
 
-#define OUTBOX_RING_PAGES 40u
+#define OUTBOX_RING_PAGES 38u
 #define OUTBOX_MAX_SLOTS  32u
 #define OUTBOX_RING_BYTES (OUTBOX_RING_PAGES * PAGE_BYTES)
 

@@ -47,7 +47,8 @@ static void id_read(const struct ahci *a, char id[BLK_ID_BYTES])
 	}
 	text_read(a, ATA_ID_SERIAL, ATA_ID_SERIAL_BYTES, serial);
 	text_read(a, ATA_ID_MODEL, ATA_ID_MODEL_BYTES, model);
-	str_format(id, BLK_ID_BYTES, "ata %s %s", serial, model);
+	if (serial[0])
+		str_format(id, BLK_ID_BYTES, "ata %s %s", serial, model);
 }
 
 static enum status format_read(struct ahci *a)
