@@ -7,7 +7,8 @@
  * too, but only to tell the operator of other dump disks: not for long, and no more once one
  * of them fails. If what was wanted is not there but another disk will do - the disk that was
  * booted has no dump partition, the one asked for may be behind a controller that failed, or there
- * is only one more path to a disk that failed - a second search goes to the controller of the first one that was seen.
+ * is only one more path to a disk that failed - a second search goes to the controller of the first
+ * one that was seen.
  */
 #include <string.h>
 #include "gpt.h"

@@ -33,7 +33,7 @@ struct target_ask {
 	struct target_place place[TARGET_MAX_TRIES];
 };
 
-/* Once the target is found, other dump disks are looked for no longer than this. */
+/* Once the target is found, no other disk is looked at after this time. */
 #define TARGET_LOOK_ON_US 3000000u
 
 struct target {
@@ -48,16 +48,17 @@ struct target {
 
 /*
  * Goes through all disk controllers that there is a driver for, their disks and the dump-type
- * partitions on them, for the one whose superblock has ask->uuid; all zero takes one on the disk with
- * the GPT partition ask->boot_part, or if there is none, or that is all zero too, any. If the one asked for is not there and a controller failed it is any other disk; after
- * disks have failed it is any other disk, or if there is none another path to one of them. Its
- * controller stays running, the others are stopped in order and lose their right to do DMA. Queues and
- * buffers come from @arena; what was given to a controller that is not provably silent is not
- * reused. Prints one line per controller that failed, one if the target is not on the disk with
+ * partitions on them, for the one whose superblock has ask->uuid; all zero takes one on the disk
+ * with the GPT partition ask->boot_part, or if there is none, or that is all zero too, any. If the
+ * one asked for is not there and a controller failed it is any other disk; after disks have failed
+ * it is any other disk, or if there is none another path to one of them. Its controller stays
+ * running, the others are stopped in order and lose their right to do DMA. Queues and buffers
+ * come from @arena; what was given to a controller that is not provably silent is not reused.
+ * Prints one line per controller that failed, one if the target is not on the disk with
  * ask->boot_part, and one per other dump disk, as far as these are found in time and before a
- * controller fails; if nothing was found, one per controller that hides its disks. When nothing fits,
- * what says most: E_NO_DISK, E_HIDDEN, a controller's own error, E_GPT, E_SUPERBLOCK, E_VERSION,
- * E_GEOMETRY, E_NO_PARTITION.
+ * controller fails; if nothing was found, one per controller that hides its disks. When nothing
+ * fits, what says most: E_NO_DISK, E_HIDDEN, a controller's own error, E_GPT, E_SUPERBLOCK,
+ * E_VERSION, E_GEOMETRY, E_NO_PARTITION.
  */
 enum status target_find(
 	const struct target_ask *ask, struct arena *arena, struct target *out) MUST_CHECK;

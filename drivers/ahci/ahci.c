@@ -24,9 +24,10 @@ static u32 bytes_of(const struct ahci *a, const struct blk_req *req)
 static enum status data_fill(struct ahci *a, u32 slot)
 {
 	const struct blk_req *req = a->slot[slot].req;
-	u8 *bounce = a->bounce + slot * AHCI_BOUNCE_BYTES;
 
 	if (a->bounce && bounce_needed(req)) {
+		u8 *bounce = a->bounce + slot * AHCI_BOUNCE_BYTES;
+
 		ahci_data(a, slot, arena_pa(a->arena, bounce), bytes_of(a, req));
 		return bounce_fill(&a->blk, a->arena, req, bounce);
 	}
