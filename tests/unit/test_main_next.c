@@ -6,7 +6,7 @@
 #include "tests/unit/main_rig.h"
 
 #define BDF_NEXT 0x28u
-#define STEP	 17u /* commands from one failure to the next */
+#define STEP	 31u /* commands from one failure to the next */
 
 static struct nvme_model next;
 static struct machine_disk other;

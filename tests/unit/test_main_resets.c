@@ -4,7 +4,7 @@
  */
 #include "tests/unit/main_rig.h"
 
-#define STEP 7u /* commands from one reset to the next */
+#define STEP 13u /* commands from one reset to the next */
 
 /* Follows the chunks that the header counts; asserts that each is whole. */
 static u64 check_log(const struct dl_header *h)
