@@ -73,7 +73,7 @@ static void test_dies_anywhere(void **state)
 	setup_two(state);
 	run();
 	commands = m.commands;
-	assert_true(commands > 20 * STEP);
+	assert_true(commands > 10 * STEP);
 	for (u64 at = 6; at < commands - 2; at += STEP) {
 		teardown_two(state);
 		setup_two(state);
