@@ -226,7 +226,7 @@ static enum status look(struct ahci *a, u32 is)
 	if (is & AHCI_IS_LOST || pending & ~a->sent)
 		return ahci_port_reset(a, E_FATAL);
 	if (is & AHCI_IS_FAILED)
-		return ahci_recover(a, pending);
+		return ahci_recover(a, is, pending);
 	ahci_reap(a, a->sent & ~pending);
 	ahci_issue(a);
 	return OK;

@@ -69,7 +69,7 @@ static u32 current(const struct ahci *a)
 	return a->sent & ahci_bit(AHCI_PXCMD_CCS(ahci_port_reg(a, AHCI_PXCMD)));
 }
 
-enum status ahci_recover(struct ahci *a, u32 pending)
+enum status ahci_recover(struct ahci *a, u32 is, u32 pending)
 {
 	bool queued = a->tagged != 0;
 	u32 failed = queued ? 0 : current(a);
@@ -78,7 +78,8 @@ enum status ahci_recover(struct ahci *a, u32 pending)
 	ahci_reap(a, a->sent & ~(pending | failed));
 	queued = queued && a->sent;
 	hold_all(a);
-	if (!queued && !failed)
+	/* Without the disk's word it may still be at a command that was not queued. */
+	if (!queued && (!failed || !(is & AHCI_PXIS_TFES)))
 		return ahci_port_reset(a, E_FATAL);
 	st = ahci_list_restart(a);
 	if (st == OK && queued)

@@ -149,8 +149,11 @@ void ahci_reap(struct ahci *a, u32 done);
 /* The command of @slot failed: it is held to be sent once more, or its request has failed. A flush always. */
 void ahci_slot_failed(struct ahci *a, u32 slot);
 
-/* Finds out which command failed, and goes on with the others; @pending are those not done. */
-enum status ahci_recover(struct ahci *a, u32 pending) MUST_CHECK;
+/*
+ * Finds out which command failed, and goes on with the others; @is are the bits of PxIS that
+ * tell of it, @pending the commands that are not done.
+ */
+enum status ahci_recover(struct ahci *a, u32 is, u32 pending) MUST_CHECK;
 
 /* Resets the port and sends everything again; the second time it is dead for @why. */
 enum status ahci_port_reset(struct ahci *a, enum status why) MUST_CHECK;
