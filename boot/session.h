@@ -79,8 +79,9 @@ enum status store_dump(struct session *s) MUST_CHECK;
  */
 
 /*
- * Opens the dump disk and lets @dump do its work on it; if that fails for the disk's sake, again on the next
- * one, as long as there is one. What the last one ended with, or why there is no disk at all.
+ * Opens the dump disk and lets @dump do its work on it; if that fails for the disk's sake,
+ * again on the next one, as long as there is one. What the last one ended with, or why there is
+ * no disk at all.
  */
 enum status disk_dump(struct session *s, enum status (*dump)(struct session *s)) MUST_CHECK;
 

@@ -75,8 +75,8 @@ struct acpi {
 
 /*
  * Fills *@a from the tables that the RSDP at @rsdp_pa leads to; if there is none, or with 0, it
- * is searched for where a BIOS has it (s5.2.5.1). What is missing or damaged is left out, all zero; false if
- * there are no tables at all.
+ * is searched for where a BIOS has it (s5.2.5.1). What is missing or damaged is left out, all
+ * zero; false if there are no tables at all.
  */
 bool acpi_load(u64 rsdp_pa, struct acpi *a);
 

@@ -126,7 +126,10 @@ u32 blk_name(const char *kind, const struct pci_dev *dev, char *buf, u32 size);
  */
 void blk_text(char *dst, const u8 *field, u32 bytes);
 
-/* Is @req as the rules above and the limits of @blk want it? Of flushes nothing but op is looked at. */
+/*
+ * Is @req as the rules above and the limits of @blk want it? Of flushes nothing but op is
+ * looked at.
+ */
 bool blk_req_ok(const struct blk *blk, const struct blk_req *req);
 
 /* Is it all in the memory that the device may write? */
@@ -153,7 +156,10 @@ enum status blk_dma_check(const struct blk *blk, const struct blk_req *req) MUST
 /* Submits @req, polling while the queue is full. */
 enum status blk_submit(struct blk *blk, struct blk_req *req) MUST_CHECK;
 
-/* Polls until @req is done; returns its status or why the device died. Bounded by the driver's deadline. */
+/*
+ * Polls until @req is done; returns its status or why the device died. Bounded by the driver's
+ * deadline.
+ */
 enum status blk_wait(struct blk *blk, struct blk_req *req) MUST_CHECK;
 
 /* Reads @blocks blocks at @lba into one contiguous DMA buffer and waits. */

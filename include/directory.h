@@ -77,7 +77,10 @@ bool directory_oldest(const struct directory *d, u32 *slot);
  */
 u32 directory_recent(const struct directory *d, u64 now_s, u64 within_s);
 
-/* Marks the dump in @slot as cleared because it gave way, on disk (both copies, flushed) and in @d. */
+/*
+ * Marks the dump in @slot as cleared because it gave way, on disk (both copies, flushed) and in
+ * @d.
+ */
 enum status directory_clear(struct directory *d, u32 slot) MUST_CHECK;
 
 /* Generation of the header in @slot now, 0 if there is none. */

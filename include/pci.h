@@ -53,9 +53,9 @@ void pci_write(u32 bdf, u32 offset, u32 value);
 bool pci_next(u32 *cursor, struct pci_dev *out);
 
 /*
- * The first act: takes the right to do DMA from every function of segment 0 but the bridges, which only
- * pass on what others do. Then wakes bridges that sleep, and does the same to what is
- * behind them. Bounded: one look at every bus, a second one if a bridge slept, a second of
+ * The first act: takes the right to do DMA from every function of segment 0 but the bridges,
+ * which only pass on what others do. Then wakes bridges that sleep, and does the same to what
+ * is behind them. Bounded: one look at every bus, a second one if a bridge slept, a second of
  * further ones if a function is still starting.
  */
 void pci_quiesce(void);

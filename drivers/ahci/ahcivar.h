@@ -109,12 +109,15 @@ enum status ahci_wait(
 enum status ahci_hba_reset(struct ahci *a) MUST_CHECK;
 
 /*
- * Brings up the selected port, which is stopped, and the device there, which is reset. E_NO_PARTITION:
- * no disk; E_READY: one that does not come up; E_DEVICE_GONE: no HBA; E_DMA.
+ * Brings up the selected port, which is stopped, and the device there, which is reset.
+ * E_NO_PARTITION: no disk; E_READY: one that does not come up; E_DEVICE_GONE: no HBA; E_DMA.
  */
 enum status ahci_port_start(struct ahci *a) MUST_CHECK;
 
-/* Stops it in order (s10.1.2), or else resets the HBA: in both cases it does no more DMA. E_READY, E_DEVICE_GONE. */
+/*
+ * Stops it in order (s10.1.2), or else resets the HBA: in both cases it does no more DMA.
+ * E_READY, E_DEVICE_GONE.
+ */
 enum status ahci_port_stop(struct ahci *a) MUST_CHECK;
 
 /*
@@ -146,7 +149,10 @@ void ahci_issue(struct ahci *a);
 /* The slots in @done have been carried out, or if not queued so it seems. */
 void ahci_reap(struct ahci *a, u32 done);
 
-/* The command of @slot failed: it is held to be sent once more, or its request has failed. A flush always. */
+/*
+ * The command of @slot failed: it is held to be sent once more, or its request has failed. A
+ * flush always.
+ */
 void ahci_slot_failed(struct ahci *a, u32 slot);
 
 /*

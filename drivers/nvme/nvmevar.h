@@ -117,21 +117,22 @@ enum status nvme_wait_csts(
 	const struct nvme *n, u32 mask, u32 want, u64 timeout_us, enum status late) MUST_CHECK;
 
 /*
- * What to do about trouble: @why is a refusal (E_COMMAND, E_DMA): nothing. Else, the first time, the
- * controller is reset and all requests in flight are sent again: OK. The second time, and if it
- * is gone or does not come back, it is dead; returns why.
+ * What to do about trouble: @why is a refusal (E_COMMAND, E_DMA): nothing. Else, the first
+ * time, the controller is reset and all requests in flight are sent again: OK. The second time,
+ * and if it is gone or does not come back, it is dead; returns why.
  */
 enum status nvme_recover(struct nvme *n, enum status why) MUST_CHECK;
 
 /*
- * Resets a controller in use, its DMA off until it has let go of everything, and gives it its queues
- * again, empty. At most NVME_RESET_TIMEOUT_US.
+ * Resets a controller in use, its DMA off until it has let go of everything, and gives it its
+ * queues again, empty. At most NVME_RESET_TIMEOUT_US.
  */
 enum status nvme_restart(struct nvme *n) MUST_CHECK;
 
 /*
- * Clears CC.EN and waits until the controller has let go of its queues; at most three
- * times as long as it claims for that, and 10 s more for a shutdown that it is in the middle of. E_DEVICE_GONE, E_READY.
+ * Clears CC.EN and waits until the controller has let go of its queues; at most three times as
+ * long as it claims for that, and 10 s more for a shutdown that it is in the middle of.
+ * E_DEVICE_GONE, E_READY.
  */
 enum status nvme_disable(const struct nvme *n) MUST_CHECK;
 
@@ -149,8 +150,9 @@ void nvme_queue_release(const struct nvme *n, const struct nvme_queue *q);
 bool nvme_page_ours(const struct nvme *n, u64 pa);
 
 /*
- * Runs one admin command. E_COMMAND: refused, where that may help twice; E_DMA: the data or queue is not one page of the arena,
- * and nothing was sent. Anything else: the controller needs a reset.
+ * Runs one admin command. E_COMMAND: refused, where that may help twice; E_DMA: the data or
+ * queue is not one page of the arena, and nothing was sent. Anything else: the controller needs
+ * a reset.
  */
 enum status nvme_admin_once(struct nvme *n, struct nvme_sqe *sqe) MUST_CHECK;
 

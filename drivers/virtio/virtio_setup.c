@@ -182,7 +182,10 @@ static enum status virtio_open(const struct pci_dev *dev, struct arena *arena, s
 	return OK;
 }
 
-/* Who the disk is (s5.2.6); many have nothing to say. E_DEVICE_GONE and the like if it died of that. */
+/*
+ * Who the disk is (s5.2.6); many have nothing to say. E_DEVICE_GONE and the like if it died of
+ * that.
+ */
 static enum status id_read(struct virtio *v)
 {
 	struct blk_req *req = &v->id_req;

@@ -111,7 +111,10 @@ bool virtio_is_modern(u32 bdf);
 /* Maps them, but for the doorbell. E_READY: they are not where a BAR is. */
 enum status virtio_map(struct virtio *v) MUST_CHECK;
 
-/* Device reset (s2.4), the device having forgotten everything when it is OK. E_DEVICE_GONE, E_READY. */
+/*
+ * Device reset (s2.4), the device having forgotten everything when it is OK. E_DEVICE_GONE,
+ * E_READY.
+ */
 enum status virtio_reset(const struct virtio *v) MUST_CHECK;
 
 /* Of a device in use: E_DEVICE_GONE or E_FATAL by its status. */
@@ -123,7 +126,10 @@ enum status virtio_negotiate(const struct virtio *v, u32 *features, u32 *feature
 /* Reads the configuration as one; it may change while it is read (s2.5.1). */
 enum status virtio_config_read(const struct virtio *v, struct virtio_config *out) MUST_CHECK;
 
-/* How many entries our queue may have, and where its doorbell is. E_FORMAT, E_READY, E_DEVICE_GONE. */
+/*
+ * How many entries our queue may have, and where its doorbell is. E_FORMAT, E_READY,
+ * E_DEVICE_GONE.
+ */
 enum status virtio_queue_look(const struct virtio *v, u32 *entries, u32 *doorbell) MUST_CHECK;
 
 /* Hands the empty queue to the device and sets it to work. */

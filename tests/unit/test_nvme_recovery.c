@@ -1,6 +1,6 @@
 /*
- * How the NVMe driver gets over one trouble at a time, and how long it takes: waiting for
- * readiness, commands that fail, commands that are late, resets, stopping. For everything at
+ * How the NVMe driver gets over one trouble at a time, and how long it takes:
+ * commands that fail, commands that are late, resets, stopping. For everything at
  * every moment see test_nvme_faults.c.
  */
 #include <setjmp.h>
@@ -13,78 +13,6 @@
 #include "ports.h"
 #include "tests/host/ports_mem.h"
 #include "tests/model/nvme_bench.h"
-
-static void test_ready_times(void **state)
-{
-	struct bench b;
-	u64 start;
-
-	(void)state;
-	bench_make(&b, 9);
-	b.m.ready_stuck_1 = true;
-	b.m.us_per_read = 1000;
-	start = clock_us();
-	assert_int_equal(bench_open_all(&b), E_READY);
-	assert_in_range(clock_us() - start, 10500000, 10600000);
-	assert_false(pci_model_masters(b.m.fn));
-	bench_free(&b);
-
-	/* Firmware has just begun to enable it. */
-	bench_make(&b, 9);
-	b.m.csts = 0;
-	b.m.settle_read = 100;
-	assert_int_equal(bench_open_all(&b), OK);
-	bench_free(&b);
-
-	bench_make(&b, 9);
-	b.m.ready_stuck_0 = true;
-	b.m.us_per_read = 1000;
-	b.m.to = 0;
-	start = clock_us();
-	assert_int_equal(bench_open_all(&b), E_READY);
-	/* Waited for, then for the reset to begin, then after it. */
-	assert_in_range(clock_us() - start, 1500000, 1600000);
-	assert_false(pci_model_masters(b.m.fn));
-	bench_free(&b);
-
-	bench_make(&b, 9);
-	b.m.to = 0;
-	b.m.ready_reads = 1000;
-	assert_int_equal(bench_open_all(&b), OK);
-	bench_free(&b);
-}
-
-/* Controllers of NVMe 2.0 say elsewhere how long they take; not all that they say is waited for. */
-static void test_ready_times_2_0(void **state)
-{
-	static const u32 crto[] = {40, 0x10028, 0xffff};
-	struct bench b;
-	u64 start;
-
-	(void)state;
-	for (u32 i = 0; i < ARRAY_SIZE(crto); i++) {
-		bench_make(&b, 9);
-		b.m.to = 1;
-		b.m.crto = crto[i];
-		b.m.us_per_read = 1000;
-		b.m.ready_reads = 20000;
-		assert_int_equal(bench_open_all(&b), OK);
-		bench_free(&b);
-
-		bench_make(&b, 9);
-		b.m.to = 1;
-		b.m.crto = crto[i];
-		b.m.us_per_read = 1000;
-		b.m.ready_stuck_1 = true;
-		start = clock_us();
-		assert_int_equal(bench_open_all(&b), E_READY);
-		if (i < 2)
-			assert_in_range(clock_us() - start, 20500000, 20600000);
-		else
-			assert_in_range(clock_us() - start, 128000000, 128500000);
-		bench_free(&b);
-	}
-}
 
 /* A fatal status ends the wait for readiness; one from before the reset does not matter. */
 static void test_fatal_at_start(void **state)
@@ -481,8 +409,6 @@ static void test_stale_duplicate(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_ready_times),
-		cmocka_unit_test(test_ready_times_2_0),
 		cmocka_unit_test(test_fatal_at_start),
 		cmocka_unit_test(test_stop_drains),
 		cmocka_unit_test(test_stop_that_fails),
