@@ -52,7 +52,7 @@ static enum status disk_open(struct session *s)
 	return st;
 }
 
-/* No DMA by it afterwards, dead or alive; where that is certain its memory is free. */
+/* No DMA by it afterwards, dead or alive. */
 static void disk_close(struct session *s)
 {
 	struct blk *blk = s->target.blk;
@@ -61,9 +61,6 @@ static void disk_close(struct session *s)
 	s->recent = (u32)max_u64(s->recent, s->writer.recent);
 	if (blk->ops->stop(blk) != OK && alive)
 		con_printf("afterimage: the dump disk did not confirm its shutdown\n");
-	if (blk->silent)
-		s->arena.used = s->arena_mark;
-	s->arena_mark = s->arena.used;
 }
 
 /* A dump that ends as full has all that the disk has room for; so it is only without one. */
@@ -82,6 +79,10 @@ static bool disk_next(struct session *s, enum status why)
 	str_copy(name, sizeof(name), s->target.blk->name, sizeof(name));
 	s->ask.place[s->ask.failed++] = s->target.place;
 	disk_close(s);
+	/* Only where it is certain that it does no more DMA its memory is free. */
+	if (s->target.blk->silent)
+		s->arena.used = s->arena_mark;
+	s->arena_mark = s->arena.used;
 	if (target_find(&s->ask, &s->arena, &s->next) != OK)
 		return false;
 	con_printf("afterimage: %s: E%u %s", name, (u32)why, status_text(why));

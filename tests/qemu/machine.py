@@ -121,10 +121,11 @@ def disk_words(disk, boot_index=None):
         device += f",bus={disk.bus or bus}"
     sizes = f"logical_block_size={disk.block_bytes},physical_block_size={disk.block_bytes}"
     boot = f",bootindex={boot_index}" if boot_index else ""
+    serial = "afterimage" if disk.name == "dump" else f"afterimage-{disk.name}"
     words = [word for controller in controllers for word in ("-device", controller)]
     return words + ["-blockdev", disk_node(disk),
                     "-device", f"{device},id={disk.name},drive={disk.name},"
-                               f"serial=afterimage-{disk.name},write-cache=on,{sizes}{boot}"
+                               f"serial={serial},write-cache=on,{sizes}{boot}"
                                f"{disk.words}"]
 
 
