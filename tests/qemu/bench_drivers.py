@@ -19,9 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import capture
-import kernels
+import diskkernel
 import kexec
-import matrix_kernels
 import tools
 import victim
 from compare import PAGE
@@ -44,11 +43,6 @@ WANTED_RATIO = 0.9
 FILL_MIB = 500
 IMAGE = "afterimage.rawspeed"
 WRITER = tools.TREE / "tests/bench/rawwrite.c"
-# In the order of loading; a kernel may have some of them built in.
-MODULES = ("crct10dif_common", "crc-t10dif", "crc64", "crc64-rocksoft", "t10-pi", "scsi_common",
-           "scsi_mod", "sd_mod", "libata", "libahci", "ahci", "virtio_ring", "virtio",
-           "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci", "virtio_blk",
-           "nvme-core", "nvme")
 RESULT = (r"^bench: (?P<name>(?P<kind>\S+) .*): (?P<way>pieces|pages): (?P<bytes>\d+) bytes in "
           r"(?P<us>\d+) us, requests (?P<requests>\d+), polls (?P<polls>\d+), queue "
           r"(?P<queue>[\d.]+) of (?P<depth>\d+), idle (?P<idle>\d+) permille$")
@@ -93,50 +87,29 @@ def say(text):
 # --- the victim --------------------------------------------------------------------------
 
 
-def full_kernel():
-    """The kernel that Debian installs on a real machine, with its modules: the cloud kernel has
-    no AHCI. A folder."""
-    release = kernels.get().release.replace("-cloud", "")
-    with kernels.cache_lock():
-        item = kernels.resolve(f"linux-image-{release}")
-        if not item:
-            raise kernels.KernelError(f"no package of {release}; run apt-get update and repeat")
-        place = kernels.cache_dir() / "bench" / f"{release}_{item.version}"
-        if not place.exists():
-            package = kernels.download(item, kernels.cache_dir())
-            temp = place.with_name("partial")
-            shutil.rmtree(temp, ignore_errors=True)
-            temp.mkdir(parents=True)
-            kernels.extract(package, "./boot/vmlinuz-*", temp / "vmlinuz")
-            matrix_kernels.find_modules(package, MODULES, temp)
-            temp.rename(place)
-            package.unlink()
-    return place
-
-
 def make_cd(folder):
     """A CD with the victim, the real dd, and the image to be loaded for a panic."""
-    kernel = full_kernel()
+    kernel, modules = diskkernel.get()
     with tempfile.TemporaryDirectory(dir=folder) as temp:
         root, boot = Path(temp) / "root", Path(temp) / "cd" / "boot"
         root.mkdir()
         boot.mkdir(parents=True)
         victim.fill_root(root, ["chrt", "kexec", "dd"])
         (root / "modules").mkdir()
-        for file in kernel.glob("*.ko"):
+        for file in modules.glob("*.ko"):
             shutil.copy(file, root / "modules")
         subprocess.run(["gcc", "-std=c11", "-D_GNU_SOURCE", "-O2", "-static", "-o",
                         root / "bin" / "rawwrite", WRITER], check=True, timeout=60)
         shutil.copy(tools.program(IMAGE), root / "boot" / "afterimage.bzimage")
         victim.pack(root, boot / "initramfs")
-        shutil.copy(kernel / "vmlinuz", boot)
+        shutil.copy(kernel.vmlinuz, boot / "vmlinuz")
         config = victim.GRUB_CONFIG.format(
             stub="", cmdline="console=ttyS0 panic=0 crashkernel=16M")
         return victim.make_grub_cd(boot.parent, config, folder / "victim.iso")
 
 
 def load_modules(machine, kinds):
-    names = " ".join(MODULES)
+    names = " ".join(diskkernel.MODULES)
     said = kexec.ask(machine, f"for m in {names}; do f=/modules/$m.ko; "
                      "[ ! -e $f ] || insmod $f; done; sleep 3; ls /sys/block")
     missing = [kind.linux for kind in kinds if kind.linux not in said.split()]

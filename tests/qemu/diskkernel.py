@@ -1,5 +1,6 @@
-"""Debian's ordinary kernel of the same version as the cloud kernel, which has no AHCI driver: the
-kernel and its drivers of disks, kept in the cache. Installs nothing on the machine."""
+"""Debian's ordinary kernel of the same version as the cloud kernel, which has drivers for neither
+AHCI nor AMD's IOMMU: the kernel and its drivers of disks, kept in the cache. Installs nothing on
+the machine."""
 
 import shutil
 from pathlib import Path

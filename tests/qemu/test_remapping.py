@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-import amd_kernel
+import diskkernel
 import kexec
 import tools
 from machine import Setup
@@ -39,7 +39,7 @@ def scenes():
 def test_remapping_that_is_on(scene, kernel, disk, tmp_path, step):
     unit, controller, words = SCENES[scene]
     if unit is AMD:
-        kernel = amd_kernel.get()
+        kernel, _ = diskkernel.get()
     cd = kexec.make_cd(kernel, tmp_path, "32M", "intel_iommu=on")
     setup = Setup(ram_file=tmp_path / "ram", disk=disk, cd=cd, controller=controller, words=words,
                   limit_s=LIMIT_S, extra=unit)
