@@ -166,7 +166,7 @@ $(BUILD)/host/%: $(BUILD)/host/tests/bench/%.c.o $(call host_o,$(PORTS) liblzf/l
 check-unit: $(addprefix $(BUILD)/asan/,$(UNITS)) ## unit tests under ASan and UBSan, two at a time
 	@printf '%s\n' $^ | xargs -P 2 -n 1 sh tests/unit/run.sh
 
-FUZZ_SECONDS ?= 10
+FUZZ_SECONDS ?= 8
 check-fuzz: $(addprefix $(BUILD)/fuzz/,$(FUZZERS)) ## every fuzz target, FUZZ_SECONDS each, two at a time
 	@printf '%s\n' $^ | xargs -P 2 -I '{}' sh tests/fuzz/run.sh '{}' $(FUZZ_SECONDS)
 
