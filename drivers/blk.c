@@ -33,6 +33,16 @@ bool blk_ours(const struct blk *blk, u64 pa, u64 bytes)
 	return pa >= blk->dma_pa && range_fits(pa - blk->dma_pa, bytes, blk->dma_bytes);
 }
 
+void blk_init(struct blk *blk, const struct blk_ops *ops, const struct arena *arena,
+	const char *name, const char *id)
+{
+	blk->ops = ops;
+	blk->dma_pa = arena->pa;
+	blk->dma_bytes = arena->bytes;
+	blk->name = name;
+	blk->id = id;
+}
+
 enum status blk_die(struct blk *blk, enum status why)
 {
 	if (blk->dead == OK)

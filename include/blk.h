@@ -135,6 +135,10 @@ bool blk_req_ok(const struct blk *blk, const struct blk_req *req);
 /* Is it all in the memory that the device may write? */
 bool blk_ours(const struct blk *blk, u64 pa, u64 bytes);
 
+/* A controller without a disk yet, which may write to @arena; the texts stay the driver's. */
+void blk_init(struct blk *blk, const struct blk_ops *ops, const struct arena *arena,
+	const char *name, const char *id);
+
 /* Declares the device dead for @why, once; returns why it is dead. */
 enum status blk_die(struct blk *blk, enum status why);
 

@@ -121,11 +121,7 @@ static enum status ahci_open(const struct pci_dev *dev, struct arena *arena, str
 		return E_NO_MEMORY;
 	a->arena = arena;
 	a->pci = *dev;
-	a->blk.ops = &ahci_blk_ops;
-	a->blk.dma_pa = arena->pa;
-	a->blk.dma_bytes = arena->bytes;
-	a->blk.name = a->name;
-	a->blk.id = a->id;
+	blk_init(&a->blk, &ahci_blk_ops, arena, a->name, a->id);
 	blk_name(ahci_driver.kind, dev, a->name, sizeof(a->name));
 	st = reset(a);
 	if (st == OK)

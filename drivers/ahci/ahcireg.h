@@ -15,7 +15,6 @@
 #define AHCI_PCI_PCS_ENABLES 0x003f0000u
 #define AHCI_PORTS_MAX	     32
 #define AHCI_SLOTS_MAX	     32
-#define AHCI_SIGNATURE_0     0xffffffffu /* PxSIG before a device has sent its first frame */
 
 /* Generic host control (s3.1) */
 #define AHCI_CAP	  0x00
@@ -26,11 +25,8 @@
 #define AHCI_CAP_S64A	  (1u << 31)
 #define AHCI_GHC	  0x04
 #define AHCI_GHC_HR	  (1u << 0)
-#define AHCI_GHC_IE	  (1u << 1)
 #define AHCI_GHC_AE	  (1u << 31)
-#define AHCI_IS		  0x08 /* a bit for each port, cleared by writing it */
 #define AHCI_PI		  0x0c /* ports that there are */
-#define AHCI_VS		  0x10
 #define AHCI_CAP2	  0x24
 #define AHCI_CAP2_BOH	  (1u << 0) /* BOHC works */
 #define AHCI_BOHC	  0x28
@@ -40,7 +36,6 @@
 #define AHCI_BOHC_BB	  (1u << 4) /* the BIOS is busy */
 #define AHCI_REGS_BYTES	  0x1100    /* with all ports */
 #define AHCI_PORT(i)	  (0x100 + 0x80 * (i))
-#define AHCI_PORT_BYTES	  0x80
 #define AHCI_HR_US	  1000000ull /* for GHC.HR to clear (s10.4.3) */
 #define AHCI_BOS_US	  25000ull /* for the BIOS to let go, or to say that it is busy (s10.6.3) */
 #define AHCI_BIOS_BUSY_US 2000000ull
@@ -50,18 +45,10 @@
 #define AHCI_PXCLBU	   0x04
 #define AHCI_PXFB	   0x08
 #define AHCI_PXFBU	   0x0c
-#define AHCI_PXIS	   0x10 /* cleared by writing ones */
-#define AHCI_PXIS_DHRS	   (1u << 0)
-#define AHCI_PXIS_PSS	   (1u << 1)
-#define AHCI_PXIS_DSS	   (1u << 2)
-#define AHCI_PXIS_SDBS	   (1u << 3)
-#define AHCI_PXIS_UFS	   (1u << 4) /* shows PxSERR.DIAG.F */
-#define AHCI_PXIS_DPS	   (1u << 5)
+#define AHCI_PXIS	   0x10	      /* cleared by writing ones */
 #define AHCI_PXIS_PCS	   (1u << 6)  /* shows PxSERR.DIAG.X */
 #define AHCI_PXIS_PRCS	   (1u << 22) /* shows PxSERR.DIAG.N */
-#define AHCI_PXIS_IPMS	   (1u << 23)
 #define AHCI_PXIS_OFS	   (1u << 24) /* overflow: more came than was asked for */
-#define AHCI_PXIS_INFS	   (1u << 26)
 #define AHCI_PXIS_IFS	   (1u << 27)
 #define AHCI_PXIS_HBDS	   (1u << 28)
 #define AHCI_PXIS_HBFS	   (1u << 29)
@@ -71,7 +58,6 @@
 #define AHCI_PXCMD_ST	   (1u << 0)
 #define AHCI_PXCMD_SUD	   (1u << 1)
 #define AHCI_PXCMD_POD	   (1u << 2)
-#define AHCI_PXCMD_CLO	   (1u << 3)
 #define AHCI_PXCMD_FRE	   (1u << 4)
 #define AHCI_PXCMD_CCS(r)  ((r) >> 8 & 0x1f) /* slot of the command being run */
 #define AHCI_PXCMD_FR	   (1u << 14)
@@ -82,20 +68,13 @@
 #define AHCI_PXCMD_ICC	   (0xfu << 28)
 #define AHCI_PXCMD_ICC_ACT (1u << 28)
 #define AHCI_PXTFD	   0x20
-#define AHCI_PXTFD_ERR(r)  ((r) >> 8 & 0xff)
 #define AHCI_PXSIG	   0x24
 #define AHCI_PXSIG_DISK	   0x00000101u
-#define AHCI_PXSIG_ATAPI   0xeb140101u
 #define AHCI_PXSIG_PM	   0x96690101u
 #define AHCI_PXSSTS	   0x28
 #define AHCI_SSTS_DET(r)   ((r)&0xf)
-#define AHCI_DET_NONE	   0
-#define AHCI_DET_SEEN	   1 /* something is there, nobody has spoken yet */
 #define AHCI_DET_UP	   3
 #define AHCI_DET_THERE	   1u /* a bit of it: a device, its link up or not */
-#define AHCI_SSTS_SPD(r)   ((r) >> 4 & 0xf)
-#define AHCI_SSTS_IPM(r)   ((r) >> 8 & 0xf)
-#define AHCI_IPM_ACTIVE	   1
 #define AHCI_PXSCTL	   0x2c
 #define AHCI_SCTL_DET	   0xfu
 #define AHCI_SCTL_DET_INIT 1u	      /* COMRESET for as long as it stands */
@@ -104,20 +83,15 @@
 #define AHCI_SERR_N	   (1u << 16) /* PhyRdy changed */
 #define AHCI_SERR_X	   (1u << 26) /* COMINIT: plugged in, or power came back */
 #define AHCI_SERR_LOST	   (AHCI_SERR_N | AHCI_SERR_X)
-#define AHCI_PXSACT	   0x34 /* queued commands that are not done; writing ones adds */
-#define AHCI_PXCI	   0x38 /* commands that the HBA has not handed over; likewise */
-#define AHCI_PXSNTF	   0x3c
+#define AHCI_PXSACT	   0x34	     /* queued commands that are not done; writing ones adds */
+#define AHCI_PXCI	   0x38	     /* commands that the HBA has not handed over; likewise */
 #define AHCI_STOP_US	   500000ull /* for CR, and for FR (s10.1.2, s10.3) */
 #define AHCI_COMRESET_US   1000ull   /* how long DET_INIT stands at least (s10.4.2) */
 
 /* Status of a device, in PxTFD and in frames (ACS s6.2 of ATA8-ACS; SATA s10.5) */
 #define ATA_STATUS_ERR 0x01u
 #define ATA_STATUS_DRQ 0x08u
-#define ATA_STATUS_DF  0x20u
-#define ATA_STATUS_RDY 0x40u
 #define ATA_STATUS_BSY 0x80u
-#define ATA_ERROR_ABRT 0x04u
-#define ATA_ERROR_UNC  0x40u
 
 /* Command list (s4.2.2): 32 headers on a 1 KiB boundary */
 struct ahci_header {
@@ -133,12 +107,7 @@ ASSERT_AT(struct ahci_header, prdbc, 4);
 ASSERT_AT(struct ahci_header, ctba, 8);
 
 #define AHCI_HEADER_CFL(bytes) ((bytes) / 4)
-#define AHCI_HEADER_CFL_OF(f)  (((f)&0x1f) * 4)
-#define AHCI_HEADER_ATAPI      (1u << 5)
 #define AHCI_HEADER_WRITE      (1u << 6)
-#define AHCI_HEADER_PREFETCH   (1u << 7)
-#define AHCI_HEADER_RESET      (1u << 8)
-#define AHCI_HEADER_CLEAR_BSY  (1u << 10)
 #define AHCI_LIST_BYTES	       (AHCI_SLOTS_MAX * 32)
 #define AHCI_LIST_ALIGN	       1024
 
@@ -152,23 +121,16 @@ struct ahci_prd {
 ASSERT_SIZE(struct ahci_prd, 16);
 ASSERT_AT(struct ahci_prd, dbc, 12);
 
-#define AHCI_PRD_DBC(bytes)    ((bytes)-1)
-#define AHCI_PRD_BYTES_OF(dbc) (((dbc)&0x3fffff) + 1)
-#define AHCI_PRD_BYTES_MAX     (4u * MIB)
+#define AHCI_PRD_DBC(bytes) ((bytes)-1)
+#define AHCI_PRD_BYTES_MAX  (4u * MIB)
 
-/* Command table (s4.2.3), on a 128-byte boundary; @prd is what there is room for */
+/* Command table (s4.2.3), on a 128-byte boundary: the frame first, then the PRDT */
 #define AHCI_TABLE_ALIGN 128
-#define AHCI_TABLE_CFIS	 0x00 /* command frame */
-#define AHCI_TABLE_ACMD	 0x40
 #define AHCI_TABLE_PRDT	 0x80
 
 /* Received frames (s4.2.1), on a 256-byte boundary */
-#define AHCI_FIS_BYTES	256
-#define AHCI_FIS_ALIGN	256
-#define AHCI_FIS_DSFIS	0x00 /* DMA setup */
-#define AHCI_FIS_PSFIS	0x20 /* PIO setup */
-#define AHCI_FIS_RFIS	0x40 /* register, device to host */
-#define AHCI_FIS_SDBFIS 0x58 /* set device bits */
+#define AHCI_FIS_BYTES 256
+#define AHCI_FIS_ALIGN 256
 
 /* Register frame, host to device (SATA s10.5.5) */
 struct ata_h2d {
@@ -189,26 +151,20 @@ ASSERT_SIZE(struct ata_h2d, 20);
 ASSERT_AT(struct ata_h2d, lba3, 8);
 ASSERT_AT(struct ata_h2d, count, 12);
 
-#define ATA_FIS_H2D	    0x27
-#define ATA_FIS_D2H	    0x34
-#define ATA_FIS_DMA_SETUP   0x41
-#define ATA_FIS_PIO_SETUP   0x5f
-#define ATA_FIS_DEVICE_BITS 0xa1
-#define ATA_H2D_COMMAND	    0x80u /* flags: a new command, not the control register */
-#define ATA_DEVICE_LBA	    0x40u
+#define ATA_FIS_H2D	0x27
+#define ATA_H2D_COMMAND 0x80u /* flags: a new command, not the control register */
+#define ATA_DEVICE_LBA	0x40u
 
 /* Commands (ATA8-ACS s7); of queued ones the tag is in count bits 7:3, the count in features */
-#define ATA_READ_DMA_EXT	0x25
-#define ATA_READ_LOG_EXT	0x2f
-#define ATA_WRITE_DMA_EXT	0x35
-#define ATA_READ_FPDMA		0x60
-#define ATA_WRITE_FPDMA		0x61
-#define ATA_FLUSH_CACHE_EXT	0xea
-#define ATA_IDENTIFY		0xec
-#define ATA_FPDMA_COUNT(tag)	((tag) << 3)
-#define ATA_FPDMA_TAG_OF(count) ((count) >> 3 & 0x1f)
-#define ATA_BLOCKS_MAX		65536u /* in a command; as 0 */
-#define ATA_LBA48_MAX		(1ull << 48)
+#define ATA_READ_DMA_EXT     0x25
+#define ATA_READ_LOG_EXT     0x2f
+#define ATA_WRITE_DMA_EXT    0x35
+#define ATA_READ_FPDMA	     0x60
+#define ATA_WRITE_FPDMA	     0x61
+#define ATA_FLUSH_CACHE_EXT  0xea
+#define ATA_IDENTIFY	     0xec
+#define ATA_FPDMA_COUNT(tag) ((tag) << 3)
+#define ATA_LBA48_MAX	     (1ull << 48)
 
 /* The log of queued errors (SATA s13.7): reading it ends the device's error state */
 #define ATA_LOG_NCQ_ERROR 0x10
@@ -217,35 +173,28 @@ ASSERT_AT(struct ata_h2d, count, 12);
 #define ATA_NCQ_TAG_NONE  0x80u /* NQ: the failed command was not a queued one */
 #define ATA_NCQ_TAG_OF(b) ((b)&0x1fu)
 #define ATA_NCQ_STATUS	  2
-#define ATA_NCQ_ERROR	  3
 /* The last byte makes the sum of all 512 zero. */
 
 /* Identify data (ATA8-ACS s7.16.7): 256 words of 16 bits; here the numbers of words */
 #define ATA_IDENTIFY_BYTES     512
-#define ATA_ID_GENERAL	       0
-#define ATA_ID_GENERAL_ATAPI   (1u << 15) /* no ATA device */
-#define ATA_ID_SERIAL	       10	  /* text: the first character of a word is its high byte */
+#define ATA_ID_SERIAL	       10 /* text: the first character of a word is its high byte */
 #define ATA_ID_SERIAL_BYTES    20
 #define ATA_ID_MODEL	       27
 #define ATA_ID_MODEL_BYTES     40
 #define ATA_ID_CAPS	       49
 #define ATA_ID_CAPS_DMA	       (1u << 8)
-#define ATA_ID_CAPS_LBA	       (1u << 9)
 #define ATA_ID_QUEUE	       75 /* depth - 1 */
 #define ATA_ID_QUEUE_DEPTH(w)  (((w)&0x1f) + 1)
 #define ATA_ID_SATA	       76 /* 0 and 0xffff: nothing is said */
 #define ATA_ID_SATA_NCQ	       (1u << 8)
-#define ATA_ID_SUPPORTS_1      82
 #define ATA_ID_VWC	       (1u << 5) /* words 82 and 85 */
 #define ATA_ID_SUPPORTS_2      83
 #define ATA_ID_VALID_MASK      0xc000u	  /* words 83, 87, 106, 108 ff.: valid if these ... */
 #define ATA_ID_VALID	       0x4000u	  /* ... are so */
 #define ATA_ID_LBA48	       (1u << 10) /* words 83 and 86 */
 #define ATA_ID_FLUSH_EXT       (1u << 13) /* likewise */
-#define ATA_ID_SUPPORTS_3      84
-#define ATA_ID_WWN	       (1u << 8) /* words 84 and 87 */
+#define ATA_ID_WWN	       (1u << 8)  /* words 84 and 87 */
 #define ATA_ID_ENABLED_1       85
-#define ATA_ID_ENABLED_2       86
 #define ATA_ID_ENABLED_3       87
 #define ATA_ID_BLOCKS	       100 /* 4 words, least significant first */
 #define ATA_ID_BLOCK_SIZE      106

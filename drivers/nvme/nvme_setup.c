@@ -286,11 +286,7 @@ static enum status nvme_open(const struct pci_dev *dev, struct arena *arena, str
 	}
 	n->pci = *dev;
 	n->limit_us = UINT64_MAX;
-	n->blk.ops = &nvme_blk_ops;
-	n->blk.dma_pa = arena->pa;
-	n->blk.dma_bytes = arena->bytes;
-	n->blk.name = n->name;
-	n->blk.id = n->id;
+	blk_init(&n->blk, &nvme_blk_ops, arena, n->name, n->id);
 	blk_name(nvme_driver.kind, dev, n->name, sizeof(n->name));
 	st = reset(n);
 	if (st == OK)

@@ -156,11 +156,7 @@ static enum status virtio_open(const struct pci_dev *dev, struct arena *arena, s
 		return E_NO_MEMORY;
 	v->arena = arena;
 	v->pci = *dev;
-	v->blk.ops = &virtio_blk_ops;
-	v->blk.dma_pa = arena->pa;
-	v->blk.dma_bytes = arena->bytes;
-	v->blk.name = v->name;
-	v->blk.id = v->id;
+	blk_init(&v->blk, &virtio_blk_ops, arena, v->name, v->id);
 	v->blk.disks = 1;
 	v->blk.block_bytes = VIRTIO_SECTOR_BYTES;
 	blk_name(virtio_driver.kind, dev, v->name, sizeof(v->name));
