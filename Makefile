@@ -33,7 +33,7 @@ LZFF    := -I/usr/include/liblzf -DHLOG=$(HLOG) -DLZF_STATE_ARG=1 -DINIT_HTAB=1 
 
 # Pure code is compiled in every build; metal code only in the image.
 PURE    := $(sort $(wildcard lib/*.c linux/*.c drivers/*.c drivers/*/*.c dumpfmt/*.c) \
-           $(addprefix boot/,disk.c main.c known.c store.c survey.c words.c) $(BUILD)/font.c)
+           $(addprefix boot/,choose.c disk.c known.c main.c menu.c store.c survey.c words.c) $(BUILD)/font.c)
 METAL   := $(sort $(wildcard arch/x86/*.c arch/x86/*.S))
 BIOS    := $(METAL) boot/bios.S boot/door_bios.c
 LINUX   := $(METAL) boot/linux.S boot/door_linux.c

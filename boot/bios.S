@@ -143,7 +143,7 @@ image_header:					/* struct boot_header */
 	jmp	image_entry16
 	.org	image_header + 4
 	.ascii	"AFTRBOOT"
-	.long	1
+	.long	2
 	.long	image_file_bytes
 	.long	0				/* crc32c, by mkdumpdisk */
 	.skip	16				/* target_uuid */
@@ -152,8 +152,11 @@ image_header:					/* struct boot_header */
 	.word	0x3f8
 	.long	115200
 	.long	0				/* image_crc32c, by mkdumpdisk */
-	.skip	12
-	.org	image_header + 64
+	.byte	0, 0			/* flags, menu_seconds */
+	.word	0			/* dump_blocks */
+	.long	0
+	.quad	0, 0			/* dump_lba, survey_lba */
+	.org	image_header + 96
 
 	.section .text16, "ax"
 image_entry16:

@@ -38,7 +38,8 @@ static bool banner_find(struct session *s)
 enum status known_kernel(struct session *s)
 {
 	struct oldkernel *k = &s->kernel;
-	enum status st = oldkernel_find(&s->pm, core_open(s), k, &s->candidate, &s->pagemap);
+	const struct oldkernel_ask ask = {.hint_pa = core_open(s)};
+	enum status st = oldkernel_find(&s->pm, &ask, k, &s->candidate, &s->pagemap);
 
 	if (st == E_NO_KERNEL && banner_find(s))
 		st = k->why = E_VMCOREINFO;
@@ -58,10 +59,16 @@ enum status known_kernel(struct session *s)
 	return OK;
 }
 
+/* Why it stopped, and the name by which this crash is known again. */
 static void say_panic(struct session *s)
 {
-	if (s->kernel.verified &&
-		panic_find(&s->pm, &s->kernel, &s->log, s->panic, sizeof(s->panic)))
+	struct ending e;
+
+	if (!s->kernel.verified)
+		return;
+	ending_find(&s->pm, &s->kernel, &s->log, &e);
+	s->crash_id = e.crash_id;
+	if (panic_find(&s->pm, &s->kernel, &s->log, s->panic, sizeof(s->panic)))
 		con_printf("afterimage: it stopped with: %s\n", s->panic);
 }
 

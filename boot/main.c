@@ -9,6 +9,7 @@
 #include "ports.h"
 #include "power.h"
 #include "str.h"
+#include "surveymem.h"
 #include "boot/session.h"
 
 #define READING_TIME_US 5000000u /* for a message that nobody may be watching for */
@@ -85,6 +86,14 @@ static bool survey_takes(struct session *s, enum status found)
 	return s->survey.restart;
 }
 
+static bool is_wiped(struct session *s)
+{
+	struct surveymem_sample sample;
+
+	surveymem_sample(&s->pm, 0, &sample);
+	return surveymem_wiped(&sample);
+}
+
 static enum status dump(struct session *s)
 {
 	enum status st;
@@ -93,7 +102,8 @@ static enum status dump(struct session *s)
 	st = s->kernel_known ? OK : known_kernel(s);
 	if (survey_takes(s, st))
 		return OK;
-	if (st == E_NO_KERNEL && survey_wiped(&s->pm))
+	memmap_settle(&s->handoff->map, TOUCHED_LOADER);
+	if (st == E_NO_KERNEL && is_wiped(s))
 		st = E_WIPED;
 	if (st != OK)
 		return st;
@@ -127,7 +137,7 @@ static void report(struct session *s, enum status st, const char *detail)
 
 /*
  * What the disk asks for, unless that would make the machine crash and restart for ever. A
- * survey has a count of its own.
+ * survey has a count of its own; automatic mode boots on after a crash that it knows.
  */
 static enum machine_action action_choose(const struct session *s)
 {
@@ -137,6 +147,8 @@ static enum machine_action action_choose(const struct session *s)
 		return ACTION_REBOOT;
 	if (action == ACTION_HALT || action == ACTION_POWEROFF)
 		return (enum machine_action)action;
+	if (s->handoff && s->handoff->automatic && s->crash_id)
+		return ACTION_REBOOT;
 	if (max_u64(s->recent, s->writer.recent) + 1 < LOOP_CAPTURES)
 		return ACTION_REBOOT;
 	session_say(E_LOOP);
@@ -144,14 +156,13 @@ static enum machine_action action_choose(const struct session *s)
 }
 
 /* Called again from its own exceptions: then without what they may have come from. */
-static void leave(struct session *s, enum status st)
+static void leave(struct session *s, enum status st, enum machine_action action)
 {
 	static const char *const words[] = {
 		[ACTION_REBOOT] = "rebooting",
 		[ACTION_POWEROFF] = "powering off",
 		[ACTION_HALT] = "halted",
 	};
-	enum machine_action action = action_choose(s);
 
 	if (s->leaving) {
 		machine_reset(action);
@@ -171,6 +182,67 @@ void dump_hello(u32 door)
 	con_printf("afterimage %s via %s\n", AFTERIMAGE_VERSION, door_name(door));
 }
 
+/* A key of the console, for doors that firmware does not help. */
+static u32 console_key(void *ctx, u64 wait_us)
+{
+	u64 end = clock_us() + wait_us;
+	u32 key;
+
+	(void)ctx;
+	while ((key = con_key()) == 0 && clock_us() < end)
+		;
+	return key;
+}
+
+enum choose_way dump_choose(struct handoff *handoff, const struct choose_disk *disk,
+	u32 (*key)(void *ctx, u64 wait_us), void *ctx, u64 *crash_id)
+{
+	struct session *s = &session;
+	struct choose c = {
+		.pm = &s->pm,
+		.memory = {&s->kernel, &s->candidate, &s->pagemap, &s->log},
+		.disk = disk,
+		.automatic = handoff->automatic,
+		.boots_on = handoff->boots_on,
+		.seconds = handoff->menu_seconds,
+		.key = key,
+		.ctx = ctx,
+	};
+	enum choose_way way;
+
+	physmem_init(&s->pm, &handoff->map);
+	way = choose_way(&c);
+	*crash_id = c.crash_id;
+	handoff->asked = true;
+	handoff->vmcoreinfo_pa = c.vmcoreinfo_pa;
+	handoff->has_level = c.level != CHOOSE_NO_LEVEL;
+	handoff->level = c.level;
+	return way;
+}
+
+/* True if the capture is to go on; else the machine was left. */
+static bool ask(struct session *s)
+{
+	struct handoff *h = s->handoff;
+	enum choose_way way;
+	u64 unused;
+
+	if (h->asked || h->menu_seconds == 0)
+		return true;
+	h->automatic = false; /* that is for doors which can ask the dump disk */
+	way = dump_choose(h, NULL, console_key, NULL, &unused);
+	if (way == CHOOSE_CAPTURE)
+		return true;
+	if (machine_open(s) != OK)
+		con_printf("afterimage: no ACPI tables can be read\n");
+	leave(s, OK, way == CHOOSE_OFF ? ACTION_POWEROFF : ACTION_REBOOT);
+	return false;
+}
+
+/*
+ * Where the old kernel started us, its devices are still at work: they are stopped first. After
+ * a reset only firmware's are, and it may be firmware that makes a keyboard of one of them.
+ */
 void dump_main(struct handoff *handoff)
 {
 	struct session *s = &session;
@@ -180,13 +252,17 @@ void dump_main(struct handoff *handoff)
 	s->handoff = handoff;
 	s->degraded = handoff->degraded;
 	s->start_us = clock_us();
+	if (handoff->elfcorehdr_pa)
+		pci_quiesce();
+	if (!ask(s))
+		return;
 	pci_quiesce();
 	st = machine_open(s);
 	if (st == OK)
 		st = disk_dump(s, dump);
 	if (!s->survey.restart)
 		report(s, st, "");
-	leave(s, st);
+	leave(s, st, action_choose(s));
 }
 
 void dump_panic(enum status status, const char *detail)
@@ -195,5 +271,5 @@ void dump_panic(enum status status, const char *detail)
 
 	if (!s->reported)
 		report(s, status, detail);
-	leave(s, status);
+	leave(s, status, action_choose(s));
 }

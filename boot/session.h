@@ -7,6 +7,7 @@
 
 #include "acpi.h"
 #include "capture.h"
+#include "choose.h"
 #include "elfcore.h"
 #include "handoff.h"
 #include "oldkernel.h"
@@ -30,6 +31,7 @@ struct session {
 	struct target target;
 	struct target next; /* while it is looked for */
 	struct survey survey;
+	u64 crash_id; /* of the old kernel's run; 0: not known */
 	struct writer writer;
 	struct compressor compressor;
 	struct elfcore core;		    /* if the handoff has one */

@@ -37,13 +37,15 @@ static enum status compressor_open(struct session *s)
 static enum status dump_open(struct session *s)
 {
 	const struct dl_super *super = &s->target.super;
+	u32 level = s->handoff->has_level ? s->handoff->level : super->level;
 	struct dump_info info = {
 		.door = s->handoff->door,
-		.level_asked = super->level,
-		.level_applied = s->has_pagemap ? super->level : super->level & DL_LEVEL_ZERO,
+		.level_asked = level,
+		.level_applied = s->has_pagemap ? level : level & DL_LEVEL_ZERO,
 		.compressor = s->compressor.method,
 		.survey = s->survey.use,
 		.time_s = s->handoff->time_s,
+		.crash_id = s->crash_id,
 		.ram_pages = memmap_ram_pages(&s->handoff->map),
 		.release = s->kernel.uts[UTS_RELEASE],
 		.nodename = s->kernel.uts[UTS_NODENAME],

@@ -121,11 +121,6 @@ static void fill(struct survey *s)
 			r->cycles_done + 1, r->cycles_wanted, mib(pages));
 }
 
-static bool looks_wiped(const struct surveymem_sample *sample)
-{
-	return sample->looked > 0 && sample->wiped >= sample->looked - sample->looked / 16;
-}
-
 /* OK if most of memory still has the pattern. */
 static enum status pattern_find(struct survey *s)
 {
@@ -136,7 +131,7 @@ static enum status pattern_find(struct survey *s)
 	surveymem_sample(s->pm, s->log.record->seed, &sample);
 	if (sample.looked > 0 && sample.held >= sample.looked - sample.held)
 		return OK;
-	return looks_wiped(&sample) ? E_WIPED : E_SURVEY_LOST;
+	return surveymem_wiped(&sample) ? E_WIPED : E_SURVEY_LOST;
 }
 
 static void compare(struct survey *s)
@@ -256,8 +251,10 @@ void survey_apply(struct survey *s)
 			.max = DL_SURVEY_RANGES,
 		};
 
-		if (surveymem_apply(&s->handoff->map, &lost))
+		if (surveymem_apply(&s->handoff->map, &lost)) {
+			memmap_settle(&s->handoff->map, TOUCHED_NOBODY);
 			return;
+		}
 		s->use = DL_SURVEY_UNFIT;
 		con_printf("afterimage: survey: firmware's memory map is too long to mark what is "
 			   "lost\n");
@@ -358,12 +355,4 @@ enum status survey_note(struct survey *s, struct writer *w)
 		st = s->log.gate->blk->dead;
 	give_back(s);
 	return st;
-}
-
-bool survey_wiped(struct physmem *pm)
-{
-	struct surveymem_sample sample;
-
-	surveymem_sample(pm, 0, &sample);
-	return looks_wiped(&sample);
 }

@@ -22,6 +22,7 @@ u32 runs_range_class(const struct mem_range *range)
 	switch (range->touched) {
 	case TOUCHED_NOBODY:
 		return DL_KEPT;
+	case TOUCHED_PERHAPS:
 	case TOUCHED_LOADER:
 		return DL_OVERWRITTEN_LOADER;
 	case TOUCHED_OURS:

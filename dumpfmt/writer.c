@@ -153,6 +153,7 @@ static void fill_header(struct writer *w, const struct dump_info *info, u32 gene
 	if (w->dir.unknown)
 		h->degraded |= DL_DEGRADED_DIRECTORY;
 	h->ram_pages = info->ram_pages;
+	h->crash_id = info->crash_id;
 	fill_text(h->release, sizeof(h->release), info->release);
 	fill_text(h->nodename, sizeof(h->nodename), info->nodename);
 	fill_text(h->machine, sizeof(h->machine), info->machine);

@@ -11,13 +11,16 @@
 
 #include "types.h"
 
-#define BOOT_SECTOR_BYTES  512
-#define BOOT_CODE_BYTES	   440 /* the rest is the disk's id, partition table and signature */
-#define BOOT_LOAD_PA	   0x8000u
-#define BOOT_MAX_BYTES	   (160u * KIB)
-#define BOOT_LOCATE_OFFSET 416
-#define BOOT_LOCATE_MAGIC  0x424d4941u /* "AIMB" */
-#define BOOT_HEADER_MAGIC  "AFTRBOOT"
+#define BOOT_SECTOR_BYTES   512
+#define BOOT_CODE_BYTES	    440 /* the rest is the disk's id, partition table and signature */
+#define BOOT_LOAD_PA	    0x8000u
+#define BOOT_MAX_BYTES	    (160u * KIB)
+#define BOOT_LOCATE_OFFSET  416
+#define BOOT_LOCATE_MAGIC   0x424d4941u /* "AIMB" */
+#define BOOT_HEADER_MAGIC   "AFTRBOOT"
+#define BOOT_HEADER_VERSION 2
+
+#define BOOT_FLAG_AUTOMATIC 1u /* mkdumpdisk --auto */
 
 /* In the boot sector; written by mkdumpdisk. */
 struct boot_locate {
@@ -35,7 +38,7 @@ ASSERT_SIZE(struct boot_locate, 16);
 struct boot_header {
 	u8 jump[4];
 	u8 magic[8];
-	u32 version;	 /* 1 */
+	u32 version;	 /* BOOT_HEADER_VERSION */
 	u32 image_bytes; /* from this header to the end of the file */
 	u32 crc32c;	 /* of this header with this field 0 */
 	u8 target_uuid[16];
@@ -43,10 +46,16 @@ struct boot_header {
 	u8 zero0;
 	u16 serial_port; /* I/O address, 0x3f8 is the first */
 	u32 serial_baud;
-	u32 image_crc32c; /* of what follows this header, image_bytes - 64 bytes */
-	u8 zero1[12];
+	u32 image_crc32c; /* of what follows this header, image_bytes - sizeof(this) bytes */
+	u8 flags;	  /* BOOT_FLAG_* */
+	u8 menu_seconds;  /* how long the console waits for a key; 0: not at all */
+	u16 dump_blocks;  /* device blocks to read from dump_lba: superblock and directory */
+	u32 zero1;
+	u64 dump_lba;	/* first device block of the dump partition */
+	u64 survey_lba; /* of the survey's record; 0: none */
+	u8 zero2[16];
 };
-ASSERT_SIZE(struct boot_header, 64);
+ASSERT_SIZE(struct boot_header, 96);
 ASSERT_AT(struct boot_header, magic, 4);
 ASSERT_AT(struct boot_header, image_bytes, 16);
 ASSERT_AT(struct boot_header, target_uuid, 24);

@@ -211,7 +211,8 @@ struct dl_header {
 	u64 lost_pages;	     /* of RAM: overwritten by anybody since the old kernel stopped */
 	u64 lost_used_pages; /* of them, not free in the old kernel's page map */
 	u64 lost_told_pages; /* of them, those whose use the page map could tell */
-	u8 zero[12];
+	u64 crash_id;	     /* of the run of the old kernel (ending.h); 0: not known */
+	u8 zero[4];
 	u32 crc32c; /* of the 512 bytes with this field 0 */
 };
 ASSERT_SIZE(struct dl_header, 512);
@@ -224,6 +225,7 @@ ASSERT_AT(struct dl_header, dropped, 460);
 ASSERT_AT(struct dl_header, incomplete, 464);
 ASSERT_AT(struct dl_header, survey, 468);
 ASSERT_AT(struct dl_header, lost_pages, 472);
+ASSERT_AT(struct dl_header, crash_id, 496);
 ASSERT_AT(struct dl_header, crc32c, 508);
 
 /* Chunk kinds; unknown ones are skipped. */

@@ -20,7 +20,11 @@ struct efiboot {
 	bool has_settings;
 	bool took_free; /* no memory that firmware used was large enough */
 	bool not_left;	/* firmware refused to end its services */
-	bool next_set;	/* firmware will boot this disk once more, for a survey */
+	bool automatic; /* what handoff.h says of them */
+	bool has_level;
+	u32 level;
+	u64 vmcoreinfo_pa;
+	bool next_set; /* firmware will boot this disk once more, for a survey */
 	u8 boot_part_guid[16];
 	struct framebuffer screen;
 	char settings[EFIBOOT_SETTINGS_BYTES];

@@ -36,6 +36,8 @@ struct linuxboot_cmdline {
 	bool has_target;     /* dump= was there and is a UUID */
 	bool bad_target;     /* dump= was there and is none */
 	u8 target_uuid[16];
+	bool automatic;	  /* the word auto */
+	u32 menu_seconds; /* menu=, 0 without it or if it makes no sense */
 	bool has_console; /* one of the console= was understood */
 	u8 console;	  /* BOOT_CONSOLE_* of include/bootimage.h */
 	u16 serial_port;
@@ -48,6 +50,8 @@ struct linuxboot_cmdline {
  *	dump=UUID		 the dump partition's, 8-4-4-4-12 hex digits
  *	elfcorehdr=[SIZE@]ADDR	 numbers as Linux's memparse takes them: 0x, octal, K M G T P E
  *	acpi_rsdp=ADDR		 hexadecimal
+ *	auto			 automatic mode (only the UEFI application)
+ *	menu=SECONDS		 0-60: how long the console waits for a key
  *	console=serial[:PORT[:BAUD]][,screen] as mkdumpdisk --console, or Linux's
  *	console=ttySN[,BAUD...], console=tty0, several of which add up; ttySN alone is 9600
  *			 as for Linux, and a rate that the port has not is 115200

@@ -4,6 +4,7 @@
 #ifndef AFTERIMAGE_MAIN_H
 #define AFTERIMAGE_MAIN_H
 
+#include "choose.h"
 #include "handoff.h"
 #include "status.h"
 
@@ -11,8 +12,18 @@
 void dump_hello(u32 door);
 
 /*
+ * Asks the old kernel in automatic mode, and the console (choose.h), what to do; to be called
+ * while firmware still works, if at all. @disk: what is on the dump disk, with automatic mode;
+ * @key, @ctx as in struct choose. What was chosen goes into @handoff. *@crash_id: of what is to be
+ * captured in automatic mode, 0: not known.
+ */
+enum choose_way dump_choose(struct handoff *handoff, const struct choose_disk *disk,
+	u32 (*key)(void *ctx, u64 wait_us), void *ctx, u64 *crash_id) MUST_CHECK;
+
+/*
  * Captures: prints exactly one result line and the action line, then calls
- * machine_reset. @handoff stays; a survey on the disk may mark more of its memory as touched.
+ * machine_reset; if nobody was asked yet what to do, the console is, and if that wants no capture
+ * there is no result line. @handoff stays; a survey on the disk may mark more of its memory as touched.
  * Returns only in the hosted build.
  */
 void dump_main(struct handoff *handoff);

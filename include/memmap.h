@@ -20,6 +20,11 @@ enum mem_touched {
 	TOUCHED_OURS = 3, /* the image and its arena: old contents are gone */
 	TOUCHED_SURVEY =
 		4, /* firmware's between reset and boot: a survey of this machine says so */
+	/*
+	 * A loader had it and need not have written to it. Only a front door says so; the core
+	 * settles it before anything is read: as the survey says, else as TOUCHED_LOADER.
+	 */
+	TOUCHED_PERHAPS = 5,
 };
 
 struct mem_range {
@@ -46,6 +51,9 @@ void memmap_add(struct memmap *map, u64 pa, u64 bytes, enum mem_type type);
 
 /* Marks the RAM inside [pa, pa+bytes), widened to whole pages, as written to by @who. */
 void memmap_touch(struct memmap *map, u64 pa, u64 bytes, enum mem_touched who);
+
+/* All RAM that is TOUCHED_PERHAPS becomes @who's. */
+void memmap_settle(struct memmap *map, enum mem_touched who);
 
 /* The range that holds @pa, or NULL. */
 const struct mem_range *memmap_find(const struct memmap *map, u64 pa);

@@ -75,16 +75,31 @@ enum uts_index {
 
 struct pagemap;
 
+#define OLDKERNEL_SKIPS 4
+
+/* What to look for. All zero: any kernel, anywhere. */
+struct oldkernel_ask {
+	u64 hint_pa; /* of vmcoreinfo; what verifies there is taken without a search; 0: none */
+	u32 skips;   /* kernels that are not wanted, by oldkernel_skip */
+	struct oldkernel_known {
+		u64 root_pa;
+		s64 phys_base;
+	} skip[OLDKERNEL_SKIPS];
+};
+
+/* Adds the verified @k to what is not wanted; false if there is no room for more. */
+bool oldkernel_skip(struct oldkernel_ask *ask, const struct oldkernel *k);
+
 /*
  * Searches all RAM of pm->map for vmcoreinfo, verifies each candidate through its own page tables
  * and keeps the best: one with CRASHTIME before one without, unless its page map describes less
  * than half of what the other's does; then the one whose page map describes most of RAM; then
- * the one found first. What verifies at @hint_pa (unless 0) is
- * taken without a search. @k is big: not for the stack. OK if verified; E_NO_KERNEL if there is
+ * the one found first. What @ask skips is counted and not
+ * taken; if there is nothing else it is E_NO_KERNEL. @k is big: not for the stack. OK if verified; E_NO_KERNEL if there is
  * no candidate; else why none verified. @k, @scratch and @map are three places: kernels are
  * compared in them. The contents of the last two are lost.
  */
-enum status oldkernel_find(struct physmem *pm, u64 hint_pa, struct oldkernel *k,
+enum status oldkernel_find(struct physmem *pm, const struct oldkernel_ask *ask, struct oldkernel *k,
 	struct oldkernel *scratch, struct pagemap *map) MUST_CHECK;
 
 /*

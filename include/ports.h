@@ -23,6 +23,9 @@ static inline void clock_wait_us(u64 us)
 /* Writes to every console there is; bounded in time; '\n' starts a new line. */
 void con_write(const char *text, u32 bytes);
 
+/* The next key that was pressed on any console, as ASCII; 0: none. Does not wait. */
+u32 con_key(void);
+
 /* Shows on consoles that can draw how much is done, in thousandths; more than 1000: no bar. */
 void con_bar(u32 permille);
 

@@ -113,7 +113,14 @@
 	X(E_INTERRUPTED, 68, "the dump was cut short by a reset or power loss",                    \
 		"what was written before can be extracted")                                        \
 	X(E_NO_LOG, 69, "the old kernel's log can not be found in the dump",                       \
-		"extract the dump and read the log with crash or drgn")
+		"extract the dump and read the log with crash or drgn")                            \
+	X(E_TRIED, 70, "this crash was to be captured at an earlier start, and there is no dump",  \
+		"start the dump disk again and press d to capture it; mkdumpdisk --check may "     \
+		"tell why")                                                                        \
+	X(E_NAMELESS, 71, "this crash could not be known again after its capture",                 \
+		"start the dump disk again and press d to capture it")                             \
+	X(E_NO_NEXT, 72, "there is no other disk that boots",                                      \
+		"choose what to boot in the firmware's boot menu")
 
 enum status {
 	OK = 0,

@@ -63,10 +63,4 @@ void survey_run(struct survey *s, const struct survey_kernel *k);
  */
 enum status survey_note(struct survey *s, struct writer *w) MUST_CHECK;
 
-/*
- * Does nearly all of memory look wiped? For when no kernel is found. Looks at a few thousand
- * pages.
- */
-bool survey_wiped(struct physmem *pm);
-
 #endif

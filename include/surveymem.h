@@ -34,6 +34,9 @@ struct surveymem_sample {
 
 void surveymem_sample(struct physmem *pm, u64 seed, struct surveymem_sample *sample);
 
+/* Does nearly all of memory look wiped? */
+bool surveymem_wiped(const struct surveymem_sample *sample);
+
 /*
  * Adds to @lost what did not keep the pattern of @seed and all RAM that somebody has, with why.
  * Returns the number of pages that were compared.

@@ -59,6 +59,7 @@ struct dump_info {
 	u32 survey;	   /* enum dl_survey_use */
 	u64 time_s;	   /* UTC, 0 unknown */
 	u64 ram_pages;
+	u64 crash_id; /* 0 unknown */
 	const char *release;
 	const char *nodename;
 	const char *machine;

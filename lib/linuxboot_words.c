@@ -15,6 +15,7 @@
 #define PORT_HEX_DIGITS	 4u
 #define LEGACY_PORTS	 4u
 #define MAX_CONSOLE_LIST 8u
+#define SECONDS_MAX	 60u /* CHOOSE_MAX of choose.h */
 
 /* A piece of the command line; not terminated. */
 struct slice {
@@ -181,6 +182,14 @@ static u64 parse_rsdp(struct slice s)
 	return take_digits(&s, 16, &value) && s.bytes == 0 ? value : 0;
 }
 
+/* Decimal; one that is too long or no number counts as none. */
+static u32 parse_seconds(struct slice s)
+{
+	u64 v;
+
+	return take_digits(&s, 10, &v) && s.bytes == 0 && v <= SECONDS_MAX ? (u32)v : 0;
+}
+
 /* To the order on disk, where the first three fields are little-endian (UEFI 2.10 app. A). */
 static bool parse_uuid(struct slice s, u8 uuid[16])
 {
@@ -335,6 +344,10 @@ static void take_word(struct slice word, struct linuxboot_cmdline *c)
 	} else if (IS(name, "dump")) {
 		c->has_target = parse_uuid(value, c->target_uuid);
 		c->bad_target = !c->has_target;
+	} else if (IS(name, "auto")) {
+		c->automatic = true;
+	} else if (IS(name, "menu")) {
+		c->menu_seconds = parse_seconds(value);
 	} else if (IS(name, "console")) {
 		c->has_console |= parse_console(value, c);
 	}

@@ -214,6 +214,15 @@ void memmap_touch(struct memmap *map, u64 pa, u64 bytes, enum mem_touched who)
 	merge_neighbours(map);
 }
 
+void memmap_settle(struct memmap *map, enum mem_touched who)
+{
+	for (u32 i = 0; i < map->count; i++) {
+		if (map->range[i].touched == TOUCHED_PERHAPS)
+			map->range[i].touched = who;
+	}
+	merge_neighbours(map);
+}
+
 const struct mem_range *memmap_find(const struct memmap *map, u64 pa)
 {
 	u32 i = first_after(map, pa);

@@ -8,7 +8,8 @@
 
 static bool is_free(const struct mem_range *r)
 {
-	return r->type == MEM_RAM && r->touched == TOUCHED_NOBODY;
+	return r->type == MEM_RAM &&
+	       (r->touched == TOUCHED_NOBODY || r->touched == TOUCHED_PERHAPS);
 }
 
 static u64 range_end(const struct mem_range *r)
@@ -177,7 +178,7 @@ u64 surveymem_compare(
 		const struct mem_range *r = &pm->map->range[i];
 		u64 pa = r->pa;
 
-		if (r->type == MEM_RAM && r->touched != TOUCHED_NOBODY)
+		if (r->type == MEM_RAM && !is_free(r))
 			lostmap_add(lost, r->pa, r->bytes, lost_why(r->touched));
 		while (is_free(r) && pa < range_end(r)) {
 			u64 to = window_end(pa, range_end(r));
@@ -248,4 +249,9 @@ bool surveymem_apply(struct memmap *map, struct lostmap *lost)
 	for (u32 i = 0; i < lost->count; i++)
 		touch_free(map, lost->range[i].pa, lost->range[i].pa + lost->range[i].bytes);
 	return true;
+}
+
+bool surveymem_wiped(const struct surveymem_sample *sample)
+{
+	return sample->looked > 0 && sample->wiped >= sample->looked - sample->looked / 16;
 }

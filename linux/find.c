@@ -20,6 +20,7 @@ struct seen {
 
 struct search {
 	struct physmem *pm;
+	const struct oldkernel_ask *ask;
 	struct oldkernel *best;
 	struct oldkernel *scratch;
 	struct pagemap *map;
@@ -43,6 +44,23 @@ static struct seen *seen_kernel(struct search *s, const struct oldkernel *k)
 		return NULL;
 	s->seen[s->kernels] = (struct seen) {.root_pa = k->pt.root_pa, .phys_base = k->phys_base};
 	return &s->seen[s->kernels++];
+}
+
+bool oldkernel_skip(struct oldkernel_ask *ask, const struct oldkernel *k)
+{
+	if (ask->skips == OLDKERNEL_SKIPS)
+		return false;
+	ask->skip[ask->skips++] = (struct oldkernel_known) {k->pt.root_pa, k->phys_base};
+	return true;
+}
+
+static bool is_skipped(const struct oldkernel_ask *ask, const struct oldkernel *k)
+{
+	for (u32 i = 0; i < ask->skips && i < OLDKERNEL_SKIPS; i++) {
+		if (ask->skip[i].root_pa == k->pt.root_pa && ask->skip[i].phys_base == k->phys_base)
+			return true;
+	}
+	return false;
 }
 
 /* At most once for each kernel in the list. */
@@ -116,6 +134,8 @@ static void examine(struct search *s, u64 pa)
 	k->verified = k->why == OK;
 	if (k->verified)
 		(void)seen_kernel(s, k);
+	if (k->verified && is_skipped(s->ask, k))
+		return;
 	if (is_better(s, k))
 		memcpy(s->best, k, sizeof(*k));
 }
@@ -172,20 +192,20 @@ static void scan(struct search *s, u64 skip_pa)
 	}
 }
 
-enum status oldkernel_find(struct physmem *pm, u64 hint_pa, struct oldkernel *k,
+enum status oldkernel_find(struct physmem *pm, const struct oldkernel_ask *ask, struct oldkernel *k,
 	struct oldkernel *scratch, struct pagemap *map)
 {
-	struct search s = {.pm = pm, .best = k, .scratch = scratch, .map = map};
+	struct search s = {.pm = pm, .ask = ask, .best = k, .scratch = scratch, .map = map};
 
 	s.guesses = MAX_GUESSES;
 	memset(k, 0, sizeof(*k));
-	if (hint_pa)
-		examine(&s, hint_pa);
+	if (ask->hint_pa)
+		examine(&s, ask->hint_pa);
 	if (!k->verified)
-		scan(&s, hint_pa);
+		scan(&s, ask->hint_pa);
 	k->candidates = s.candidates;
 	k->verified_count = s.kernels;
-	if (s.candidates == 0)
+	if (k->vi.bytes == 0 && k->why == OK)
 		return k->why = E_NO_KERNEL;
 	return k->why;
 }

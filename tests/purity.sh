@@ -4,7 +4,7 @@
 # Usage: purity.sh LIBRARY
 set -eu
 lib=$1
-allowed='arena_map|clock_us|con_bar|con_write|firmware_read|io_read|io_write|machine_reset|memory_flush|mmio_map|mmio_window|pci_port_read|pci_port_works|pci_port_write|phys_overwrite|phys_unreadable|phys_window|phys_copy'
+allowed='arena_map|clock_us|con_bar|con_key|con_write|firmware_read|io_read|io_write|machine_reset|memory_flush|mmio_map|mmio_window|pci_port_read|pci_port_works|pci_port_write|phys_overwrite|phys_unreadable|phys_window|phys_copy'
 allowed="$allowed|memcpy|memmove|memset|memcmp"
 allowed="$allowed|crc32|deflate|deflateEnd|deflateInit2_|deflateReset|lzf_compress"
 [ -r "$lib" ] || { echo "purity gate: $lib can not be read" >&2; exit 1; }

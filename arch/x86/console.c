@@ -48,3 +48,10 @@ void con_write(const char *text, u32 bytes)
 		on->write(text, bytes);
 	screen = on;
 }
+
+u32 con_key(void)
+{
+	u32 key = use_serial ? serial_key() : 0;
+
+	return key ? key : keyboard_key();
+}

@@ -47,6 +47,10 @@ void clock_init(void);
 void serial_init(u16 port, u32 baud);
 void serial_write(const char *text, u32 bytes);
 
+/* The next key as ASCII, 0: none; those that con_key is for. Neither waits. */
+u32 serial_key(void);
+u32 keyboard_key(void);
+
 /* VGA text mode 80x25 as the BIOS left it; the last line is the bar's. */
 void screen_init(void);
 void screen_write(const char *text, u32 bytes);

@@ -17,6 +17,7 @@
 #define UART_MODEM	     4
 #define UART_MODEM_DTR_RTS   0x03
 #define UART_STATUS	     5
+#define UART_STATUS_RX	     0x01
 #define UART_STATUS_TX_EMPTY 0x20
 #define UART_STATUS_TX_IDLE  0x40 /* the shift register is empty too */
 #define UART_SCRATCH	     7
@@ -76,6 +77,13 @@ static void serial_put(char c)
 {
 	if (uart && serial_wait(UART_STATUS_TX_EMPTY))
 		outb(uart + UART_DATA, (u8)c);
+}
+
+u32 serial_key(void)
+{
+	if (!uart || !(inb(uart + UART_STATUS) & UART_STATUS_RX))
+		return 0;
+	return inb(uart + UART_DATA);
 }
 
 /* Returns when all is on the wire: a reset after the last line would cut it short. */

@@ -54,6 +54,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	return 0;
 }
 
+static const struct oldkernel_ask anywhere, there = {.hint_pa = NOTE_PA};
+
 /* Whatever was accepted must be consistent. */
 static void check(enum status st)
 {
@@ -103,8 +105,8 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t bytes)
 	else
 		memcpy(image + TEXT_PA, data + 1, bytes - 1);
 	physmem_init(&pm, &map);
-	check(oldkernel_find(&pm, 0, &kernel, &scratch, &pagemap));
+	check(oldkernel_find(&pm, &anywhere, &kernel, &scratch, &pagemap));
 	parse_everything();
-	check(oldkernel_find(&pm, NOTE_PA, &kernel, &scratch, &pagemap));
+	check(oldkernel_find(&pm, &there, &kernel, &scratch, &pagemap));
 	return 0;
 }

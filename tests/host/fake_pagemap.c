@@ -332,7 +332,8 @@ void fake_pagemap_find(struct physmem *pm, struct oldkernel *k)
 {
 	static struct oldkernel scratch;
 	static struct pagemap map;
+	static const struct oldkernel_ask any;
 
-	if (oldkernel_find(pm, 0, k, &scratch, &map) != OK)
+	if (oldkernel_find(pm, &any, k, &scratch, &map) != OK)
 		fail("the kernel is not found", k->why);
 }

@@ -34,6 +34,7 @@ static struct {
 	u64 overwritten;
 	u64 flushes;
 	u32 bar;
+	const char *keys;
 	u64 now_us, step_us;
 	bool echo;
 	u32 console_used;
@@ -257,6 +258,18 @@ u64 host_overwritten_pages(void)
 u64 host_flushes(void)
 {
 	return host.flushes;
+}
+
+void host_keys(const char *keys)
+{
+	host.keys = keys;
+}
+
+u32 con_key(void)
+{
+	if (!host.keys || !*host.keys)
+		return 0;
+	return (u32)*host.keys++;
 }
 
 void con_bar(u32 permille)

@@ -59,6 +59,9 @@ void host_clock_advance_us(u64 us);
 /* From now on it moves @us at each clock_us(). */
 void host_clock_step(u64 us);
 
+/* What con_key returns from now on, one after the other; stays the caller's. */
+void host_keys(const char *keys);
+
 /* What con_write got since the last clear, NUL-terminated; the first 64 KiB of it. */
 const char *host_console(void);
 void host_console_clear(void);

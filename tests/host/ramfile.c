@@ -105,7 +105,8 @@ void ramfile_load(struct ramfile *r, char *const *files, u32 count, const char *
 
 enum status ramfile_open(struct ramfile *r)
 {
-	enum status st = oldkernel_find(&r->pm, 0, &r->kernel, &r->scratch, &r->pagemap);
+	static const struct oldkernel_ask any;
+	enum status st = oldkernel_find(&r->pm, &any, &r->kernel, &r->scratch, &r->pagemap);
 
 	return st == OK ? pagemap_open(&r->pagemap, &r->pm, &r->kernel) : st;
 }

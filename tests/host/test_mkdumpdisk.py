@@ -104,11 +104,11 @@ def sparse(path, size=SIZE):
 
 
 def fake_boot_image(path, image_bytes=50064):
-    header = b"\x90" * 4 + b"AFTRBOOT" + struct.pack("<III", 1, image_bytes, 0xDEAD)
-    body = bytes((i * 7 + 3) & 255 for i in range(image_bytes - 64))
+    header = b"\x90" * 4 + b"AFTRBOOT" + struct.pack("<III", 2, image_bytes, 0xDEAD)
+    body = bytes((i * 7 + 3) & 255 for i in range(image_bytes - 96))
     sector = bytearray((i * 3 + 1) & 255 for i in range(512))
     sector[428:432] = b"AIMB"
-    path.write_bytes(bytes(sector) + header.ljust(64, b"\0") + body)
+    path.write_bytes(bytes(sector) + header.ljust(96, b"\0") + body)
     return path
 
 

@@ -132,7 +132,7 @@ static void test_guid(void **state)
 static u8 *make_image(void)
 {
 	u8 *data = calloc(1, IMAGE_BYTES);
-	struct boot_header h = {.version = 1,
+	struct boot_header h = {.version = BOOT_HEADER_VERSION,
 		.image_bytes = IMAGE_BYTES - BOOT_SECTOR_BYTES,
 		.crc32c = 0xdead,
 		.zero0 = 7};

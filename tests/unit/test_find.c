@@ -51,7 +51,8 @@ static enum status find_at(u64 hint_pa)
 	enum status st;
 
 	physmem_init(&pm, &map);
-	st = oldkernel_find(&pm, hint_pa, &k, &scratch, &pagemap);
+	st = oldkernel_find(
+		&pm, &(struct oldkernel_ask) {.hint_pa = hint_pa}, &k, &scratch, &pagemap);
 	assert_int_equal(st, k.why);
 	assert_int_equal(k.verified, st == OK);
 	return st;

@@ -25,6 +25,11 @@ struct boot_settings {
 	u32 serial_baud;
 	u64 boot_lba; /* of the boot area, in device blocks */
 	u32 block_bytes;
+	bool automatic;
+	u8 menu_seconds;
+	u64 dump_lba;	 /* of the dump partition, in device blocks */
+	u16 dump_blocks; /* superblock and directory */
+	u64 survey_lba;	 /* of the survey's record */
 };
 
 /*

@@ -21,7 +21,7 @@ const char *bootfile_fault(const u8 *data, u64 bytes)
 		return "is no boot image (the image's mark is missing)";
 	if (where.magic != BOOT_LOCATE_MAGIC)
 		return "is no boot image (the boot sector's mark is missing)";
-	if (h.version != 1)
+	if (h.version != BOOT_HEADER_VERSION)
 		return "is a boot image of another version";
 	if (h.image_bytes != bytes - BOOT_SECTOR_BYTES)
 		return "is cut short or damaged (its length is not the one it states)";
@@ -44,6 +44,11 @@ void bootfile_apply(u8 *data, u64 bytes, const struct boot_settings *s)
 	memcpy(h.target_uuid, s->target_uuid, sizeof(h.target_uuid));
 	h.console = s->console;
 	h.zero0 = 0;
+	h.flags = s->automatic ? BOOT_FLAG_AUTOMATIC : 0;
+	h.menu_seconds = s->menu_seconds;
+	h.dump_blocks = s->dump_blocks;
+	h.dump_lba = s->dump_lba;
+	h.survey_lba = s->survey_lba;
 	h.serial_port = s->serial_port;
 	h.serial_baud = s->serial_baud;
 	h.image_crc32c = crc32c(0, data + BOOT_SECTOR_BYTES + sizeof(h), image_bytes - sizeof(h));

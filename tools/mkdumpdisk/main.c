@@ -16,6 +16,7 @@
 #include "crc32c.h"
 #include "kexec.h"
 #include "plan.h"
+#include "surveylog.h"
 #include "survey.h"
 #include "sysdisk.h"
 #include "tools/common/guid.h"
@@ -73,12 +74,15 @@ static bool plan_boot(struct plan *p)
 		.serial_baud = o->serial_baud,
 		.boot_lba = p->layout.part[PART_BOOT].start / p->layout.block_bytes,
 		.block_bytes = p->layout.block_bytes,
+		.dump_lba = p->layout.part[PART_DUMP].start / p->layout.block_bytes,
+		.dump_blocks = (u16)dl_data_start(&p->super),
 	};
 
 	if (!p->layout.whole_disk)
 		return true;
 	if (!bootfile_load(&p->boot, o->image, p->target.path))
 		return false;
+	s.survey_lba = s.dump_lba + dl_survey_block(&p->super);
 	memcpy(s.target_uuid, p->super.disk_uuid, sizeof(s.target_uuid));
 	bootfile_apply(p->boot.data, p->boot.bytes, &s);
 	if (!efi_files_load(&p->efi, o, p->super.disk_uuid))

@@ -1,0 +1,172 @@
+/*
+ * Capture, boot on or switch off: what the old kernel's end and the dump disk say, and then what
+ * a human at the console says. Every way that a decision can go is one line on the console.
+ */
+#include <string.h>
+#include "choose.h"
+#include "str.h"
+#include "surveymem.h"
+#include "boot/menu.h"
+
+#define OTHER_KERNELS 4u /* looked at after one that is captured already */
+
+static void say(const char *what)
+{
+	con_printf("afterimage: automatic: %s\n", what);
+}
+
+static void say_kernel(const struct oldkernel *k, const char *why, const char *then)
+{
+	con_printf("afterimage: automatic: kernel %s of host %s %s; %s\n", k->uts[UTS_RELEASE],
+		k->uts[UTS_NODENAME], why, then);
+}
+
+static enum choose_way pass(enum status st, const char *what)
+{
+	con_printf("afterimage: automatic: %s: E%u %s; %s\n", what, (u32)st, status_text(st),
+		status_advice(st));
+	return CHOOSE_BOOT_ON;
+}
+
+/* The dump that holds this crash, 0: none. */
+static u32 captured_as(const struct choose_disk *disk, u64 crash_id)
+{
+	for (u32 i = 0; i < disk->count && i < CHOOSE_IDS; i++) {
+		if (crash_id && disk->dump[i].crash_id == crash_id)
+			return disk->dump[i].number;
+	}
+	return 0;
+}
+
+/*
+ * Memory may hold traces of one without what describes it. Whether that ended in order can not
+ * be told, and it would not be known again: so it is not captured at every restart.
+ */
+static enum choose_way judge_trace(struct choose *c, enum status st)
+{
+	struct oldkernel *k = c->memory.kernel;
+	struct surveymem_sample sample;
+
+	if (st != E_NO_KERNEL)
+		return pass(st, "not captured, booting on");
+	surveymem_sample(c->pm, 0, &sample);
+	if (surveymem_wiped(&sample) ||
+		!oldkernel_banner(c->pm, &k->trace_pa, k->uts[UTS_RELEASE])) {
+		say("no old kernel in memory; booting on");
+		return CHOOSE_BOOT_ON;
+	}
+	return pass(E_VMCOREINFO, "not captured, booting on");
+}
+
+static enum choose_way judge_crash(struct choose *c, const struct ending *e)
+{
+	const struct oldkernel *k = c->memory.kernel;
+
+	if (!c->disk->known)
+		return pass(E_SUPERBLOCK, "not captured, booting on");
+	if (!e->crash_id)
+		return pass(E_NAMELESS, "not captured, booting on");
+	if (e->crash_id == c->disk->tried_id)
+		return pass(E_TRIED, "not captured, booting on");
+	say_kernel(k, e->why, "capturing it");
+	c->crash_id = e->crash_id;
+	c->vmcoreinfo_pa = k->vmcoreinfo_pa;
+	return CHOOSE_CAPTURE;
+}
+
+/* The kernels in memory, the best first, but those that the disk has already. */
+static enum choose_way judge_kernels(struct choose *c)
+{
+	const struct choose_memory *m = &c->memory;
+	struct oldkernel_ask ask = {0};
+	u32 number = 0;
+
+	for (u32 i = 0; i < OTHER_KERNELS; i++) {
+		enum status st = oldkernel_find(c->pm, &ask, m->kernel, m->candidate, m->pagemap);
+		struct ending e;
+
+		if (st != OK && number == 0)
+			return judge_trace(c, st);
+		if (st != OK)
+			break;
+		ending_find(c->pm, m->kernel, m->log, &e);
+		if (e.how == ENDING_ORDERLY) {
+			say_kernel(m->kernel, e.why, "booting on");
+			return CHOOSE_BOOT_ON;
+		}
+		number = captured_as(c->disk, e.crash_id);
+		if (number == 0)
+			return judge_crash(c, &e);
+		con_printf("afterimage: automatic: kernel %s of host %s %s; dump %u has it\n",
+			m->kernel->uts[UTS_RELEASE], m->kernel->uts[UTS_NODENAME], e.why, number);
+		if (m->kernel->verified_count < 2 || !oldkernel_skip(&ask, m->kernel))
+			break;
+	}
+	say("nothing else to capture; booting on");
+	return CHOOSE_BOOT_ON;
+}
+
+static enum choose_way decide(struct choose *c)
+{
+	if (!c->automatic)
+		return CHOOSE_CAPTURE;
+	if (!c->disk->survey)
+		return judge_kernels(c);
+	say("a survey is under way");
+	return CHOOSE_CAPTURE;
+}
+
+enum choose_way choose_way(struct choose *c)
+{
+	enum choose_way way;
+
+	c->level = CHOOSE_NO_LEVEL;
+	c->crash_id = 0;
+	c->vmcoreinfo_pa = 0;
+	way = decide(c);
+	return c->automatic && c->disk->survey ? way : menu_ask(c, way);
+}
+
+bool choose_disk_super(struct choose_disk *disk, const void *block, struct dl_super *super)
+{
+	memset(disk, 0, sizeof(*disk));
+	memcpy(super, block, sizeof(*super));
+	disk->known = dl_super_check(super) == OK;
+	return disk->known;
+}
+
+/* The place of the dump with the lowest number, or a free one. */
+static struct choose_dump *place_for(struct choose_disk *disk, u32 number)
+{
+	struct choose_dump *lowest = &disk->dump[0];
+
+	if (disk->count < CHOOSE_IDS)
+		return &disk->dump[disk->count++];
+	for (u32 i = 1; i < CHOOSE_IDS; i++) {
+		if (disk->dump[i].number < lowest->number)
+			lowest = &disk->dump[i];
+	}
+	return lowest->number < number ? lowest : NULL;
+}
+
+void choose_disk_slot(struct choose_disk *disk, const struct dl_super *super, const void *block)
+{
+	struct choose_dump *place;
+	struct dl_header h;
+
+	memcpy(&h, block, sizeof(h));
+	if (dl_header_check(&h, super) != OK || h.crash_id == 0)
+		return;
+	place = place_for(disk, h.number);
+	if (place)
+		*place = (struct choose_dump) {h.crash_id, h.number};
+}
+
+void choose_disk_survey(struct choose_disk *disk, const struct dl_super *super, const void *block)
+{
+	struct dl_survey v;
+
+	memcpy(&v, block, sizeof(v));
+	if (dl_survey_check(&v, super) == OK)
+		disk->survey = v.state == DL_SURVEY_ARMED || v.state == DL_SURVEY_FILLED;
+}
