@@ -38,9 +38,9 @@ def run(name, *args, expect=DONE):
     return done
 
 
-def make_disk(path, size="4G", *options):
-    """A new dump disk in the file @path."""
-    run("mkdumpdisk", "--size", size, "--yes", *options, path)
+def make_disk(path, size="4G", *options, menu=0):
+    """A new dump disk in the file @path; nobody waits for keys that no test presses."""
+    run("mkdumpdisk", "--size", size, "--yes", "--menu", menu, *options, path)
     return Path(path)
 
 

@@ -151,7 +151,7 @@ bool efi_files_load(struct efi_files *f, const struct options *o, const u8 uuid[
 		return false;
 	}
 	kexec_console_text(o, console);
-	snprintf(f->settings, sizeof(f->settings), "dump=%s console=%s\n", guid_text(uuid, text),
-		console);
+	snprintf(f->settings, sizeof(f->settings), "dump=%s console=%s menu=%u%s\n",
+		guid_text(uuid, text), console, o->menu_seconds, o->automatic ? " auto" : "");
 	return true;
 }

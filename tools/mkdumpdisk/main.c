@@ -74,6 +74,8 @@ static bool plan_boot(struct plan *p)
 		.serial_baud = o->serial_baud,
 		.boot_lba = p->layout.part[PART_BOOT].start / p->layout.block_bytes,
 		.block_bytes = p->layout.block_bytes,
+		.automatic = o->automatic,
+		.menu_seconds = (u8)o->menu_seconds,
 		.dump_lba = p->layout.part[PART_DUMP].start / p->layout.block_bytes,
 		.dump_blocks = (u16)dl_data_start(&p->super),
 	};

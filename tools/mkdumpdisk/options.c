@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "bootimage.h"
+#include "choose.h"
 #include "dumplog.h"
 #include "options.h"
 #include "ports.h"
@@ -47,8 +48,8 @@ static const char *const compressor_names[] = {
 	[DL_COMP_ZSTD] = "zstd",
 };
 
-#define SHORT_OPTIONS ":s:l:c:a:C:o:L:i:E:S:k::b::u::r:xfynjhV"
-#define PREPARING     "slcaoLSf" /* options that decide what is written to TARGET */
+#define SHORT_OPTIONS ":s:l:c:a:C:o:L:i:E:S:k::b::u::r:m:AxfynjhV"
+#define PREPARING     "slcaoLSfA" /* options that decide what is written to TARGET */
 #define ROOT_MAX      1024
 
 static const struct option long_options[] = {
@@ -65,6 +66,8 @@ static const struct option long_options[] = {
 	{"kexec", optional_argument, NULL, 'k'},
 	{"survey", optional_argument, NULL, 'u'},
 	{"boot-entry", optional_argument, NULL, 'b'},
+	{"menu", required_argument, NULL, 'm'},
+	{"auto", no_argument, NULL, 'A'},
 	{"root", required_argument, NULL, 'r'},
 	{"check", no_argument, NULL, 'x'},
 	{"force", no_argument, NULL, 'f'},
@@ -261,6 +264,18 @@ static bool parse_boot_entry(const char *text, u32 *action)
 				ARRAY_SIZE(boot_entry_names), action);
 }
 
+static bool parse_menu(const char *text, u32 *seconds)
+{
+	u64 v;
+
+	if (!tool_parse_number(text, CHOOSE_MAX, &v)) {
+		tool_error_usage("--menu: '%s' is not 0-%u seconds", text, CHOOSE_MAX);
+		return false;
+	}
+	*seconds = (u32)v;
+	return true;
+}
+
 static bool parse_size(const char *text, u64 *bytes)
 {
 	if (tool_parse_size(text, bytes) && *bytes > 0)
@@ -296,6 +311,9 @@ static bool take_flag(struct options *o, int c)
 		return true;
 	case 'j':
 		o->json = true;
+		return true;
+	case 'A':
+		o->automatic = true;
 		return true;
 	case 'x':
 		o->check = true;
@@ -339,6 +357,9 @@ static bool take_value(struct options *o, int c, const char *value, const char *
 		return parse_survey(value, o);
 	case 'b':
 		return parse_boot_entry(value, &o->boot_entry);
+	case 'm':
+		o->given_menu = true;
+		return parse_menu(value, &o->menu_seconds);
 	case 'r':
 		return parse_root(value, &o->root);
 	case ':':
@@ -382,6 +403,7 @@ bool options_parse(int argc, char **argv, struct options *o, int *exit_code)
 		.label = "",
 		.root = "",
 		.level = 31,
+		.menu_seconds = CHOOSE_SECONDS,
 		.compressor = DL_COMP_LZF,
 		.console = BOOT_CONSOLE_SERIAL | BOOT_CONSOLE_SCREEN,
 		.serial_port = 0x3f8,

@@ -56,7 +56,10 @@ struct options {
 	u32 survey;	   /* enum survey_action */
 	u32 survey_cycles; /* of SURVEY_ARM */
 	u32 boot_entry;	   /* enum boot_entry_action */
+	u32 menu_seconds;  /* for a key on the console */
+	bool automatic;
 	bool check;
+	bool given_menu;    /* likewise */
 	bool given_console; /* not the default */
 	bool force;
 	bool yes;
