@@ -65,7 +65,7 @@ static enum choose_way judge_crash(struct choose *c, const struct ending *e)
 	const struct oldkernel *k = c->memory.kernel;
 
 	if (!c->disk->known)
-		return pass(E_SUPERBLOCK);
+		return pass(c->disk->why == OK ? E_NO_PARTITION : c->disk->why);
 	if (!e->crash_id)
 		return pass(E_NAMELESS);
 	if (e->crash_id == c->disk->tried_id)
@@ -133,7 +133,8 @@ bool choose_disk_super(struct choose_disk *disk, const void *block, struct dl_su
 {
 	memset(disk, 0, sizeof(*disk));
 	memcpy(super, block, sizeof(*super));
-	disk->known = dl_super_check(super) == OK;
+	disk->why = dl_super_check(super);
+	disk->known = disk->why == OK;
 	return disk->known;
 }
 

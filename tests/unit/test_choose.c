@@ -231,7 +231,10 @@ static void test_passed_on(void **state)
 	script[0].ending.crash_id = 77;
 	disk.known = false;
 	assert_int_equal(choose_way(&c), CHOOSE_BOOT_ON);
-	expect("afterimage: automatic: not captured, booting on: E32 ");
+	expect("afterimage: automatic: not captured, booting on: E30 ");
+	disk.why = E_READ;
+	assert_int_equal(choose_way(&c), CHOOSE_BOOT_ON);
+	expect("afterimage: automatic: not captured, booting on: E26 ");
 }
 
 /* An earlier kernel's remains may look better than the last one's: both are asked. */
@@ -428,6 +431,7 @@ static void test_super(void **state)
 	block[100] ^= 1;
 	assert_false(choose_disk_super(&disk, block, &out));
 	assert_false(disk.known);
+	assert_int_equal(disk.why, E_SUPERBLOCK);
 }
 
 static void test_slots(void **state)
