@@ -6,7 +6,8 @@
 
 #include "types.h"
 
-#define LABEL_MAX_BYTES 63 /* struct dl_super holds a NUL after it */
+#define OPTIONS_BAUD_MAX 115200u
+#define LABEL_MAX_BYTES	 63 /* struct dl_super holds a NUL after it */
 
 /* What --kexec asks for. */
 enum kexec_action {
@@ -72,6 +73,9 @@ struct options {
  * error was printed.
  */
 bool options_parse(int argc, char **argv, struct options *o, int *exit_code) MUST_CHECK;
+
+/* Takes the @value of the option with the letter @c. False: reported as a usage error. */
+bool options_take_value(struct options *o, int c, const char *value) MUST_CHECK;
 
 /*
  * Takes apart a --console LIST of untrusted @text into the console fields of @o. False: reported
