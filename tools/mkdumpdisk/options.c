@@ -11,8 +11,8 @@
 #include "options.h"
 #include "tools/common/tool.h"
 
-#define SHORT_OPTIONS ":s:l:c:a:C:o:L:i:E:S:k::b::u::r:m:AxfynjhV"
-#define PREPARING     "slcaoLSfA" /* options that decide what is written to TARGET */
+#define SHORT_OPTIONS ":s:l:c:a:C:o:L:i:E:S:k::b::u::g::d::r:m:AxfynjhV"
+#define PREPARING     "slcaoLSf" /* options that decide what is written to TARGET */
 
 static const struct option long_options[] = {
 	{"size", required_argument, NULL, 's'},
@@ -28,6 +28,8 @@ static const struct option long_options[] = {
 	{"kexec", optional_argument, NULL, 'k'},
 	{"survey", optional_argument, NULL, 'u'},
 	{"boot-entry", optional_argument, NULL, 'b'},
+	{"grub", optional_argument, NULL, 'g'},
+	{"systemd-boot", optional_argument, NULL, 'd'},
 	{"menu", required_argument, NULL, 'm'},
 	{"auto", no_argument, NULL, 'A'},
 	{"root", required_argument, NULL, 'r'},
@@ -82,7 +84,10 @@ static bool take_value(struct options *o, int c, const char *value, const char *
 
 static bool take_target(struct options *o, int argc, char **argv)
 {
-	if (optind == argc && (o->kexec > KEXEC_INSTALL || o->check))
+	bool without = o->check || o->kexec > KEXEC_INSTALL || o->grub > LOADER_INSTALL ||
+		       o->systemd_boot > LOADER_INSTALL;
+
+	if (optind == argc && without)
 		return true;
 	if (optind == argc)
 		tool_error_usage("no TARGET given");

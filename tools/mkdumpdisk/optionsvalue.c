@@ -40,6 +40,11 @@ static const char *const boot_entry_names[] = {
 	[BOOT_ENTRY_REMOVE] = "remove",
 	[BOOT_ENTRY_STATUS] = "status",
 };
+static const char *const loader_names[] = {
+	[LOADER_INSTALL] = "install",
+	[LOADER_STATUS] = "status",
+	[LOADER_REMOVE] = "remove",
+};
 static const char *const compressor_names[] = {
 	[DL_COMP_NONE] = "none",
 	[DL_COMP_LZF] = "lzf",
@@ -65,6 +70,11 @@ const char *options_kexec_name(u32 kexec)
 const char *options_boot_entry_name(u32 boot_entry)
 {
 	return boot_entry_names[boot_entry];
+}
+
+const char *options_loader_name(u32 action)
+{
+	return loader_names[action];
 }
 
 /* Index of @text in @names, or false after the message. */
@@ -232,6 +242,12 @@ static bool parse_boot_entry(const char *text, u32 *action)
 				ARRAY_SIZE(boot_entry_names), action);
 }
 
+static bool parse_loader(const char *option, const char *text, u32 *action)
+{
+	*action = LOADER_INSTALL;
+	return !text || parse_name(option, text, loader_names, ARRAY_SIZE(loader_names), action);
+}
+
 static bool parse_menu(const char *text, u32 *seconds)
 {
 	u64 v;
@@ -297,6 +313,10 @@ bool options_take_value(struct options *o, int c, const char *value)
 		return parse_survey(value, o);
 	case 'b':
 		return parse_boot_entry(value, &o->boot_entry);
+	case 'g':
+		return parse_loader("grub", value, &o->grub);
+	case 'd':
+		return parse_loader("systemd-boot", value, &o->systemd_boot);
 	case 'm':
 		o->given_menu = true;
 		return parse_menu(value, &o->menu_seconds);
