@@ -26,7 +26,9 @@ enum choose_way {
 
 /* What the dump disk knows; filled by choose_disk_* from what the caller read. */
 struct choose_disk {
-	bool known;   /* the superblock was read and is good */
+	bool known; /* the superblock was read and is good */
+	enum status
+		why;  /* if not: E_SUPERBLOCK, E_VERSION, E_READ; OK: there was nothing to read */
 	bool survey;  /* one is under way: this boot belongs to it */
 	u64 tried_id; /* the capture of this crash was begun at an earlier boot; 0: of none */
 	u32 count;
