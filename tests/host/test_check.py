@@ -49,7 +49,8 @@ def others_are_well(found, *names):
     (("--check", "--image", "x"), "--check takes no image"),
     (("--check", "--console", "screen"), "--check takes no image and no console"),
     (("--check=x",), "is not an option, or not with a value"),
-    (("--root", "/x", "y"), "--root is for --kexec, --boot-entry and --check"),
+    (("--root", "/x", "y"), "--root is for --kexec, --boot-entry, --grub, "
+                            "--systemd-boot and --check"),
 ])
 def test_usage(args, words):
     r = run(TOOL, *args)

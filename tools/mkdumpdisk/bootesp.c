@@ -221,13 +221,16 @@ static bool check_own(const struct options *o, const struct boot_esp *e)
 	char path[KEXEC_PATH_BYTES];
 	struct boot_esp_files f;
 
-	if (o->efi_image || o->given_console) {
+	if (o->efi_image || o->given_console || o->given_menu || o->automatic) {
 		tool_error(o->target,
 			"prepare the disk again, or mount its EFI system partition and replace the "
 			"files in " FOLDER,
 			"has its files since it was prepared; --%s is for a dump partition without "
 			"its own",
-			o->efi_image ? "efi-image" : "console");
+			o->efi_image	   ? "efi-image"
+			: o->given_console ? "console"
+			: o->given_menu	   ? "menu"
+					   : "auto");
 		return false;
 	}
 	if (!kexec_find_program(o, "mdir", path)) {
