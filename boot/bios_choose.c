@@ -59,12 +59,15 @@ static void disk_look(const struct handoff *h, const struct bios_found *found)
 	u32 block_bytes = boot_locate.block_bytes;
 	struct dl_super super;
 
+	disk.why = E_READ;
 	if (!found->disk_read || !choose_disk_super(&disk, block, &super))
 		return;
-	disk.known = super.block_bytes == block_bytes &&
-		     memcmp(super.disk_uuid, h->target_uuid, sizeof(super.disk_uuid)) == 0;
-	if (!disk.known)
+	if (super.block_bytes != block_bytes ||
+		memcmp(super.disk_uuid, h->target_uuid, sizeof(super.disk_uuid)) != 0) {
+		disk.known = false;
+		disk.why = E_SUPERBLOCK;
 		return;
+	}
 	for (u32 i = 1; i < settings->dump_blocks && i <= super.dir_slots; i++)
 		choose_disk_slot(&disk, &super, block + i * block_bytes);
 	if (found->disk_read > 1)
