@@ -4,6 +4,7 @@
 #ifndef AFTERIMAGE_BIOS_H
 #define AFTERIMAGE_BIOS_H
 
+#include "bootimage.h"
 #include "handoff.h"
 
 /* Left by the real-mode start; boot/bios.inc has the place. */
@@ -20,9 +21,10 @@ struct bios_found {
 ASSERT_SIZE(struct bios_found, 12);
 
 /*
- * What to do with the memory of @h, by automatic mode and the console's menu; a capture is begun
- * by the caller. Before any device was touched: the BIOS is used.
+ * What to do with the memory of @h, by automatic mode and the console's menu if @settings want
+ * them; returns if it is to be captured. Before any device was touched: the BIOS is used.
  */
-void bios_choose(struct handoff *h, const struct bios_found *found);
+void bios_choose(
+	struct handoff *h, const struct boot_header *settings, const struct bios_found *found);
 
 #endif

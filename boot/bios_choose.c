@@ -23,7 +23,6 @@ struct tried {
 ASSERT_SIZE(struct tried, 16);
 static struct tried *const tried_places[] = {(void *)0x7000, (void *)0x7e00};
 
-extern char image_start[];
 extern const struct boot_locate boot_locate;
 extern const char bios_key16[], bios_next16[], bios_give_up16[];
 u32 bios_real(const char *routine);
@@ -51,20 +50,22 @@ static void tried_write(u64 crash_id)
 }
 
 /* Of the disk that dumps go to, and nothing else. */
-static void disk_look(const struct handoff *h, const struct bios_found *found)
+static void disk_look(
+	const struct boot_header *settings, const struct bios_found *found, const u8 *survey)
 {
-	const u8 *survey = (const u8 *)h->arena_pa;
 	const u8 *block = survey + PAGE_BYTES;
-	const struct boot_header *settings = (const struct boot_header *)image_start;
 	u32 block_bytes = boot_locate.block_bytes;
 	struct dl_super super;
 
+	disk.why = E_READ;
 	if (!found->disk_read || !choose_disk_super(&disk, block, &super))
 		return;
-	disk.known = super.block_bytes == block_bytes &&
-		     memcmp(super.disk_uuid, h->target_uuid, sizeof(super.disk_uuid)) == 0;
-	if (!disk.known)
+	if (super.block_bytes != block_bytes ||
+		memcmp(super.disk_uuid, settings->target_uuid, sizeof(super.disk_uuid)) != 0) {
+		disk.known = false;
+		disk.why = E_SUPERBLOCK;
 		return;
+	}
 	for (u32 i = 1; i < settings->dump_blocks && i <= super.dir_slots; i++)
 		choose_disk_slot(&disk, &super, block + i * block_bytes);
 	if (found->disk_read > 1)
@@ -106,12 +107,18 @@ static void boot_on(void)
 	machine_reset(ACTION_HALT);
 }
 
-void bios_choose(struct handoff *h, const struct bios_found *found)
+void bios_choose(
+	struct handoff *h, const struct boot_header *settings, const struct bios_found *found)
 {
 	enum choose_way way;
 	u64 crash_id;
 
-	disk_look(h, found);
+	h->boots_on = true;
+	h->automatic = settings->flags & BOOT_FLAG_AUTOMATIC;
+	h->menu_seconds = settings->menu_seconds;
+	if (!h->automatic && h->menu_seconds == 0)
+		return;
+	disk_look(settings, found, (const u8 *)h->arena_pa);
 	way = dump_choose(h, &disk, key, NULL, &crash_id);
 	if (way == CHOOSE_BOOT_ON)
 		boot_on();

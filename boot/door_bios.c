@@ -119,10 +119,6 @@ void door_bios(const struct bios_found *found)
 		h->degraded |= DL_DEGRADED_MEMMAP;
 	arena_place(h, found->base_kib);
 	low_memory_touch(h);
-	h->boots_on = true;
-	h->automatic = settings.flags & BOOT_FLAG_AUTOMATIC;
-	h->menu_seconds = settings.menu_seconds;
-	if (h->automatic || h->menu_seconds)
-		bios_choose(h, found);
+	bios_choose(h, &settings, found);
 	dump_main(h);
 }
