@@ -35,7 +35,7 @@ LZFF    := -I/usr/include/liblzf -DHLOG=$(HLOG) -DLZF_STATE_ARG=1 -DINIT_HTAB=1 
 PURE    := $(sort $(wildcard lib/*.c linux/*.c drivers/*.c drivers/*/*.c dumpfmt/*.c) \
            $(addprefix boot/,choose.c disk.c known.c main.c menu.c store.c survey.c words.c) $(BUILD)/font.c)
 METAL   := $(sort $(wildcard arch/x86/*.c arch/x86/*.S))
-BIOS    := $(METAL) boot/bios.S boot/door_bios.c
+BIOS    := $(METAL) boot/bios.S boot/bios_real.S boot/bios_choose.c boot/door_bios.c
 LINUX   := $(METAL) boot/linux.S boot/door_linux.c
 EFI     := $(METAL) boot/efi.S boot/door_efi.c
 # The UEFI application around it: firmware's world, and the pure files that it shares. What asks

@@ -102,6 +102,29 @@ static u32 read_numbers(const struct options *o, const char *name, u16 *numbers,
 	return count;
 }
 
+bool firmware_secure(const struct options *o)
+{
+	u8 data[VARIABLE_MAX];
+
+	return read_variable(o, "SecureBoot" GLOBAL_GUID, data) > 0 && data[0] != 0;
+}
+
+void firmware_text(const struct options *o, const char *name, char *text, u32 size)
+{
+	u8 data[VARIABLE_MAX];
+	int bytes = read_variable(o, name, data);
+	u32 n = 0;
+
+	for (int at = 0; at + 2 <= bytes && n + 1 < size; at += 2) {
+		u32 c = data[at] | (u32)data[at + 1] << 8;
+
+		if (c == 0)
+			break;
+		text[n++] = c >= ' ' && c < 0x7f ? (char)c : '?';
+	}
+	text[n] = '\0';
+}
+
 static void insert(struct firmware *f, u16 number, bool active)
 {
 	u32 at = f->own_count;
