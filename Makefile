@@ -45,11 +45,11 @@ EFI_APP := boot/efi_app.c boot/efi_ports.c $(EFI_ASK) boot/efi_blob.S arch/x86/m
 EFI_PURE := boot/choose.c boot/menu.c dumpfmt/format.c $(sort $(wildcard linux/*.c)) \
             $(addprefix lib/,con.c crc32c.c efiboot.c linuxboot_words.c memmap.c pattern.c \
             physmem.c status.c str.c surveymem.c)
-EFI_TESTS := $(filter test_efi_%,$(UNITS))
 GETDUMP := $(sort $(wildcard tools/getdump/*.c tools/common/*.c))
 MKDISK  := $(sort $(wildcard tools/mkdumpdisk/*.c tools/common/*.c))
 PORTS   := $(sort $(wildcard tests/host/*.c tests/model/*.c))
 UNITS   := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
+EFI_TESTS := $(filter test_efi_%,$(UNITS))
 FUZZERS := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 BENCHES := $(patsubst tests/bench/%.c,%,$(sort $(wildcard tests/bench/bench_*.c)))
 

@@ -74,20 +74,23 @@ bool efi_disk_survey(const struct efi_disk *d, struct dl_survey *out)
 	return dl_survey_check(out, &d->super) == OK;
 }
 
-/* Blocks from @lba on; those that can not be read are zero. */
+/* The same, if it did not fail too often yet; what can not be read is zero. */
+static bool slots_try(const struct efi_disk *d, u64 lba, u32 blocks, u8 *to, u32 *failures)
+{
+	if (*failures < FAILURES_MAX && blocks_read(d->io, lba, blocks, to))
+		return true;
+	memset(to, 0, (u64)blocks * d->super.block_bytes);
+	(*failures)++;
+	return false;
+}
+
+/* All that can be read of the blocks from @lba on. */
 static void slots_read(const struct efi_disk *d, u64 lba, u32 blocks, u8 *to, u32 *failures)
 {
-	u32 bytes = d->super.block_bytes;
-
-	memset(to, 0, (u64)blocks * bytes);
-	if (*failures < FAILURES_MAX && blocks_read(d->io, lba, blocks, to))
+	if (slots_try(d, lba, blocks, to, failures))
 		return;
-	for (u32 i = 0; i < blocks; i++) {
-		if (*failures < FAILURES_MAX && blocks_read(d->io, lba + i, 1, to + i * bytes))
-			continue;
-		memset(to + i * bytes, 0, bytes);
-		(*failures)++;
-	}
+	for (u32 i = 0; i < blocks; i++)
+		(void)slots_try(d, lba + i, 1, to + i * d->super.block_bytes, failures);
 }
 
 /* Of the two copies of a slot the one that counts; any of them if none does. */
