@@ -20,7 +20,7 @@ METALF   = $(BASE) $(METAL_O) -iquote arch/x86/include -ffreestanding -fpie -fno
            -fdata-sections -fno-asynchronous-unwind-tables -fno-builtin-malloc
 EFI_ABI := -isystem /usr/include/efi -isystem /usr/include/efi/x86_64 -DGNU_EFI_USE_MS_ABI \
            -fshort-wchar
-EFIF     = $(BASE) $(EFI_ABI) -Os -DEFI_BLOB='"$(BUILD)/afterimage-efi.bin"' -ffreestanding -fpic \
+EFIF     = $(BASE) $(EFI_ABI) $(METAL_O) -DEFI_BLOB='"$(BUILD)/afterimage-efi.bin"' -ffreestanding -fpic \
            -fno-stack-protector -fcf-protection=none -mno-red-zone \
            -mgeneral-regs-only -fno-asynchronous-unwind-tables
 HOSTF   := $(BASE) -O2 -iquote tests/host/include -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64
@@ -35,14 +35,17 @@ LZFF    := -I/usr/include/liblzf -DHLOG=$(HLOG) -DLZF_STATE_ARG=1 -DINIT_HTAB=1 
 PURE    := $(sort $(wildcard lib/*.c linux/*.c drivers/*.c drivers/*/*.c dumpfmt/*.c) \
            $(addprefix boot/,choose.c disk.c known.c main.c menu.c store.c survey.c words.c) $(BUILD)/font.c)
 METAL   := $(sort $(wildcard arch/x86/*.c arch/x86/*.S))
-BIOS    := $(METAL) boot/bios.S boot/door_bios.c
+BIOS    := $(METAL) boot/bios.S boot/bios_real.S boot/bios_choose.c boot/door_bios.c
 LINUX   := $(METAL) boot/linux.S boot/door_linux.c
 EFI     := $(METAL) boot/efi.S boot/door_efi.c
 # The UEFI application around it: firmware's world, and the pure files that it shares. What asks
 # firmware is tested against one made of functions.
-EFI_ASK := boot/efi_facts.c boot/efi_survey.c
-EFI_APP := boot/efi_app.c $(EFI_ASK) boot/efi_blob.S arch/x86/mem.c \
-           dumpfmt/format.c lib/crc32c.c lib/efiboot.c lib/linuxboot_words.c lib/memmap.c lib/str.c
+EFI_ASK := $(addprefix boot/efi_,choose.c console.c disk.c facts.c own.c paging.c survey.c)
+EFI_APP := boot/efi_app.c boot/efi_ports.c $(EFI_ASK) boot/efi_blob.S arch/x86/mem.c
+EFI_PURE := boot/choose.c boot/menu.c dumpfmt/format.c $(sort $(wildcard linux/*.c)) \
+            $(addprefix lib/,con.c crc32c.c efiboot.c linuxboot_words.c memmap.c pattern.c \
+            physmem.c status.c str.c surveymem.c)
+EFI_TESTS := $(filter test_efi_%,$(UNITS))
 GETDUMP := $(sort $(wildcard tools/getdump/*.c tools/common/*.c))
 MKDISK  := $(sort $(wildcard tools/mkdumpdisk/*.c tools/common/*.c))
 PORTS   := $(sort $(wildcard tests/host/*.c tests/model/*.c))
@@ -60,8 +63,8 @@ fuzz_o   = $(patsubst %,$(BUILD)/fuzz/%.o,$(1))
 METAL_O := -Os
 HOT     := lib/crc32c.c lib/pattern.c lib/physmem.c linux/banner.c linux/find.c linux/pagescan.c linux/pagejudge.c \
            linux/pagefields.c dumpfmt/capture.c dumpfmt/group.c arch/x86/mem.c liblzf/lzf_c.c
-$(call metal_o,$(HOT)): METAL_O := -O2
-$(call asan_o,$(EFI_ASK) tests/unit/test_efi_facts.c tests/unit/test_efi_survey.c): ASANF += $(EFI_ABI)
+$(call metal_o,$(HOT)) $(call efi_o,$(HOT)): METAL_O := -O2
+$(call asan_o,$(EFI_ASK) $(EFI_TESTS:%=tests/unit/%.c)): ASANF += $(EFI_ABI)
 
 PURE_METAL := $(call metal_o,$(PURE) liblzf/lzf_c.c)
 TOOL_LIBS  := -lz -lzstd -llzo2 -ljson-c -luuid
@@ -102,7 +105,8 @@ $(BUILD)/afterimage-efi.bin: $(BUILD)/afterimage-efi.elf
 
 $(BUILD)/efi/boot/efi_blob.S.o: $(BUILD)/afterimage-efi.bin
 
-$(BUILD)/afterimage.efi: $(call efi_o,$(EFI_APP))
+$(BUILD)/efi/libpure.a: $(call efi_o,$(EFI_PURE))
+$(BUILD)/afterimage.efi: $(call efi_o,$(EFI_APP)) $(BUILD)/efi/libpure.a
 	@echo '  link   $@'
 	@$(LD) -nostdlib -znocombreloc -shared -Bsymbolic --build-id=none -z noexecstack \
 	  --no-warn-rwx-segments -T /usr/lib/elf_x86_64_efi.lds -o $(BUILD)/afterimage-app.so \

@@ -88,6 +88,9 @@ struct check_system {
 	struct sys_range kernel; /* its code to its data's end; bytes 0: not known */
 };
 
+/* Secure Boot, as far as efivarfs tells. */
+struct reading check_secure_boot_read(const struct options *o);
+
 void check_system_read(const struct options *o, struct check_system *s);
 
 /* What a disk's EFI system partition offers firmware to start. */
