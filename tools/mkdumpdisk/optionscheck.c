@@ -120,8 +120,9 @@ static bool check_loader(
 			"--%s and --%s are two things: do one after the other", name, other);
 	else if (preparing)
 		tool_error_usage("--%s is for preparing a disk, not for --%s", preparing, name);
-	else if (o->json && o->dry_run)
-		tool_error_usage("--%s --dry-run has no report as JSON", name);
+	else if (o->json && (o->dry_run || action == LOADER_REMOVE))
+		tool_error_usage("--%s%s has no report as JSON", name,
+			o->dry_run ? " --dry-run" : "=remove");
 	else if (grub ? o->efi_image : o->image)
 		tool_error_usage("--%s is not for --%s; it takes --%s",
 			grub ? "efi-image" : "image", name, grub ? "image" : "efi-image");
