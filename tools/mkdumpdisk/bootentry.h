@@ -45,6 +45,9 @@ bool firmware_secure(const struct options *o);
  */
 void firmware_text(const struct options *o, const char *name, char *text, u32 size);
 
+/* Reads only the boot order and what comes next. */
+void firmware_order(const struct options *o, struct firmware *f);
+
 /* Where an entry is in the boot order, from 1; 0: it is not. */
 u32 firmware_position(const struct firmware *f, u16 number);
 

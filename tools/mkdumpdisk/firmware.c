@@ -159,13 +159,20 @@ static void take_variable(
 	}
 }
 
+void firmware_order(const struct options *o, struct firmware *f)
+{
+	*f = (struct firmware) {0};
+	f->order_count = read_numbers(o, "BootOrder" GLOBAL_GUID, f->order, FIRMWARE_ORDER_MAX);
+	f->has_next = read_numbers(o, "BootNext" GLOBAL_GUID, &f->next, 1) == 1;
+}
+
 bool firmware_read(const struct options *o, const u8 guid[16], struct firmware *f)
 {
 	char path[KEXEC_PATH_BYTES];
 	DIR *dir = opendir(kexec_path(o, VARIABLES, path));
 	struct dirent *e;
 
-	*f = (struct firmware) {0};
+	firmware_order(o, f);
 	if (!dir) {
 		tool_error_errno(path, "be read", errno, "see whether it is mounted");
 		return false;
@@ -173,8 +180,6 @@ bool firmware_read(const struct options *o, const u8 guid[16], struct firmware *
 	for (u32 i = 0; i < ENTRIES_MAX && (e = readdir(dir)); i++)
 		take_variable(o, guid, e->d_name, f);
 	closedir(dir);
-	f->order_count = read_numbers(o, "BootOrder" GLOBAL_GUID, f->order, FIRMWARE_ORDER_MAX);
-	f->has_next = read_numbers(o, "BootNext" GLOBAL_GUID, &f->next, 1) == 1;
 	return true;
 }
 

@@ -66,6 +66,15 @@ static void plan_super(struct plan *p)
 	dl_super_seal(&p->super);
 }
 
+/* False, after the message: firmware starts disks. */
+static bool refuse_automatic(const struct plan *p)
+{
+	return !tool_error(p->target.path,
+		"give --auto to mkdumpdisk --boot-entry or --systemd-boot afterwards, which put "
+		"the image where firmware starts it",
+		"is a partition, and holds no image that could be automatic");
+}
+
 static bool plan_boot(struct plan *p)
 {
 	const struct options *o = p->options;
@@ -82,7 +91,7 @@ static bool plan_boot(struct plan *p)
 	};
 
 	if (!p->layout.whole_disk)
-		return true;
+		return !o->automatic || refuse_automatic(p);
 	if (!bootfile_load(&p->boot, o->image, p->target.path))
 		return false;
 	s.survey_lba = s.dump_lba + dl_survey_block(&p->super);
