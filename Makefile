@@ -184,7 +184,7 @@ check-fuzz: $(addprefix $(BUILD)/fuzz/,$(FUZZERS)) ## every fuzz target, FUZZ_SE
 check-host: all ## the tools against files and loop devices
 	@BUILD=$(BUILD) $(PYTHON) -m pytest -q -p no:cacheprovider tests/host
 
-RAM_TOOLS := $(addprefix $(BUILD)/host/,classes corrupt)
+RAM_TOOLS := $(addprefix $(BUILD)/host/,classes corrupt ending)
 KEXEC_TESTS := $(wildcard tests/qemu/test_kexec*.py) tests/qemu/test_registers.py
 # Surveys, the tools in running systems and failing disks go with them, so that both halves take
 # about the same time.
