@@ -1,21 +1,13 @@
 /*
  * BIOS door, assembly part: the boot sector, which loads the image from the boot
  * area with INT 13h extensions, and the image's real-mode start, which asks the
- * firmware for the memory map and switches to 64-bit mode. All real-mode work is
- * here; door_bios.c goes on from it. Memory used below the image:
- *
- *	0x1000	e820 entries, 20 bytes each		0x7c00	stack, downwards
+ * firmware for the memory map, reads what the disk knows of earlier dumps and switches
+ * to 64-bit mode. door_bios.c goes on from it; the ways back are in bios_real.S.
  */
+#include "boot/bios.inc"
 
-#define E820_TABLE	0x1000
-#define E820_MAX	170
 #define LOAD_SEGMENT	0x0800		/* BOOT_LOAD_PA / 16 */
-#define E820_COUNT	0x1ff0		/* behind the table; the image stays as it was loaded */
-#define E820_CUT	0x1ff4
-#define BASE_KIB	0x1ff8
 #define READ_BYTES	0x8000		/* per INT 13h call */
-#define READ_TRIES	3
-#define DAP		0x600		/* disk address packet, in memory free for boot sectors */
 
 	.code16
 	.section .mbr, "ax"
@@ -41,24 +33,31 @@ boot_sector:
 	jne	boot_fail
 
 	movw	$msg_locate, %si
-	cmpl	$0x424d4941, locate_magic	/* mkdumpdisk filled it in? */
+	cmpl	$LOCATE_MAGIC, locate_magic	/* mkdumpdisk filled it in? */
 	jne	boot_fail
-	movw	locate_bytes, %cx
-	testw	%cx, %cx
-	jz	boot_fail
-	movw	$READ_BYTES, %ax
-	xorw	%dx, %dx
-	divw	%cx				/* blocks per call */
-	movw	%ax, %bp
-	movw	locate_blocks, %di		/* blocks to go */
+	cmpw	$0, locate_bytes
+	je	boot_fail
 	movl	locate_lba, %eax
 	movl	%eax, DAP + 8
 	movl	locate_lba + 4, %eax
 	movl	%eax, DAP + 12
-	movl	$0x00000010, DAP		/* size 16 */
-	movw	$0, DAP + 4
-	movw	$LOAD_SEGMENT, DAP + 6
+	movw	$16, DAP			/* its size */
+	movl	$LOAD_SEGMENT << 16, DAP + 4
+	movw	locate_blocks, %di
+	call	read_blocks
+	movw	$msg_read, %si
+	jc	boot_fail
+	movw	$msg_locate, %si
+	cmpl	$0x52544641, LOAD_SEGMENT * 16 + 4	/* "AFTR": an image lies there */
+	jne	boot_fail
+	ljmp	$0, $image_entry16
 
+/* %di blocks of the disk we were booted from, to where DAP says; CF set if one can not be read. */
+read_blocks:
+	movw	$READ_BYTES, %ax
+	xorw	%dx, %dx
+	divw	locate_bytes			/* blocks per call */
+	movw	%ax, %bp
 read_next:
 	movw	%di, %ax
 	cmpw	%bp, %ax
@@ -75,10 +74,9 @@ read_try:
 	jnc	read_ok
 	movw	read_count, %ax			/* the BIOS may have changed it */
 	movw	%ax, DAP + 2
-	decw	read_left
+	decw	read_left			/* CF stays */
 	jnz	read_try
-	movw	$msg_read, %si
-	jmp	boot_fail
+	ret
 read_ok:
 	movzwl	read_count, %eax
 	addl	%eax, DAP + 8
@@ -86,10 +84,7 @@ read_ok:
 	addw	$READ_BYTES / 16, DAP + 6
 	subw	%ax, %di
 	ja	read_next
-	movw	$msg_locate, %si
-	cmpl	$0x52544641, LOAD_SEGMENT * 16 + 4	/* "AFTR": an image lies there */
-	jne	boot_fail
-	ljmp	$0, $image_entry16
+	ret
 
 /* Says why on screen and first serial port, then lets the firmware try the next disk. */
 boot_fail:
@@ -122,15 +117,18 @@ msg_head:	.asciz	"afterimage: no dump: "
 msg_edd:	.asciz	"E26 the BIOS can not read this disk (no INT 13h extensions)\r\n"
 msg_locate:	.asciz	"E44 not prepared by mkdumpdisk\r\n"
 msg_read:	.asciz	"E26 reading the dump disk failed\r\n"
+	.globl	boot_drive
 boot_drive:	.byte	0
 read_count:	.word	0
 read_left:	.word	0
 
-	.org	boot_sector + 416		/* struct boot_locate */
+	.org	boot_sector + LOCATE_AT		/* struct boot_locate */
+	.globl	boot_locate
+boot_locate:
 locate_lba:	.quad	0
 locate_blocks:	.word	0
 locate_bytes:	.word	0
-locate_magic:	.long	0x424d4941
+locate_magic:	.long	LOCATE_MAGIC
 	.org	boot_sector + 440
 	.org	boot_sector + 510
 	.word	0xaa55
@@ -152,10 +150,15 @@ image_header:					/* struct boot_header */
 	.word	0x3f8
 	.long	115200
 	.long	0				/* image_crc32c, by mkdumpdisk */
-	.byte	0, 0			/* flags, menu_seconds */
-	.word	0			/* dump_blocks */
-	.long	0
-	.quad	0, 0			/* dump_lba, survey_lba */
+header_flags:
+	.byte	0, 0				/* flags, menu_seconds */
+dump_blocks:
+	.word	0
+	.long	0, 0
+dump_lba:
+	.quad	0
+survey_lba:
+	.quad	0
 	.org	image_header + 96
 
 	.section .text16, "ax"
@@ -213,6 +216,40 @@ e820_done:
 	int	$0x12				/* KiB up to the extended BIOS data area */
 	movw	%ax, BASE_KIB
 
+/*
+ * Automatic mode: what the disk knows of earlier dumps goes behind the image, where the arena
+ * will be, after one page for the survey's record. What can not be read is not known.
+ */
+	movw	$0, DISK_READ
+	testb	$HEADER_AUTOMATIC, header_flags
+	jz	disk_done
+	movzwl	BASE_KIB, %ecx
+	shll	$10, %ecx
+	subl	$image_end + 4096, %ecx
+	jb	disk_done
+	movzwl	dump_blocks, %edi
+	movzwl	locate_bytes, %eax
+	mull	%edi
+	cmpl	%ecx, %eax
+	ja	disk_done
+	testl	%eax, %eax
+	jz	disk_done
+	movl	$image_end, %ebx
+	shrl	$4, %ebx
+	pushw	%bx
+	addw	$4096 / 16, %bx
+	movw	$dump_lba, %si
+	call	disk_read
+	popw	%bx
+	jc	disk_done
+	incw	DISK_READ
+	movw	$1, %di
+	movw	$survey_lba, %si		/* 0 if there is none: no record lies there */
+	call	disk_read
+	jc	disk_done
+	incw	DISK_READ
+disk_done:
+
 	call	a20_check
 	jz	a20_on
 	movw	$0x2401, %ax
@@ -236,15 +273,48 @@ e820_done:
 	movw	$msg_a20, %si
 	jnz	fail16
 a20_on:
+	inb	$0x21, %al			/* as the BIOS wants to find it again */
+	movb	%al, BIOS_PIC
+	inb	$0xa1, %al
+	movb	%al, BIOS_PIC + 1
+	movl	%cr0, %eax
+	movl	%eax, BIOS_CR0
+	movl	%cr4, %eax
+	movl	%eax, BIOS_CR4
+	movl	$MSR_EFER, %ecx
+	rdmsr
+	movl	%eax, BIOS_EFER
+	movl	$enter32, %ebp
+
+/* From real mode to 32-bit code at %ebp, without interrupts; %esi and %edi stay. */
+	.globl	protect
+protect:
 	cli
-	movb	$0xff, %al			/* no interrupts from here on */
+	movb	$0xff, %al
 	outb	%al, $0x21
 	outb	%al, $0xa1
 	lgdt	gdt_pointer
 	movl	%cr0, %eax
 	orl	$1, %eax
 	movl	%eax, %cr0
-	ljmp	$0x18, $enter32
+	ljmp	$SELECTOR_CODE32, $1f
+	.code32
+1:	movw	$SELECTOR_DATA, %ax
+	movw	%ax, %ds
+	movw	%ax, %es
+	movw	%ax, %ss
+	cld
+	jmp	*%ebp
+	.code16
+
+/* %di blocks from the LBA that is at %si to the segment %bx; CF set if they can not be read. */
+disk_read:
+	movl	(%si), %eax
+	movl	%eax, DAP + 8
+	movl	4(%si), %eax
+	movl	%eax, DAP + 12
+	movw	%bx, DAP + 6
+	jmp	read_blocks
 
 /*
  * ZF set if address line 20 works: 0xffff:0x510 and 0:0x500 are different bytes. Nothing
@@ -285,15 +355,17 @@ msg_cpu:	.asciz	"afterimage: no dump: E45 this processor has no 64-bit mode\r\na
 msg_a20:	.asciz	"afterimage: no dump: E46 address line 20 can not be switched on\r\nafterimage: halted\r\n"
 
 	.balign	8
-	.globl	gdt
 gdt:
 	.quad	0
-	.quad	0x00af9b000000ffff		/* 0x08 64-bit code */
-	.quad	0x00cf93000000ffff		/* 0x10 data */
-	.quad	0x00cf9b000000ffff		/* 0x18 32-bit code */
+	.quad	0x00af9b000000ffff		/* SELECTOR_CODE64 */
+	.quad	0x00cf93000000ffff		/* SELECTOR_DATA */
+	.quad	0x00cf9b000000ffff		/* SELECTOR_CODE32 */
+	.quad	0x00009b000000ffff		/* SELECTOR_CODE16 */
+	.quad	0x000093000000ffff		/* SELECTOR_DATA16 */
+	.globl	gdt_pointer
 gdt_pointer:
 	.word	. - gdt - 1
-	.long	gdt
+	.quad	gdt
 
 /*
  * Page tables, see docs/memory.md. Here only the part that is needed to run: the first
@@ -301,11 +373,6 @@ gdt_pointer:
  */
 	.code32
 enter32:
-	movw	$0x10, %ax
-	movw	%ax, %ds
-	movw	%ax, %es
-	movw	%ax, %ss
-	cld
 	movl	$__bss_start, %edi		/* the tables are in .bss */
 	movl	$image_end, %ecx
 	subl	%edi, %ecx
@@ -337,39 +404,39 @@ enter32:
 	addl	$8, %edi
 	loop	1b
 
+	movl	$enter64, %esi
+
+/* From 32-bit code to 64-bit code at %esi; %edi stays. */
+	.globl	long_on
+long_on:
 	movl	%cr4, %eax
 	orl	$(1 << 5 | 1 << 9 | 1 << 10), %eax	/* PAE; OSFXSR, OSXMMEXCPT: zlib uses SSE2 */
 	movl	%eax, %cr4
 	movl	$page_pml4, %eax
 	movl	%eax, %cr3
-	movl	$0xc0000080, %ecx		/* EFER.LME */
+	movl	$MSR_EFER, %ecx
 	rdmsr
-	orl	$0x100, %eax
+	orl	$EFER_LME, %eax
 	wrmsr
 	movl	%cr0, %eax
 	andl	$~(1 << 2 | 1 << 3 | 1 << 29 | 1 << 30), %eax	/* EM, TS off, caches on */
 	orl	$(1 << 31 | 1 << 16 | 1 << 1), %eax	/* PG, WP, MP */
 	movl	%eax, %cr0
-	ljmp	$0x08, $enter64
-
+	ljmp	$SELECTOR_CODE64, $1f
 	.code64
-enter64:
-	movw	$0x10, %ax
-	movw	%ax, %ds
-	movw	%ax, %es
-	movw	%ax, %ss
-	xorl	%eax, %eax
+1:	xorl	%eax, %eax
 	movw	%ax, %fs
 	movw	%ax, %gs
-	movl	$stack_end, %esp
 	movl	$0xc0000100, %ecx		/* FS base: zlib's stack protector reads %fs:0x28 */
 	movl	$stack_guard, %eax
 	xorl	%edx, %edx
 	wrmsr
-	movl	$E820_TABLE, %edi
-	movl	E820_COUNT, %esi
-	movl	E820_CUT, %edx
-	movzwl	BASE_KIB, %ecx
+	movl	%esi, %esi
+	jmp	*%rsi
+
+enter64:
+	movl	$stack_end, %esp
+	movl	$FOUND, %edi
 	xorl	%ebp, %ebp
 	call	door_bios
 1:	hlt

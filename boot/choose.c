@@ -21,10 +21,12 @@ static void say_kernel(const struct oldkernel *k, const char *why, const char *t
 		k->uts[UTS_NODENAME], why, then);
 }
 
-static enum choose_way pass(enum status st, const char *what)
+/* Not captured, though it may be a crash: that is said with a code. */
+static enum choose_way pass(enum status st)
 {
-	con_printf("afterimage: automatic: %s: E%u %s; %s\n", what, (u32)st, status_text(st),
-		status_advice(st));
+	con_printf("afterimage: automatic: not captured, booting on: E%u %s; to capture it all the "
+		   "same press d at the next start\n",
+		(u32)st, status_text(st));
 	return CHOOSE_BOOT_ON;
 }
 
@@ -48,29 +50,29 @@ static enum choose_way judge_trace(struct choose *c, enum status st)
 	struct surveymem_sample sample;
 
 	if (st != E_NO_KERNEL)
-		return pass(st, "not captured, booting on");
+		return pass(st);
 	surveymem_sample(c->pm, 0, &sample);
 	if (surveymem_wiped(&sample) ||
 		!oldkernel_banner(c->pm, &k->trace_pa, k->uts[UTS_RELEASE])) {
 		say("no old kernel in memory; booting on");
 		return CHOOSE_BOOT_ON;
 	}
-	return pass(E_VMCOREINFO, "not captured, booting on");
+	return pass(E_VMCOREINFO);
 }
 
 static enum choose_way judge_crash(struct choose *c, const struct ending *e)
 {
 	const struct oldkernel *k = c->memory.kernel;
 
-	if (!c->disk->known)
-		return pass(E_SUPERBLOCK, "not captured, booting on");
-	if (!e->crash_id)
-		return pass(E_NAMELESS, "not captured, booting on");
-	if (e->crash_id == c->disk->tried_id)
-		return pass(E_TRIED, "not captured, booting on");
-	say_kernel(k, e->why, "capturing it");
 	c->crash_id = e->crash_id;
 	c->vmcoreinfo_pa = k->vmcoreinfo_pa;
+	if (!c->disk->known)
+		return pass(c->disk->why == OK ? E_NO_PARTITION : c->disk->why);
+	if (!e->crash_id)
+		return pass(E_NAMELESS);
+	if (e->crash_id == c->disk->tried_id)
+		return pass(E_TRIED);
+	say_kernel(k, e->why, "capturing it");
 	return CHOOSE_CAPTURE;
 }
 
@@ -121,6 +123,7 @@ enum choose_way choose_way(struct choose *c)
 	enum choose_way way;
 
 	c->level = CHOOSE_NO_LEVEL;
+	c->by_key = false;
 	c->crash_id = 0;
 	c->vmcoreinfo_pa = 0;
 	way = decide(c);
@@ -131,7 +134,8 @@ bool choose_disk_super(struct choose_disk *disk, const void *block, struct dl_su
 {
 	memset(disk, 0, sizeof(*disk));
 	memcpy(super, block, sizeof(*super));
-	disk->known = dl_super_check(super) == OK;
+	disk->why = dl_super_check(super);
+	disk->known = disk->why == OK;
 	return disk->known;
 }
 
@@ -157,6 +161,8 @@ void choose_disk_slot(struct choose_disk *disk, const struct dl_super *super, co
 	memcpy(&h, block, sizeof(h));
 	if (dl_header_check(&h, super) != OK || h.crash_id == 0)
 		return;
+	if (h.state == DL_STATE_INCOMPLETE && h.reason == OK)
+		return; /* cut by a reset: the crash is not on the disk */
 	place = place_for(disk, h.number);
 	if (place)
 		*place = (struct choose_dump) {h.crash_id, h.number};

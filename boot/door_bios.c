@@ -5,6 +5,7 @@
  */
 #include <string.h>
 #include "arch/x86/metal.h"
+#include "boot/bios.h"
 #include "bootimage.h"
 #include "crc32c.h"
 #include "dumplog.h"
@@ -12,7 +13,7 @@
 #include "main.h"
 
 #define E820_RAM       1
-#define E820_PA	       0x1000u /* table and its stack below 0x7c00: ours */
+#define E820_PA	       0x1000u /* from here on it is ours: boot/bios.inc */
 #define LOW_MEMORY_END 0xa0000u
 
 struct __attribute__((packed)) e820_entry {
@@ -23,7 +24,7 @@ struct __attribute__((packed)) e820_entry {
 ASSERT_SIZE(struct e820_entry, 20);
 
 extern char image_start[], image_file_end[], image_end[];
-void door_bios(const struct e820_entry *table, u32 count, u32 cut, u32 base_kib);
+void door_bios(const struct bios_found *found);
 
 static struct handoff handoff;
 
@@ -52,11 +53,15 @@ static struct boot_header settings_read(u32 *degraded)
 	h.serial_port = 0x3f8;
 	h.serial_baud = 115200;
 	h.image_crc32c = image_checksum();
+	h.flags = 0;
+	h.menu_seconds = 0;
 	return h;
 }
 
-static void map_build(struct memmap *map, const struct e820_entry *table, u32 count)
+static void map_build(struct memmap *map, u32 count)
 {
+	const struct e820_entry *table = (const struct e820_entry *)(u64)E820_PA;
+
 	for (u32 i = 0; i < count; i++) {
 		memmap_add(map, table[i].pa, table[i].bytes,
 			table[i].type == E820_RAM ? MEM_RAM : MEM_RESERVED);
@@ -87,7 +92,7 @@ static void low_memory_touch(struct handoff *h)
 	memmap_touch(&h->map, E820_PA, h->arena_pa + h->arena_bytes - E820_PA, TOUCHED_OURS);
 }
 
-void door_bios(const struct e820_entry *table, u32 count, u32 cut, u32 base_kib)
+void door_bios(const struct bios_found *found)
 {
 	struct handoff *h = &handoff;
 	struct boot_header settings;
@@ -109,10 +114,11 @@ void door_bios(const struct e820_entry *table, u32 count, u32 cut, u32 base_kib)
 	h->door = DOOR_BIOS;
 	h->time_s = rtc_now_s();
 	memcpy(h->target_uuid, settings.target_uuid, sizeof(h->target_uuid));
-	map_build(&h->map, table, count);
-	if (cut || h->map.dropped)
+	map_build(&h->map, found->e820_count);
+	if (found->e820_cut || h->map.dropped)
 		h->degraded |= DL_DEGRADED_MEMMAP;
-	arena_place(h, base_kib);
+	arena_place(h, found->base_kib);
 	low_memory_touch(h);
+	bios_choose(h, &settings, found);
 	dump_main(h);
 }

@@ -220,6 +220,16 @@ enum choose_way dump_choose(struct handoff *handoff, const struct choose_disk *d
 	return way;
 }
 
+void dump_leave(struct handoff *handoff, enum choose_way way)
+{
+	struct session *s = &session;
+
+	s->handoff = handoff;
+	if (machine_open(s) != OK)
+		con_printf("afterimage: no ACPI tables can be read\n");
+	leave(s, OK, way == CHOOSE_OFF ? ACTION_POWEROFF : ACTION_REBOOT);
+}
+
 /* True if the capture is to go on; else the machine was left. */
 static bool ask(struct session *s)
 {
@@ -233,9 +243,7 @@ static bool ask(struct session *s)
 	way = dump_choose(h, NULL, console_key, NULL, &unused);
 	if (way == CHOOSE_CAPTURE)
 		return true;
-	if (machine_open(s) != OK)
-		con_printf("afterimage: no ACPI tables can be read\n");
-	leave(s, OK, way == CHOOSE_OFF ? ACTION_POWEROFF : ACTION_REBOOT);
+	dump_leave(h, way);
 	return false;
 }
 

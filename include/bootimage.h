@@ -50,7 +50,7 @@ struct boot_header {
 	u8 flags;	  /* BOOT_FLAG_* */
 	u8 menu_seconds;  /* how long the console waits for a key; 0: not at all */
 	u16 dump_blocks;  /* device blocks to read from dump_lba: superblock and directory */
-	u32 zero1;
+	u32 zero1[2];
 	u64 dump_lba;	/* first device block of the dump partition */
 	u64 survey_lba; /* of the survey's record; 0: none */
 	u8 zero2[16];
@@ -61,5 +61,7 @@ ASSERT_AT(struct boot_header, image_bytes, 16);
 ASSERT_AT(struct boot_header, target_uuid, 24);
 ASSERT_AT(struct boot_header, serial_baud, 44);
 ASSERT_AT(struct boot_header, image_crc32c, 48);
+ASSERT_AT(struct boot_header, dump_blocks, 54);
+ASSERT_AT(struct boot_header, dump_lba, 64);
 
 #endif

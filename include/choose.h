@@ -26,7 +26,9 @@ enum choose_way {
 
 /* What the dump disk knows; filled by choose_disk_* from what the caller read. */
 struct choose_disk {
-	bool known;   /* the superblock was read and is good */
+	bool known; /* the superblock was read and is good */
+	enum status
+		why;  /* if not: E_SUPERBLOCK, E_VERSION, E_READ; OK: there was nothing to read */
 	bool survey;  /* one is under way: this boot belongs to it */
 	u64 tried_id; /* the capture of this crash was begun at an earlier boot; 0: of none */
 	u32 count;
@@ -58,8 +60,10 @@ struct choose {
 	u32 (*key)(void *ctx, u64 wait_us);
 	void *ctx;
 
-	u32 level;	   /* out: 0-31 chosen by hand, or CHOOSE_NO_LEVEL */
-	u64 crash_id;	   /* out, only with @automatic: of what is to be captured; 0: not known */
+	u32 level;   /* out: 0-31 chosen by hand, or CHOOSE_NO_LEVEL */
+	bool by_key; /* out: somebody asked for the capture */
+	/* Out, only with @automatic: of what is to be captured or E_TRIED keeps from it; 0: none. */
+	u64 crash_id;
 	u64 vmcoreinfo_pa; /* out, likewise: where that kernel's description is */
 };
 

@@ -21,6 +21,12 @@ enum choose_way dump_choose(struct handoff *handoff, const struct choose_disk *d
 	u32 (*key)(void *ctx, u64 wait_us), void *ctx, u64 *crash_id) MUST_CHECK;
 
 /*
+ * Without a capture: switches the machine off if @way is CHOOSE_OFF, else restarts it. Returns only
+ * in the hosted build.
+ */
+void dump_leave(struct handoff *handoff, enum choose_way way);
+
+/*
  * Captures: prints exactly one result line and the action line, then calls
  * machine_reset; if nobody was asked yet what to do, the console is, and if that wants no capture
  * there is no result line. @handoff stays; a survey on the disk may mark more of its memory as touched.

@@ -114,9 +114,8 @@
 		"what was written before can be extracted")                                        \
 	X(E_NO_LOG, 69, "the old kernel's log can not be found in the dump",                       \
 		"extract the dump and read the log with crash or drgn")                            \
-	X(E_TRIED, 70, "this crash was to be captured at an earlier start, and there is no dump",  \
-		"start the dump disk again and press d to capture it; mkdumpdisk --check may "     \
-		"tell why")                                                                        \
+	X(E_TRIED, 70, "a capture of this crash was begun at an earlier start, and not ended",     \
+		"start the dump disk again and press d to try once more; see mkdumpdisk --check")  \
 	X(E_NAMELESS, 71, "this crash could not be known again after its capture",                 \
 		"start the dump disk again and press d to capture it")                             \
 	X(E_NO_NEXT, 72, "there is no other disk that boots",                                      \

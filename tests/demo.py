@@ -41,7 +41,7 @@ def prepare(folder):
          "that you keep plugged in.")
     disk = folder / "dump.img"
     show(f"$ mkdumpdisk --size 4G --yes {disk.name}")
-    tools.make_disk(disk, "4G")
+    tools.make_disk(disk, "4G", menu=3)
     return kernel, disk, victim.make_cd(kernel, folder)
 
 

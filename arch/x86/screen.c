@@ -83,6 +83,10 @@ void screen_write(const char *text, u32 bytes)
 			line_feed();
 			continue;
 		}
+		if (text[i] == '\b') {
+			column -= column > 0;
+			continue;
+		}
 		if (column == COLUMNS)
 			line_feed();
 		cell_write(row * COLUMNS + column, (u16)(LIGHT_GREY | (u8)text[i]));

@@ -110,7 +110,8 @@ def state(tree, *args):
     (("--boot-entry=status", "--console", "screen", "x"), "=status takes no --console"),
     (("--boot-entry", "--json", "--dry-run", "x"), "no report as JSON"),
     (("--kexec", "--efi-image", "i", "x"), "--efi-image is not for --kexec"),
-    (("--root", "/x", "y"), "--root is for --kexec, --boot-entry and --check"),
+    (("--root", "/x", "y"), "--root is for --kexec, --boot-entry, --grub, "
+                            "--systemd-boot and --check"),
 ])
 def test_usage(args, words):
     refused(run(TOOL, *args), "", re.escape(words), "--help", code=2)
@@ -401,7 +402,8 @@ def test_system(tree, system):
     assert "partition 2 of /dev/sda, the system's" in out
     with open(os.path.join(BUILD, "afterimage.efi"), "rb") as f:
         assert (point / OURS).read_bytes() == f.read()
-    assert (point / SETTINGS).read_text() == f"dump={tree.uuid} console=serial:0x2f8:9600\n"
+    assert (point / SETTINGS).read_text() == \
+        f"dump={tree.uuid} console=serial:0x2f8:9600 menu=3\n"
     assert sorted(os.listdir(point / "EFI/afterimage")) == ["afterimage.cfg", "afterimage.efi"]
     assert not (point / "EFI/BOOT").exists()
     found = state(tree, dev)
@@ -423,6 +425,20 @@ def test_system(tree, system):
     done(tree.tool("--boot-entry=remove", dev))
     assert os.listdir(point / "EFI") == ["other"] and tree.firmware.entries() == [0, 2]
     assert tree.firmware.order() == [2, 0]
+
+
+def test_system_automatic(tree, system):
+    dev, point = system
+    done(tree.tool("--boot-entry=first", "--auto", "--menu", "0", dev))
+    assert (point / SETTINGS).read_text() == \
+        f"dump={tree.uuid} console=serial:0x3f8:115200,screen menu=0 auto\n"
+
+
+@pytest.mark.parametrize("option", [("--auto",), ("--menu", "9")])
+def test_choosing_is_for_files(tree, device, option):
+    refused(tree.tool("--boot-entry", *option, device), device,
+            f"files since it was prepared; {option[0]} is for a dump partition", "replace")
+    assert tree.calls() == []
 
 
 def test_system_with_a_signed_file(tree, system, tmp_path):
@@ -542,7 +558,7 @@ def test_files(tmp_path, sector):
         raw = f.read(16)
     text = check("blkid", "-p", "-O", "2M", "-o", "value", "-s", "UUID", disk).strip()
     uuid = contents(disk, SETTINGS).decode().split()[0].removeprefix("dump=")
-    assert contents(disk, SETTINGS).decode() == f"dump={uuid} console=screen\n"
+    assert contents(disk, SETTINGS).decode() == f"dump={uuid} console=screen menu=3\n"
     assert raw[:4][::-1].hex() == uuid[:8] == text.replace("-", "").lower()
 
 

@@ -28,8 +28,10 @@ PANIC_TRACE = ["__crash_kexec", "panic", "sysrq_handle_crash", "write_sysrq_trig
 KINDS = ("kdump", "elf")
 USER_CS, KERNEL_CS = 0x33, 0x10
 KERNEL_HALF = 1 << 63
-# The NMI can come while a processor serves its timer; not every reader sees what was interrupted.
-AT_WORK = {"read_zero", "vfs_read", "vfs_write", "asm_sysvec_apic_timer_interrupt",
+# The NMI can come while a processor serves its timer or a device; not every reader sees what was
+# interrupted.
+AT_WORK = {"read_zero", "vfs_read", "vfs_write", "common_interrupt",
+           "asm_sysvec_apic_timer_interrupt",
            "sysvec_apic_timer_interrupt", "clockevents_program_event", "hrtimer_interrupt"}
 DEBIANS_OWN, NEWEST = "debian-12", "newest"
 

@@ -6,9 +6,11 @@
 #define MKDUMPDISK_BOOTFILE_H
 
 #include "bootimage.h"
+#include "options.h"
 #include "types.h"
 
-#define BOOTFILE_EFI "afterimage.efi"
+#define BOOTFILE_EFI	     "afterimage.efi"
+#define BOOTFILE_WORDS_BYTES 160
 
 #define BOOT_FILE_MAX_BYTES (BOOT_SECTOR_BYTES + BOOT_MAX_BYTES)
 
@@ -53,6 +55,9 @@ bool bootfile_find(
  * with errno, EINVAL if it is longer or another kind of file.
  */
 u8 *bootfile_read(const char *path, u64 max_bytes, u64 *bytes) MUST_CHECK;
+
+/* The words that the image takes when a loader or a settings file gives it some, in one line. */
+void bootfile_words(const struct options *o, const u8 uuid[16], char words[BOOTFILE_WORDS_BYTES]);
 
 /*
  * Reads @path, or, if that is NULL, afterimage.mbr beside the running program or in

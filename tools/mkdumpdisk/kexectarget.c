@@ -48,20 +48,15 @@ static bool refuse_kind(const char *path, mode_t mode)
 	return false;
 }
 
-static const char *action_name(const struct options *o)
-{
-	return o->boot_entry ? "boot-entry" : "kexec";
-}
-
 static bool stat_target(const struct options *o, struct stat *st)
 {
 	static const char *const actions[] = {
-		"status", "remove", "load", "unload", "add", "first", "last", "next"};
+		"status", "remove", "load", "unload", "add", "first", "last", "next", "install"};
 	char todo[64] = NAME_ONE;
 
 	for (u32 i = 0; i < ARRAY_SIZE(actions); i++) {
 		if (strcmp(o->target, actions[i]) == 0)
-			snprintf(todo, sizeof(todo), "did you mean --%s=%s?", action_name(o),
+			snprintf(todo, sizeof(todo), "did you mean --%s=%s?", options_action(o),
 				actions[i]);
 	}
 	if (stat(o->target, st) != 0) {
@@ -72,6 +67,15 @@ static bool stat_target(const struct options *o, struct stat *st)
 		return false;
 	}
 	return S_ISBLK(st->st_mode) || refuse_kind(o->target, st->st_mode);
+}
+
+static void refuse_unprepared(const struct options *o)
+{
+	char todo[64];
+
+	snprintf(todo, sizeof(todo), "prepare it first with mkdumpdisk, without --%s",
+		options_action(o));
+	tool_error(o->target, todo, "is not a dump disk");
 }
 
 static bool report_scan(const struct options *o, const struct kexec_scan *s)
@@ -86,10 +90,7 @@ static bool report_scan(const struct options *o, const struct kexec_scan *s)
 			"prepare it with mkdumpdisk, and give it the type that mkdumpdisk names",
 			"is not a dump partition of a disk with a GPT");
 	else
-		tool_error(o->target,
-			o->boot_entry ? "prepare it first with mkdumpdisk, without --boot-entry"
-				      : "prepare it first with mkdumpdisk, without --kexec",
-			"is not a dump disk");
+		refuse_unprepared(o);
 	return false;
 }
 

@@ -1,7 +1,7 @@
 /*
  * mkdumpdisk: prepares a disk, a partition or an image file to take dumps. Everything
  * is checked and decided here in order; install() does the writing. What --kexec,
- * --boot-entry, --survey and --check ask for is handed on.
+ * --boot-entry, --grub, --systemd-boot, --survey and --check ask for is handed on.
  */
 #include <limits.h>
 #include <errno.h>
@@ -15,6 +15,7 @@
 #include "check.h"
 #include "crc32c.h"
 #include "kexec.h"
+#include "loader.h"
 #include "plan.h"
 #include "surveylog.h"
 #include "survey.h"
@@ -65,6 +66,15 @@ static void plan_super(struct plan *p)
 	dl_super_seal(&p->super);
 }
 
+/* False, after the message: firmware starts disks. */
+static bool refuse_automatic(const struct plan *p)
+{
+	return !tool_error(p->target.path,
+		"give --auto to mkdumpdisk --boot-entry or --systemd-boot afterwards, which put "
+		"the image where firmware starts it",
+		"is a partition, and holds no image that could be automatic");
+}
+
 static bool plan_boot(struct plan *p)
 {
 	const struct options *o = p->options;
@@ -81,7 +91,7 @@ static bool plan_boot(struct plan *p)
 	};
 
 	if (!p->layout.whole_disk)
-		return true;
+		return !o->automatic || refuse_automatic(p);
 	if (!bootfile_load(&p->boot, o->image, p->target.path))
 		return false;
 	s.survey_lba = s.dump_lba + dl_survey_block(&p->super);
@@ -208,7 +218,10 @@ static bool root_exists(const struct options *o)
 /* Actions that prepare nothing. */
 static bool act(const struct options *o)
 {
-	bool ok = o->kexec ? kexec_act(o) : boot_entry(o);
+	bool ok = o->kexec	    ? kexec_act(o)
+		  : o->grub	    ? grub_act(o)
+		  : o->systemd_boot ? sdboot_act(o)
+				    : boot_entry(o);
 
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return ok;
@@ -230,7 +243,7 @@ int main(int argc, char **argv)
 	}
 	if (!root_exists(&options))
 		return TOOL_FAILED;
-	if (options.kexec || options.boot_entry)
+	if (options.kexec || options.boot_entry || options.grub || options.systemd_boot)
 		return act(&options) ? TOOL_DONE : TOOL_FAILED;
 	if (options.check)
 		return check_run(&options);

@@ -6,7 +6,8 @@
 
 #include "types.h"
 
-#define LABEL_MAX_BYTES 63 /* struct dl_super holds a NUL after it */
+#define OPTIONS_BAUD_MAX 115200u
+#define LABEL_MAX_BYTES	 63 /* struct dl_super holds a NUL after it */
 
 /* What --kexec asks for. */
 enum kexec_action {
@@ -36,9 +37,17 @@ enum boot_entry_action {
 	BOOT_ENTRY_STATUS,
 };
 
+/* What --grub and --systemd-boot ask for. */
+enum loader_action {
+	LOADER_NONE,
+	LOADER_INSTALL,
+	LOADER_STATUS,
+	LOADER_REMOVE,
+};
+
 /* Strings point into the argument vector. */
 struct options {
-	const char *target;    /* NULL only for --check, and an action of --kexec without */
+	const char *target;    /* NULL only for --check, and actions that can do without */
 	const char *image;     /* NULL: search for it */
 	const char *efi_image; /* likewise */
 	const char *label;     /* never NULL */
@@ -56,11 +65,13 @@ struct options {
 	u32 survey;	   /* enum survey_action */
 	u32 survey_cycles; /* of SURVEY_ARM */
 	u32 boot_entry;	   /* enum boot_entry_action */
+	u32 grub;	   /* enum loader_action */
+	u32 systemd_boot;  /* enum loader_action */
 	u32 menu_seconds;  /* for a key on the console */
 	bool automatic;
 	bool check;
-	bool given_menu;    /* likewise */
-	bool given_console; /* not the default */
+	bool given_menu;    /* not the default */
+	bool given_console; /* likewise */
 	bool force;
 	bool yes;
 	bool dry_run;
@@ -72,6 +83,9 @@ struct options {
  * error was printed.
  */
 bool options_parse(int argc, char **argv, struct options *o, int *exit_code) MUST_CHECK;
+
+/* Takes the @value of the option with the letter @c. False: reported as a usage error. */
+bool options_take_value(struct options *o, int c, const char *value) MUST_CHECK;
 
 /*
  * Takes apart a --console LIST of untrusted @text into the console fields of @o. False: reported
@@ -93,5 +107,9 @@ const char *options_after_name(u32 after);
 const char *options_overwrite_name(u32 overwrite);
 const char *options_kexec_name(u32 kexec);
 const char *options_boot_entry_name(u32 boot_entry);
+const char *options_loader_name(u32 action);
+
+/* The long name of the action among @o; NULL if a disk is to be prepared. */
+const char *options_action(const struct options *o);
 
 #endif

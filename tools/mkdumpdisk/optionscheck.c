@@ -94,16 +94,106 @@ static bool check_check(const struct options *o, const char *preparing)
 	return false;
 }
 
+/* The action besides the loader's menu @own. */
+static const char *other_action(const struct options *o, const char *own)
+{
+	struct options others = *o;
+
+	if (strcmp(own, "grub") == 0)
+		others.grub = LOADER_NONE;
+	else
+		others.systemd_boot = LOADER_NONE;
+	return options_action(&others);
+}
+
+/* Likewise for @action, of the option --@name that puts an @image into a loader's menu. */
+static bool check_loader(
+	const struct options *o, const char *preparing, const char *name, u32 action)
+{
+	bool grub = strcmp(name, "grub") == 0;
+	const char *other = other_action(o, name);
+
+	if (!action)
+		return true;
+	if (other)
+		tool_error_usage(
+			"--%s and --%s are two things: do one after the other", name, other);
+	else if (preparing)
+		tool_error_usage("--%s is for preparing a disk, not for --%s", preparing, name);
+	else if (o->json && (o->dry_run || action == LOADER_REMOVE))
+		tool_error_usage("--%s%s has no report as JSON", name,
+			o->dry_run ? " --dry-run" : "=remove");
+	else if (grub ? o->efi_image : o->image)
+		tool_error_usage("--%s is not for --%s; it takes --%s",
+			grub ? "efi-image" : "image", name, grub ? "image" : "efi-image");
+	else if (action != LOADER_INSTALL && (o->image || o->efi_image || o->given_console))
+		tool_error_usage("--%s=%s takes no --%s: it writes no files", name,
+			options_loader_name(action),
+			o->given_console ? "console"
+			: grub		 ? "image"
+					 : "efi-image");
+	else
+		return true;
+	return false;
+}
+
+/* True if what is asked for writes settings for a start of the image from firmware or GRUB. */
+static bool writes_settings(const struct options *o)
+{
+	return (o->boot_entry && o->boot_entry != BOOT_ENTRY_REMOVE &&
+		       o->boot_entry != BOOT_ENTRY_STATUS) ||
+	       o->grub == LOADER_INSTALL || o->systemd_boot == LOADER_INSTALL;
+}
+
+/* What is chosen at the start of the image: by itself, or by a key on the console. */
+static bool check_choosing(const struct options *o)
+{
+	const char *action = options_action(o);
+	const char *option = o->automatic ? "auto" : "menu";
+
+	if (!action || (!o->automatic && !o->given_menu))
+		return true;
+	if (o->kexec || o->survey || o->check)
+		tool_error_usage("--%s is for preparing a disk, --boot-entry%s and "
+				 "--systemd-boot, not for --%s",
+			option, o->automatic ? "" : ", --grub", action);
+	else if (o->grub && o->automatic)
+		tool_error_usage("--auto is not for --grub: a menu entry is chosen by hand");
+	else if (!writes_settings(o))
+		tool_error_usage("--%s=%s takes no --%s: it writes no files", action,
+			o->boot_entry ? options_boot_entry_name(o->boot_entry)
+				      : options_loader_name(o->grub ? o->grub : o->systemd_boot),
+			option);
+	else
+		return true;
+	return false;
+}
+
 static bool check_root(const struct options *o)
 {
-	if (!*o->root || o->kexec || o->boot_entry || o->check)
+	const char *action = options_action(o);
+
+	if (!*o->root || (action && strcmp(action, "survey") != 0))
 		return true;
-	tool_error_usage("--root is for --kexec, --boot-entry and --check");
+	tool_error_usage("--root is for --kexec, --boot-entry, --grub, --systemd-boot and --check");
 	return false;
+}
+
+const char *options_action(const struct options *o)
+{
+	return o->kexec		 ? "kexec"
+	       : o->boot_entry	 ? "boot-entry"
+	       : o->survey	 ? "survey"
+	       : o->check	 ? "check"
+	       : o->grub	 ? "grub"
+	       : o->systemd_boot ? "systemd-boot"
+				 : NULL;
 }
 
 bool options_check(const struct options *o, const char *preparing)
 {
-	return check_root(o) && check_check(o, preparing) && check_kexec(o, preparing) &&
+	return check_root(o) && check_loader(o, preparing, "grub", o->grub) &&
+	       check_loader(o, preparing, "systemd-boot", o->systemd_boot) && check_choosing(o) &&
+	       check_check(o, preparing) && check_kexec(o, preparing) &&
 	       check_survey(o, preparing) && check_boot_entry(o, preparing);
 }

@@ -29,6 +29,13 @@ static const char *const kind_names[] = {
 	"getdump find it by that; then mkdumpdisk --boot-entry makes UEFI start it, and "          \
 	"mkdumpdisk --kexec has it take panics"
 
+#define NEXT_AUTO                                                                                  \
+	"have the firmware start it first: with UEFI mkdumpdisk --boot-entry=first, else in the "  \
+	"BIOS setup; then make a survey with mkdumpdisk --survey, and try it once"
+#define AUTO                                                                                       \
+	"automatic: captures a kernel that did not shut down in order, boots the next disk "       \
+	"otherwise"
+
 #define NEXT_PLACE "before it is needed, attach it to " REACH_BY
 
 static void print_partitions(const struct layout *l)
@@ -50,6 +57,37 @@ static void print_console(const struct options *o)
 	printf("%s\n", o->console & BOOT_CONSOLE_SCREEN ? " screen" : "");
 }
 
+static void print_start(const struct options *o)
+{
+	printf("  start        %s\n", o->automatic ? AUTO : "captures whenever it is booted");
+	if (o->menu_seconds > 0)
+		printf("  menu         the console waits %u s for a key before a capture\n",
+			o->menu_seconds);
+	else
+		printf("  menu         none: nobody is asked\n");
+}
+
+static const char *next_text(const struct plan *p)
+{
+	if (!p->layout.whole_disk)
+		return NEXT_PARTITION;
+	return p->options->automatic ? NEXT_AUTO : NEXT_DISK;
+}
+
+/* What keeps a machine that captures by itself from coming back by itself; NULL: nothing. */
+static const char *after_fault(const struct plan *p)
+{
+	const struct options *o = p->options;
+
+	if (!p->layout.whole_disk || !o->automatic || o->after == ACTION_REBOOT)
+		return NULL;
+	return o->after == ACTION_HALT
+		       ? "after a capture the machine stands still until somebody resets it; "
+			 "--after reboot brings it back"
+		       : "after a capture the machine is switched off; --after reboot brings it "
+			 "back";
+}
+
 static void print_text(const struct plan *p)
 {
 	const struct options *o = p->options;
@@ -69,14 +107,16 @@ static void print_text(const struct plan *p)
 	if (p->layout.whole_disk) {
 		printf("  console     ");
 		print_console(o);
+		print_start(o);
 	}
 	printf("  UUID         %s\n", uuid);
 	if (*o->label)
 		printf("  label        %s\n", o->label);
 	if (*p->reach.fault)
 		printf("warning: it %s; " NEXT_PLACE "\n", p->reach.fault);
-	printf(o->dry_run ? "nothing was written (--dry-run)\n" : "next: %s\n",
-		p->layout.whole_disk ? NEXT_DISK : NEXT_PARTITION);
+	if (after_fault(p))
+		printf("warning: %s\n", after_fault(p));
+	printf(o->dry_run ? "nothing was written (--dry-run)\n" : "next: %s\n", next_text(p));
 }
 
 static void add_text(struct json_object *to, const char *key, const char *text)
@@ -140,12 +180,17 @@ static void print_json(const struct plan *p)
 	add_text(j, "compress", dl_compressor_name(o->compressor));
 	add_text(j, "after", options_after_name(o->after));
 	add_text(j, "overwrite", options_overwrite_name(o->overwrite));
-	if (p->layout.whole_disk)
+	if (p->layout.whole_disk) {
 		json_object_object_add(j, "console", json_console(o));
+		add_flag(j, "automatic", o->automatic);
+		add_number(j, "menu_seconds", o->menu_seconds);
+	}
 	json_object_object_add(j, "partitions", json_partitions(&p->layout));
 	if (*p->reach.fault)
 		add_text(j, "warning", p->reach.fault);
-	add_text(j, "next", p->layout.whole_disk ? NEXT_DISK : NEXT_PARTITION);
+	if (after_fault(p))
+		add_text(j, "warning_after", after_fault(p));
+	add_text(j, "next", next_text(p));
 	puts(json_object_to_json_string_ext(j, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED));
 	json_object_put(j);
 }

@@ -1,0 +1,30 @@
+/*
+ * Between the files of the BIOS door.
+ */
+#ifndef AFTERIMAGE_BIOS_H
+#define AFTERIMAGE_BIOS_H
+
+#include "bootimage.h"
+#include "handoff.h"
+
+/* Left by the real-mode start; boot/bios.inc has the place. */
+struct bios_found {
+	u32 e820_count;
+	u32 e820_cut; /* not 0: the BIOS knows more ranges */
+	u16 base_kib; /* INT 12h */
+	/*
+	 * 1: of the disk we were booted from the start of the dump partition lies behind the first
+	 * page of the arena. 2: and the survey's record in that page. Neither is checked.
+	 */
+	u16 disk_read;
+};
+ASSERT_SIZE(struct bios_found, 12);
+
+/*
+ * What to do with the memory of @h, by automatic mode and the console's menu if @settings want
+ * them; returns if it is to be captured. Before any device was touched: the BIOS is used.
+ */
+void bios_choose(
+	struct handoff *h, const struct boot_header *settings, const struct bios_found *found);
+
+#endif

@@ -1,0 +1,129 @@
+/*
+ * BIOS door, before the core: automatic mode and the console's menu, with the BIOS's disks and
+ * keyboard. What is to be captured is remembered in low memory, so that a capture that fails is
+ * not tried at every start.
+ */
+#include <string.h>
+#include "arch/x86/metal.h"
+#include "boot/bios.h"
+#include "bootimage.h"
+#include "crc32c.h"
+#include "main.h"
+#include "ports.h"
+#include "str.h"
+
+#define TRIED_MAGIC 0x52544641u /* "AFTR" */
+
+/* In memory that neither firmware nor boot sectors nor Linux write to, as a rule: twice. */
+struct tried {
+	u32 magic;
+	u32 crc32c; /* of the id */
+	u64 crash_id;
+};
+ASSERT_SIZE(struct tried, 16);
+static struct tried *const tried_places[] = {(void *)0x7000, (void *)0x7e00};
+
+extern const struct boot_locate boot_locate;
+extern const char bios_key16[], bios_next16[], bios_give_up16[];
+u32 bios_real(const char *routine);
+
+static struct choose_disk disk;
+
+static u64 tried_read(void)
+{
+	for (u32 i = 0; i < ARRAY_SIZE(tried_places); i++) {
+		struct tried t = *tried_places[i];
+
+		if (t.magic == TRIED_MAGIC && t.crc32c == crc32c(0, &t.crash_id, sizeof(u64)))
+			return t.crash_id;
+	}
+	return 0;
+}
+
+static void tried_write(u64 crash_id)
+{
+	u32 crc = crc32c(0, &crash_id, sizeof(crash_id));
+
+	for (u32 i = 0; i < ARRAY_SIZE(tried_places); i++)
+		*tried_places[i] = (struct tried) {TRIED_MAGIC, crc, crash_id};
+	memory_flush();
+}
+
+/* Of the disk that dumps go to, and nothing else. */
+static void disk_look(
+	const struct boot_header *settings, const struct bios_found *found, const u8 *survey)
+{
+	const u8 *block = survey + PAGE_BYTES;
+	u32 block_bytes = boot_locate.block_bytes;
+	struct dl_super super;
+
+	disk.why = E_READ;
+	if (!found->disk_read || !choose_disk_super(&disk, block, &super))
+		return;
+	if (super.block_bytes != block_bytes ||
+		memcmp(super.disk_uuid, settings->target_uuid, sizeof(super.disk_uuid)) != 0) {
+		disk.known = false;
+		disk.why = E_SUPERBLOCK;
+		return;
+	}
+	for (u32 i = 1; i < settings->dump_blocks && i <= super.dir_slots; i++)
+		choose_disk_slot(&disk, &super, block + i * block_bytes);
+	if (found->disk_read > 1)
+		choose_disk_survey(&disk, &super, survey);
+	disk.tried_id = tried_read();
+}
+
+static u32 real(const char *routine)
+{
+	u32 result = bios_real(routine);
+
+	trap_init();
+	return result;
+}
+
+/* The console's port is looked at once for each tick of the BIOS; it keeps that many characters. */
+static u32 key(void *ctx, u64 wait_us)
+{
+	u64 end = clock_us() + wait_us;
+	u32 pressed;
+
+	(void)ctx;
+	do {
+		pressed = serial_key();
+		if (!pressed)
+			pressed = real(bios_key16);
+	} while (!pressed && clock_us() < end);
+	return pressed;
+}
+
+/* Does not return. */
+static void boot_on(void)
+{
+	con_printf("afterimage: booting on\n");
+	real(bios_next16);
+	con_printf("afterimage: E%u %s; %s\n", (u32)E_NO_NEXT, status_text(E_NO_NEXT),
+		status_advice(E_NO_NEXT));
+	real(bios_give_up16);
+	machine_reset(ACTION_HALT);
+}
+
+void bios_choose(
+	struct handoff *h, const struct boot_header *settings, const struct bios_found *found)
+{
+	enum choose_way way;
+	u64 crash_id;
+
+	h->boots_on = true;
+	h->automatic = settings->flags & BOOT_FLAG_AUTOMATIC;
+	h->menu_seconds = settings->menu_seconds;
+	if (!h->automatic && h->menu_seconds == 0)
+		return;
+	disk_look(settings, found, (const u8 *)h->arena_pa);
+	way = dump_choose(h, &disk, key, NULL, &crash_id);
+	if (way == CHOOSE_BOOT_ON)
+		boot_on();
+	if (way == CHOOSE_OFF)
+		dump_leave(h, way);
+	if (crash_id)
+		tried_write(crash_id);
+}
