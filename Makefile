@@ -184,7 +184,7 @@ check-fuzz: $(addprefix $(BUILD)/fuzz/,$(FUZZERS)) ## every fuzz target, FUZZ_SE
 check-host: all ## the tools against files and loop devices
 	@BUILD=$(BUILD) $(PYTHON) -m pytest -q -p no:cacheprovider tests/host
 
-RAM_TOOLS := $(addprefix $(BUILD)/host/,classes corrupt)
+RAM_TOOLS := $(addprefix $(BUILD)/host/,classes corrupt ending)
 KEXEC_TESTS := $(wildcard tests/qemu/test_kexec*.py) tests/qemu/test_registers.py
 # Surveys, the tools in running systems and failing disks go with them, so that both halves take
 # about the same time.
@@ -192,7 +192,7 @@ LIVE_TESTS  := $(addprefix tests/qemu/test_,boot_entry.py host_check.py reserve_
                  survey_bios.py survey_next.py)
 DISK_TESTS  := $(addprefix tests/qemu/test_,ahci.py disk_faults.py next_disk.py power_cuts.py \
                  sectors.py virtio.py)
-MATRIX_TESTS := $(addprefix tests/qemu/test_,auto_uefi_matrix.py remapping.py uefi_matrix.py)
+MATRIX_TESTS := $(addprefix tests/qemu/test_,auto_uefi_matrix.py grub_install.py remapping.py uefi_matrix.py)
 check-qemu: check-qemu-reset check-qemu-kexec ## the whole product in virtual machines
 
 check-qemu-reset: all $(RAM_TOOLS) ## of these, dumps after a reset

@@ -74,13 +74,13 @@ class DebianError(Exception):
     """The system can not be made, or a command in it did not end well."""
 
 
-def unpack(target):
+def unpack(target, packages):
     print(f"debian: fetching a small {SUITE}", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as temp:
         root = Path(temp) / "root"
         done = subprocess.run(
             ["mmdebstrap", "--quiet", "--variant=extract", "--mode=chrootless",
-             "--include=" + ",".join(PACKAGES), SUITE, root, newest.mirror()],
+             "--include=" + ",".join(packages), SUITE, root, newest.mirror()],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=900)
         if done.returncode:
             raise DebianError("mmdebstrap failed:\n" + done.stderr[-2000:])
@@ -89,15 +89,17 @@ def unpack(target):
         os.rename(root, target)
 
 
-def base():
-    """The unpacked packages, as many as PACKAGES names."""
-    root = kernels.cache_dir() / f"debian-{SUITE}"
-    stamp = kernels.cache_dir() / f"debian-{SUITE}.packages"
-    wanted = " ".join(PACKAGES)
+def base(more=()):
+    """The unpacked packages, as many as PACKAGES and @more name."""
+    name = "-".join((f"debian-{SUITE}", *more))
+    root = kernels.cache_dir() / name
+    stamp = kernels.cache_dir() / f"{name}.packages"
+    packages = PACKAGES + tuple(more)
+    wanted = " ".join(packages)
     with kernels.cache_lock():
         if not root.exists() or not stamp.exists() or stamp.read_text() != wanted:
             shutil.rmtree(root, ignore_errors=True)
-            unpack(root)
+            unpack(root, packages)
             stamp.write_text(wanted)
     return root
 
@@ -130,12 +132,12 @@ def set_up(root):
         os.symlink(to, units / name)
 
 
-def make_root(disk, files):
-    """A disk with one partition, in it the system and @files, each a path in it and what to
-    copy there."""
+def make_root(disk, files, more=()):
+    """A disk with one partition, in it the system, with @more packages, and @files, each a path
+    in it and what to copy there."""
     with tempfile.TemporaryDirectory(dir=Path(disk).parent) as temp:
         root = Path(temp) / "root"
-        subprocess.run(["cp", "-a", "--reflink=auto", base(), root], check=True,
+        subprocess.run(["cp", "-a", "--reflink=auto", base(more), root], check=True,
                        timeout=TIMEOUT_S)
         set_up(root)
         for path, source in files.items():
