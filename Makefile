@@ -20,7 +20,7 @@ METALF   = $(BASE) $(METAL_O) -iquote arch/x86/include -ffreestanding -fpie -fno
            -fdata-sections -fno-asynchronous-unwind-tables -fno-builtin-malloc
 EFI_ABI := -isystem /usr/include/efi -isystem /usr/include/efi/x86_64 -DGNU_EFI_USE_MS_ABI \
            -fshort-wchar
-EFIF     = $(BASE) $(EFI_ABI) -Os -DEFI_BLOB='"$(BUILD)/afterimage-efi.bin"' -ffreestanding -fpic \
+EFIF     = $(BASE) $(EFI_ABI) $(METAL_O) -DEFI_BLOB='"$(BUILD)/afterimage-efi.bin"' -ffreestanding -fpic \
            -fno-stack-protector -fcf-protection=none -mno-red-zone \
            -mgeneral-regs-only -fno-asynchronous-unwind-tables
 HOSTF   := $(BASE) -O2 -iquote tests/host/include -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64
@@ -37,16 +37,20 @@ PURE    := $(sort $(wildcard lib/*.c linux/*.c drivers/*.c drivers/*/*.c dumpfmt
 METAL   := $(sort $(wildcard arch/x86/*.c arch/x86/*.S))
 BIOS    := $(METAL) boot/bios.S boot/bios_real.S boot/bios_choose.c boot/door_bios.c
 LINUX   := $(METAL) boot/linux.S boot/door_linux.c
+MULTI   := $(METAL) boot/multiboot.S boot/door_multiboot.c
 EFI     := $(METAL) boot/efi.S boot/door_efi.c
 # The UEFI application around it: firmware's world, and the pure files that it shares. What asks
 # firmware is tested against one made of functions.
-EFI_ASK := boot/efi_facts.c boot/efi_survey.c
-EFI_APP := boot/efi_app.c $(EFI_ASK) boot/efi_blob.S arch/x86/mem.c \
-           dumpfmt/format.c lib/crc32c.c lib/efiboot.c lib/linuxboot_words.c lib/memmap.c lib/str.c
+EFI_ASK := $(addprefix boot/efi_,choose.c console.c disk.c facts.c own.c paging.c survey.c)
+EFI_APP := boot/efi_app.c boot/efi_ports.c $(EFI_ASK) boot/efi_blob.S arch/x86/mem.c
+EFI_PURE := boot/choose.c boot/menu.c dumpfmt/format.c $(sort $(wildcard linux/*.c)) \
+            $(addprefix lib/,con.c crc32c.c efiboot.c linuxboot_words.c memmap.c pattern.c \
+            physmem.c status.c str.c surveymem.c)
 GETDUMP := $(sort $(wildcard tools/getdump/*.c tools/common/*.c))
 MKDISK  := $(sort $(wildcard tools/mkdumpdisk/*.c tools/common/*.c))
 PORTS   := $(sort $(wildcard tests/host/*.c tests/model/*.c))
 UNITS   := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
+EFI_TESTS := $(filter test_efi_%,$(UNITS))
 FUZZERS := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 BENCHES := $(patsubst tests/bench/%.c,%,$(sort $(wildcard tests/bench/bench_*.c)))
 
@@ -57,11 +61,11 @@ asan_o   = $(patsubst %,$(BUILD)/asan/%.o,$(1))
 fuzz_o   = $(patsubst %,$(BUILD)/fuzz/%.o,$(1))
 
 # The image lies in memory that it also works in: small everywhere, fast where pages go through.
-METAL_O := -Os
+METAL_O := -Oz
 HOT     := lib/crc32c.c lib/pattern.c lib/physmem.c linux/banner.c linux/find.c linux/pagescan.c linux/pagejudge.c \
            linux/pagefields.c dumpfmt/capture.c dumpfmt/group.c arch/x86/mem.c liblzf/lzf_c.c
-$(call metal_o,$(HOT)): METAL_O := -O2
-$(call asan_o,$(EFI_ASK) tests/unit/test_efi_facts.c tests/unit/test_efi_survey.c): ASANF += $(EFI_ABI)
+$(call metal_o,$(HOT)) $(call efi_o,$(HOT)): METAL_O := -O2
+$(call asan_o,$(EFI_ASK) $(EFI_TESTS:%=tests/unit/%.c)): ASANF += $(EFI_ABI)
 
 PURE_METAL := $(call metal_o,$(PURE) liblzf/lzf_c.c)
 TOOL_LIBS  := -lz -lzstd -llzo2 -ljson-c -luuid
@@ -71,7 +75,8 @@ DISK_LIBS  := -lfdisk -lblkid -luuid -ljson-c -lz
 .PHONY: all help setup demo check check-unit check-host check-fuzz check-qemu check-qemu-reset \
         check-qemu-kexec check-matrix lint bench bench-kdump bench-drivers install uninstall clean format
 
-all: $(BUILD)/afterimage.mbr $(BUILD)/afterimage.bzimage $(BUILD)/afterimage.efi $(BUILD)/mkdumpdisk $(BUILD)/getdump ## the image and the tools
+IMAGES := $(addprefix $(BUILD)/afterimage.,mbr efi elf bzimage)
+all: $(IMAGES) $(BUILD)/mkdumpdisk $(BUILD)/getdump ## the image and the tools
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' Makefile
@@ -84,12 +89,13 @@ define image # name, linker script, sources
 $(BUILD)/afterimage-$(1).elf: $(2) boot/slot.ld $(call metal_o,$(3)) $(BUILD)/metal/libpure.a
 	@echo '  link   $$@'
 	@$(LD) -nostdlib -static --gc-sections --build-id=none -z noexecstack \
-	  --no-relax --no-warn-rwx-segments -T $(2) -o $$@ $(call metal_o,$(3)) \
+	  --no-relax --no-warn-rwx-segments -z max-page-size=4096 -T $(2) -o $$@ $(call metal_o,$(3)) \
 	  --start-group $(BUILD)/metal/libpure.a $(LIBZ_A) --end-group
 endef
 $(eval $(call image,mbr,boot/image.ld,$(BIOS)))
 $(eval $(call image,bzimage,boot/linux.ld,$(LINUX)))
 
+$(eval $(call image,elf,boot/multiboot.ld,$(MULTI)))
 $(eval $(call image,efi,boot/efi.ld,$(EFI)))
 # No part of the product: the drivers' speed. Its dump_main comes before the core's.
 $(eval $(call image,rawspeed,boot/linux.ld,$(LINUX) tests/bench/rawspeed.c))
@@ -97,12 +103,17 @@ $(eval $(call image,rawspeed,boot/linux.ld,$(LINUX) tests/bench/rawspeed.c))
 $(addprefix $(BUILD)/afterimage.,mbr bzimage rawspeed): $(BUILD)/afterimage.%: $(BUILD)/afterimage-%.elf
 	@objcopy -O binary $< $@
 
+# Loaders put every section into memory, those for debuggers too.
+$(BUILD)/afterimage.elf: $(BUILD)/afterimage-elf.elf
+	@objcopy --strip-all $< $@
+
 $(BUILD)/afterimage-efi.bin: $(BUILD)/afterimage-efi.elf
 	@objcopy -O binary $< $@
 
 $(BUILD)/efi/boot/efi_blob.S.o: $(BUILD)/afterimage-efi.bin
 
-$(BUILD)/afterimage.efi: $(call efi_o,$(EFI_APP))
+$(BUILD)/efi/libpure.a: $(call efi_o,$(EFI_PURE))
+$(BUILD)/afterimage.efi: $(call efi_o,$(EFI_APP)) $(BUILD)/efi/libpure.a
 	@echo '  link   $@'
 	@$(LD) -nostdlib -znocombreloc -shared -Bsymbolic --build-id=none -z noexecstack \
 	  --no-warn-rwx-segments -T /usr/lib/elf_x86_64_efi.lds -o $(BUILD)/afterimage-app.so \
@@ -173,7 +184,7 @@ check-fuzz: $(addprefix $(BUILD)/fuzz/,$(FUZZERS)) ## every fuzz target, FUZZ_SE
 check-host: all ## the tools against files and loop devices
 	@BUILD=$(BUILD) $(PYTHON) -m pytest -q -p no:cacheprovider tests/host
 
-RAM_TOOLS := $(addprefix $(BUILD)/host/,classes corrupt)
+RAM_TOOLS := $(addprefix $(BUILD)/host/,classes corrupt ending)
 KEXEC_TESTS := $(wildcard tests/qemu/test_kexec*.py) tests/qemu/test_registers.py
 # Surveys, the tools in running systems and failing disks go with them, so that both halves take
 # about the same time.
@@ -181,7 +192,7 @@ LIVE_TESTS  := $(addprefix tests/qemu/test_,boot_entry.py host_check.py reserve_
                  survey_bios.py survey_next.py)
 DISK_TESTS  := $(addprefix tests/qemu/test_,ahci.py disk_faults.py next_disk.py power_cuts.py \
                  sectors.py virtio.py)
-MATRIX_TESTS := $(addprefix tests/qemu/test_,remapping.py uefi_matrix.py)
+MATRIX_TESTS := $(addprefix tests/qemu/test_,auto_uefi_matrix.py grub_install.py remapping.py uefi_matrix.py)
 check-qemu: check-qemu-reset check-qemu-kexec ## the whole product in virtual machines
 
 check-qemu-reset: all $(RAM_TOOLS) ## of these, dumps after a reset
@@ -232,14 +243,11 @@ install: all ## into DESTDIR and PREFIX
 	  $(DESTDIR)$(PREFIX)/lib/afterimage
 	install -m 755 $(BUILD)/mkdumpdisk $(DESTDIR)$(PREFIX)/sbin/mkdumpdisk
 	install -m 755 $(BUILD)/getdump $(DESTDIR)$(PREFIX)/bin/getdump
-	install -m 644 $(BUILD)/afterimage.mbr $(BUILD)/afterimage.bzimage $(BUILD)/afterimage.efi \
-	  $(DESTDIR)$(PREFIX)/lib/afterimage
+	install -m 644 $(IMAGES) $(DESTDIR)$(PREFIX)/lib/afterimage
 
 uninstall: ## what install put there
 	rm -f $(DESTDIR)$(PREFIX)/sbin/mkdumpdisk $(DESTDIR)$(PREFIX)/bin/getdump \
-	  $(DESTDIR)$(PREFIX)/lib/afterimage/afterimage.mbr \
-	  $(DESTDIR)$(PREFIX)/lib/afterimage/afterimage.bzimage \
-	  $(DESTDIR)$(PREFIX)/lib/afterimage/afterimage.efi
+	  $(addprefix $(DESTDIR)$(PREFIX)/lib/afterimage/,$(notdir $(IMAGES)))
 	-rmdir $(DESTDIR)$(PREFIX)/lib/afterimage
 
 clean: ## remove what was built

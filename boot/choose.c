@@ -64,6 +64,8 @@ static enum choose_way judge_crash(struct choose *c, const struct ending *e)
 {
 	const struct oldkernel *k = c->memory.kernel;
 
+	c->crash_id = e->crash_id;
+	c->vmcoreinfo_pa = k->vmcoreinfo_pa;
 	if (!c->disk->known)
 		return pass(c->disk->why == OK ? E_NO_PARTITION : c->disk->why);
 	if (!e->crash_id)
@@ -71,8 +73,6 @@ static enum choose_way judge_crash(struct choose *c, const struct ending *e)
 	if (e->crash_id == c->disk->tried_id)
 		return pass(E_TRIED);
 	say_kernel(k, e->why, "capturing it");
-	c->crash_id = e->crash_id;
-	c->vmcoreinfo_pa = k->vmcoreinfo_pa;
 	return CHOOSE_CAPTURE;
 }
 
@@ -123,6 +123,7 @@ enum choose_way choose_way(struct choose *c)
 	enum choose_way way;
 
 	c->level = CHOOSE_NO_LEVEL;
+	c->by_key = false;
 	c->crash_id = 0;
 	c->vmcoreinfo_pa = 0;
 	way = decide(c);

@@ -108,6 +108,11 @@ void door_efi(u64 boot_pa)
 	h->screen = door.boot.screen;
 	memcpy(h->boot_part_guid, door.boot.boot_part_guid, sizeof(h->boot_part_guid));
 	memcpy(h->target_uuid, door.settings.target_uuid, sizeof(h->target_uuid));
+	h->vmcoreinfo_pa = door.boot.vmcoreinfo_pa;
+	h->automatic = door.boot.automatic;
+	h->has_level = door.boot.has_level;
+	h->level = door.boot.level;
+	h->asked = true; /* by the application, if anybody was to be */
 	settings_say(h);
 	app_say();
 	map_build(h);

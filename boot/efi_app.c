@@ -1,12 +1,13 @@
 /*
- * afterimage.efi: gathers what firmware knows, leaves boot services, copies the image that it
+ * afterimage.efi: gathers what firmware knows, gives control back to it if there is nothing to
+ * capture (efi_choose.c); else leaves boot services, copies the image that it
  * carries to memory that firmware has used, and starts it there. After boot services have ended
  * it writes only to that memory and to itself.
  */
 #include <string.h>
 #include "boot/efi.h"
 #include "crc32c.h"
-#include "linuxboot.h"
+#include "str.h"
 
 #define TABLE_ENTRIES 512u
 #define TABLES	      5u /* of ours: levels 5 to 1, at the end of the image's memory */
@@ -19,7 +20,6 @@
 #define PTE_LARGE	  0x080ull
 #define PTE_ADDRESS	  0x000ffffffffff000ull
 #define CR0_WP		  (1ull << 16)
-#define CR4_LA57	  (1ull << 12)
 #define CR4_CET		  (1ull << 23)
 
 extern const u8 efi_blob[];
@@ -29,6 +29,7 @@ static _Alignas(8) u8 map_buffer[EFI_MAP_BYTES];
 
 static struct {
 	struct efiboot boot;
+	struct linuxboot_cmdline settings;
 	struct efi_map map;
 	u32 avoids;
 	struct efiboot_range avoid[AVOID_MAX];
@@ -42,14 +43,6 @@ static u64 cr0_read(void)
 	return v;
 }
 
-static u64 cr3_read(void)
-{
-	u64 v;
-
-	__asm__ volatile("movq %%cr3, %0" : "=r"(v));
-	return v & PTE_ADDRESS;
-}
-
 static u64 cr4_read(void)
 {
 	u64 v;
@@ -60,7 +53,7 @@ static u64 cr4_read(void)
 
 static bool has_5_levels(void)
 {
-	return cr4_read() & CR4_LA57;
+	return efi_paging_now().levels == 5;
 }
 
 static bool avoid_add(u64 pa, u64 bytes)
@@ -77,9 +70,10 @@ static bool avoid_add(u64 pa, u64 bytes)
  */
 static bool path_clear(u64 va, u64 pa, u64 bytes)
 {
-	u64 table = cr3_read();
+	const struct efi_paging paging = efi_paging_now();
+	u64 table = paging.root_pa;
 
-	for (u32 level = has_5_levels() ? 5 : 4; level > 0; level--) {
+	for (u32 level = paging.levels; level > 0; level--) {
 		u64 entry;
 
 		if (table >= pa && table - pa < bytes) {
@@ -135,7 +129,7 @@ static u64 tables_make(const struct efiboot_image *head, u64 pa)
 	u64 *level3 = level4 + TABLE_ENTRIES;
 	u64 *level2 = level3 + TABLE_ENTRIES;
 	u64 *level1 = level2 + TABLE_ENTRIES;
-	const u64 *top = (const u64 *)cr3_read();
+	const u64 *top = (const u64 *)efi_paging_now().root_pa;
 
 	memset(level5, 0, TABLES * PAGE_BYTES);
 	if (has_5_levels())
@@ -173,27 +167,33 @@ static __attribute__((noreturn)) void image_start(const struct efiboot_image *he
 static void facts_gather(EFI_SYSTEM_TABLE *st, const EFI_LOADED_IMAGE *loaded)
 {
 	struct efiboot *b = &app.boot;
-	struct linuxboot_cmdline settings;
 
 	b->magic = EFIBOOT_MAGIC;
 	b->rsdp_pa = efi_rsdp(st);
 	efi_screen(st, &b->screen);
 	efi_boot_partition(st, loaded->DeviceHandle, b->boot_part_guid);
 	b->has_settings = efi_settings(st, loaded->DeviceHandle, b->settings);
-	linuxboot_cmdline(b->settings, &settings);
-	b->next_set = efi_survey_next(st, settings.target_uuid);
+	linuxboot_cmdline(b->settings, &app.settings);
 }
 
-/* The map in our terms, and in it a place for the image; 0 if there is none. */
-static u64 place_choose(const EFI_LOADED_IMAGE *loaded, const struct efiboot_image *head)
+/* Firmware's map in our terms; what lies in the application is @who's. */
+static bool map_make(const EFI_LOADED_IMAGE *loaded, enum mem_touched who)
 {
 	struct memmap *map = &app.boot.map;
 
 	memset(map, 0, sizeof(*map));
-	app.avoids = 0;
 	if (!efiboot_memmap(app.map.buffer, app.map.bytes, app.map.step, map))
+		return false;
+	memmap_touch(map, (u64)loaded->ImageBase, loaded->ImageSize, who);
+	return true;
+}
+
+/* The map, and in it a place for the image; 0 if there is none. */
+static u64 place_choose(const EFI_LOADED_IMAGE *loaded, const struct efiboot_image *head)
+{
+	app.avoids = 0;
+	if (!map_make(loaded, TOUCHED_LOADER))
 		return 0;
-	memmap_touch(map, (u64)loaded->ImageBase, loaded->ImageSize, TOUCHED_LOADER);
 	if (!avoid_add((u64)loaded->ImageBase, loaded->ImageSize) ||
 		!avoid_add((u64)__builtin_frame_address(0) - STACK_BYTES, 2 * STACK_BYTES) ||
 		!avoid_add((u64)app.map.buffer, app.map.room))
@@ -201,54 +201,94 @@ static u64 place_choose(const EFI_LOADED_IMAGE *loaded, const struct efiboot_ima
 	return place_find(head->memory_bytes);
 }
 
-static EFI_STATUS fail(EFI_SYSTEM_TABLE *st, EFI_STATUS status, const char *text)
+/*
+ * Back to the boot manager: with @status, which is none of success, it takes the next option
+ * (s3.1.1). All is as it was; the watchdog, which it disables itself then (s7.5), is off.
+ */
+static EFI_STATUS give_back(EFI_SYSTEM_TABLE *st, EFI_STATUS status)
 {
-	efi_say(st, "afterimage: no dump: ");
-	efi_say(st, text);
-	efi_say(st, "\r\n");
+	efi_map_release(st, &app.map, map_buffer);
 	return status;
 }
 
-/*
- * After boot services were to end nobody can be relied on to show a message. All that can go
- * wrong then was tried before.
- */
-static __attribute__((noreturn)) void reset(EFI_SYSTEM_TABLE *st)
+static EFI_STATUS fail(EFI_SYSTEM_TABLE *st, EFI_STATUS status, const char *text)
 {
-	st->RuntimeServices->ResetSystem(EfiResetWarm, EFI_ABORTED, 0, NULL);
+	con_printf("afterimage: no dump: %s\n", text);
+	return give_back(st, status);
+}
+
+static __attribute__((noreturn)) void stop(EFI_SYSTEM_TABLE *st, EFI_RESET_TYPE how)
+{
+	st->RuntimeServices->ResetSystem(how, EFI_SUCCESS, 0, NULL);
 	for (;;)
 		__asm__ volatile("cli; hlt");
+}
+
+/* True if the image is to be started; if not, firmware goes on. */
+static bool capture_chosen(EFI_SYSTEM_TABLE *st, const EFI_LOADED_IMAGE *loaded)
+{
+	const struct efi_paging paging = efi_paging_now();
+	enum choose_way way;
+
+	if (!app.settings.automatic && app.settings.menu_seconds == 0)
+		return true;
+	efi_ports_clock();
+	/* What we know of kernels is none. */
+	if (!map_make(loaded, TOUCHED_OURS))
+		return true;
+	efi_paging_cut(&paging, &app.boot.map);
+	way = efi_choose(st, &app.settings, &app.boot);
+	if (way == CHOOSE_OFF) {
+		con_printf("afterimage: powering off\n");
+		stop(st, EfiResetShutdown);
+	}
+	if (way == CHOOSE_BOOT_ON)
+		con_printf("afterimage: booting on\n");
+	return way == CHOOSE_CAPTURE;
+}
+
+/*
+ * Leaves boot services and starts the image. After that was begun nobody can be relied on to show
+ * a message. All that can go wrong then was tried before.
+ */
+static __attribute__((noreturn)) void image_run(
+	EFI_SYSTEM_TABLE *st, EFI_HANDLE image, const EFI_LOADED_IMAGE *loaded)
+{
+	const struct efiboot_image *head = (const void *)efi_blob;
+	enum status left = efi_leave(st, image, &app.map);
+	u64 pa;
+
+	if (left == E_MEMMAP)
+		stop(st, EfiResetWarm);
+	app.boot.not_left = left != OK;
+	__asm__ volatile("cli");
+	pa = place_choose(loaded, head);
+	if (!pa)
+		stop(st, EfiResetWarm);
+	image_start(head, pa);
 }
 
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st)
 {
 	EFI_GUID guid = EFI_LOADED_IMAGE_PROTOCOL_GUID;
-	struct efiboot_image head;
+	const struct efiboot_image *head = (const void *)efi_blob;
 	EFI_LOADED_IMAGE *loaded;
-	enum status left;
-	u64 pa;
 
+	efi_ports_open(st);
 	st->BootServices->SetWatchdogTimer(0, 0, 0, NULL);
 	if (st->BootServices->HandleProtocol(image, &guid, (void **)&loaded) != EFI_SUCCESS)
 		return fail(st, EFI_UNSUPPORTED, "E53 firmware does not say what it loaded");
-	memcpy(&head, efi_blob, sizeof(head));
 	crc32c_init();
-	app.boot.const_crc32c = crc32c(0, efi_blob, head.const_bytes);
+	app.boot.const_crc32c = crc32c(0, efi_blob, head->const_bytes);
 	facts_gather(st, loaded);
 	app.map.buffer = map_buffer;
 	app.map.room = sizeof(map_buffer);
 	if (!efi_map_first(st, &app.map))
 		return fail(st, EFI_UNSUPPORTED, "E41 firmware gives no memory map; update it");
-	if (!place_choose(loaded, &head))
+	if (!place_choose(loaded, head))
 		return fail(st, EFI_OUT_OF_RESOURCES, "E40 no 1 MiB of memory in one piece");
-
-	left = efi_leave(st, image, &app.map);
-	if (left == E_MEMMAP)
-		reset(st);
-	app.boot.not_left = left != OK;
-	__asm__ volatile("cli");
-	pa = place_choose(loaded, &head);
-	if (!pa)
-		reset(st);
-	image_start(&head, pa);
+	if (!capture_chosen(st, loaded))
+		return give_back(st, EFI_NOT_FOUND);
+	app.boot.next_set = efi_survey_next(st, app.settings.target_uuid);
+	image_run(st, image, loaded);
 }

@@ -11,16 +11,6 @@
 #define DRIVE_SIGNATURE_AT	24u
 #define DRIVE_SIGNATURE_TYPE_AT 41u
 
-void efi_say(EFI_SYSTEM_TABLE *st, const char *text)
-{
-	CHAR16 cell[2] = {0};
-
-	for (; st->ConOut && *text; text++) {
-		cell[0] = (CHAR16)*text;
-		st->ConOut->OutputString(st->ConOut, cell);
-	}
-}
-
 static bool guid_is(const EFI_GUID *a, EFI_GUID b)
 {
 	return memcmp(a, &b, sizeof(b)) == 0;
@@ -200,6 +190,13 @@ bool efi_map_first(EFI_SYSTEM_TABLE *st, struct efi_map *map)
 	map->room = room;
 	map->buffer = buffer;
 	return map_read(st, map) == EFI_SUCCESS;
+}
+
+void efi_map_release(EFI_SYSTEM_TABLE *st, struct efi_map *map, void *own)
+{
+	if (map->buffer && map->buffer != own)
+		st->BootServices->FreePool(map->buffer);
+	map->buffer = own;
 }
 
 /* s7.4.6: with the map's key; if something changed memory since, with the new one. */

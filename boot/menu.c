@@ -68,9 +68,11 @@ static bool obey(struct choose *c, u32 key, enum choose_way *way)
 	switch (key | 0x20) { /* small letters */
 	case 'd':
 		*way = CHOOSE_CAPTURE;
+		c->by_key = true;
 		return true;
 	case 'l':
 		*way = CHOOSE_CAPTURE;
+		c->by_key = true;
 		c->level = level_read(c);
 		return true;
 	case 'b':

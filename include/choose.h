@@ -60,8 +60,10 @@ struct choose {
 	u32 (*key)(void *ctx, u64 wait_us);
 	void *ctx;
 
-	u32 level;	   /* out: 0-31 chosen by hand, or CHOOSE_NO_LEVEL */
-	u64 crash_id;	   /* out, only with @automatic: of what is to be captured; 0: not known */
+	u32 level;   /* out: 0-31 chosen by hand, or CHOOSE_NO_LEVEL */
+	bool by_key; /* out: somebody asked for the capture */
+	/* Out, only with @automatic: of what is to be captured or E_TRIED keeps from it; 0: none. */
+	u64 crash_id;
 	u64 vmcoreinfo_pa; /* out, likewise: where that kernel's description is */
 };
 

@@ -12,14 +12,16 @@
 #define PRINTK_TEXT_MAX	     8192
 #define PRINTK_TIME_UNKNOWN  UINT64_MAX
 #define PRINTK_LEVEL_UNKNOWN 8
+#define PRINTK_BY_KERNEL     0 /* facility; what user space writes to /dev/kmsg has others */
 #define PRINTK_KEYS	     20
 
 struct printk_record {
 	u64 sequence;
-	u64 time_ns; /* since boot; PRINTK_TIME_UNKNOWN */
-	u32 level;   /* 0-7; PRINTK_LEVEL_UNKNOWN */
-	u32 bytes;   /* of text */
-	bool cut;    /* part of the text was overwritten or lies outside the dump */
+	u64 time_ns;  /* since boot; PRINTK_TIME_UNKNOWN */
+	u32 level;    /* 0-7; PRINTK_LEVEL_UNKNOWN */
+	u32 facility; /* PRINTK_BY_KERNEL also if it is unknown */
+	u32 bytes;    /* of text */
+	bool cut;     /* part of the text was overwritten or lies outside the dump */
 	/* As the kernel wrote it: any bytes, not terminated; '\n' only between its lines. */
 	char text[PRINTK_TEXT_MAX];
 };

@@ -7,7 +7,8 @@
 
 #define BUFFER_MAX  (1u << 31)
 #define PIECE_BYTES 256u
-#define LEVEL_MASK  7u /* the rest is the facility */
+#define LEVEL_MASK  7u
+#define LEVELS	    8u /* to each facility */
 #define PREFIX_MAX  32u
 
 /*
@@ -93,6 +94,7 @@ static u32 parse_level(struct printk_record *r)
 	if (at == 1 || !has(r, at, '>'))
 		return 0;
 	r->level = (u32)(level & LEVEL_MASK);
+	r->facility = (u32)(level / LEVELS);
 	return at + 1;
 }
 

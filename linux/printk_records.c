@@ -10,8 +10,8 @@
 #define HEADER_MIN 16u
 
 /* From the dictionary's length: u16 length, u8 facility, u8 flags:5 level:3. */
-#define LEVEL_AFTER_LENGTH 3
-#define LEVEL_SHIFT	   5
+#define FACILITY_AFTER_LENGTH 2
+#define LEVEL_SHIFT	      5
 
 enum key {
 	RECORD_BYTES, /* of its header */
@@ -63,18 +63,19 @@ enum status printk_records_open(struct printk *p, const struct vmcoreinfo *vi)
 	return OK;
 }
 
-/* The level is known where the struct has its later name; 3.5 stored it otherwise. */
+/* Level and facility are known from 3.6 on; 3.5 stored them otherwise. */
 static bool read_header(
 	const struct printk *p, u64 va, struct printk_record *r, u16 *len, u16 *text_len)
 {
-	u8 level;
+	u8 by[2]; /* facility, level */
 
 	if (!printk_get(p, va + p->at[RECORD_LEN], len, sizeof(*len)) ||
 		!printk_get(p, va + p->at[RECORD_TEXT_LEN], text_len, sizeof(*text_len)) ||
 		!printk_get(p, va + p->at[RECORD_TIME], &r->time_ns, sizeof(r->time_ns)) ||
-		!printk_get(p, va + p->at[RECORD_DICT_LEN] + LEVEL_AFTER_LENGTH, &level, 1))
+		!printk_get(p, va + p->at[RECORD_DICT_LEN] + FACILITY_AFTER_LENGTH, by, sizeof(by)))
 		return false;
-	r->level = level >> LEVEL_SHIFT;
+	r->facility = by[0];
+	r->level = by[1] >> LEVEL_SHIFT;
 	return true;
 }
 

@@ -27,8 +27,8 @@ enum desc_state {
 #define LPOS_EMPTY_LINE 3u
 
 /* From the text's length: u16 length, u8 facility, u8 flags:5 level:3. */
-#define LEVEL_AFTER_LENGTH 3
-#define LEVEL_SHIFT	   5
+#define FACILITY_AFTER_LENGTH 2
+#define LEVEL_SHIFT	      5
 
 #define ID_BYTES 8u
 
@@ -186,14 +186,15 @@ static void read_text(
 
 static bool read_info(const struct printk *p, u64 va, struct printk_record *r, u16 *text_len)
 {
-	u8 level;
+	u8 by[2]; /* facility, level */
 
 	if (!printk_get(p, va + p->at[INFO_SEQ], &r->sequence, sizeof(r->sequence)) ||
 		!printk_get(p, va + p->at[INFO_TIME], &r->time_ns, sizeof(r->time_ns)) ||
 		!printk_get(p, va + p->at[INFO_TEXT_LEN], text_len, sizeof(*text_len)) ||
-		!printk_get(p, va + p->at[INFO_TEXT_LEN] + LEVEL_AFTER_LENGTH, &level, 1))
+		!printk_get(p, va + p->at[INFO_TEXT_LEN] + FACILITY_AFTER_LENGTH, by, sizeof(by)))
 		return false;
-	r->level = level >> LEVEL_SHIFT;
+	r->facility = by[0];
+	r->level = by[1] >> LEVEL_SHIFT;
 	return true;
 }
 

@@ -125,7 +125,7 @@ class Dump:
         self.fields = dict(state=INCOMPLETE, reason=0, flags=0, time=1750000000 + number,
                            release=b"6.1.0-test", node=b"crashhost", machine=b"x86_64",
                            panic=b"", degraded=0, dropped=0, incomplete=0, asked=level,
-                           survey=0, lost=0, used=0, told=0,
+                           survey=0, lost=0, used=0, told=0, crash=0,
                            limit=log.blocks - 1 - log.slots - log.free)
         self.fields.update(fields)
         self.put_header()
@@ -134,13 +134,13 @@ class Dump:
     def header(self):
         f = self.fields
         data = struct.pack(
-            "<8sII16s16sIIII QQQQQQ IIIIII QQQQ 65s65s65s97sIIIQQQ12xI", b"AFTRDMP1", 1,
+            "<8sII16s16sIIII QQQQQQ IIIIII QQQQ 65s65s65s97sIIIQQQQ4xI", b"AFTRDMP1", 1,
             self.generation, self.log.uuid, self.uuid, self.number, f["state"], f["flags"],
             f["reason"], self.start, f["limit"], self.next, self.sequence, self.end_at,
             f["time"], 1234, 1, f["asked"], self.level, LZF, f["degraded"], self.ram, self.kept,
             self.zero, self.next * self.log.block, f["release"], f["node"], f["machine"],
             f["panic"], f["dropped"], f["incomplete"],
-            f["survey"], f["lost"], f["used"], f["told"], 0)
+            f["survey"], f["lost"], f["used"], f["told"], f["crash"], 0)
         return sealed(data, 508)
 
     def put_header(self, front=True, back=True, **fields):

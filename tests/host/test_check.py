@@ -418,6 +418,140 @@ def test_system_disk(tree, disk):
     says(tree.check(disk)["boot"], "ok", "boot entry Boot0002 is the image's")
 
 
+# --- what the image does when it is started -----------------------------------------------------
+
+
+def boot_entry(tree, disk, number, active=True, path="\\EFI\\afterimage\\afterimage.efi",
+               sector=512):
+    """For the disk's second partition."""
+    with open(disk, "rb") as f:
+        f.seek(2 * sector + 128 + 16)
+        guid = str(uuid.UUID(bytes_le=f.read(16)))
+    tree.write(f"{EFIVARS}/Boot{number:04X}-{GLOBAL}",
+               b"\7\0\0\0" + load_option("x", guid, 2, path, active))
+
+
+def boot_order(tree, *numbers):
+    tree.write(f"{EFIVARS}/BootOrder-{GLOBAL}",
+               b"\7\0\0\0" + struct.pack(f"<{len(numbers)}H", *numbers))
+
+
+def prepare(image, *args):
+    check(TOOL, "--size", SIZE, "--yes", "--force", *args, image)
+    return image
+
+
+@pytest.mark.parametrize("sector", [512, 4096])
+def test_automatic_by_uefi(tree, tmp_path, sector):
+    disk = prepare(tmp_path / "d.img", "--auto", "--sector-size", sector)
+
+    def entry(number, **facts):
+        boot_entry(tree, disk, number, sector=sector, **facts)
+
+    def start():
+        return tree.check(disk)["start"]
+
+    not_first = ("warning", "automatic, but not first in the", "--boot-entry=first")
+    says(start(), *not_first)
+    entry(3)
+    says(start(), *not_first)
+    boot_order(tree, 1, 3)
+    says(start(), *not_first)
+    boot_order(tree, 3, 1)
+    says(start(), "ok", "automatic, and first in the firmware's boot order$")
+    entry(3, active=False)
+    says(start(), *not_first)
+    entry(7)  # several: the best counts
+    entry(9, path="\\EFI\\BOOT\\BOOTX64.EFI")
+    boot_order(tree, 9, 1, 7, 3)
+    says(start(), "ok", "first in the")
+    says(tree.check(disk)["boot"], "ok", "boot entry Boot0009 is the disk's")
+    boot_order(tree, 1, 7, 9)
+    says(start(), *not_first)
+    tree.write("proc/sys/kernel/osrelease", "5.10.0-32-amd64\n")
+    boot_order(tree, 7)
+    says(start(), "ok", "of a kernel before 6.0 only its log tells how it ended")
+
+
+@pytest.mark.parametrize("after,words", [("halt", "stands still"), ("poweroff", "switched off")])
+def test_automatic_and_not_back(tree, tmp_path, after, words):
+    disk = prepare(tmp_path / "d.img", "--auto", "--after", after)
+    says(tree.check(disk)["start"], "warning", words, "--after reboot")
+
+
+@pytest.mark.parametrize("args,words", [
+    ([], "captures whenever it is started, after 3 s for a key on the console$"),
+    (["--menu", "0"], "captures whenever it is started, and asks nobody$")])
+def test_by_hand(tree, tmp_path, args, words):
+    disk = prepare(tmp_path / "d.img", *args)
+    says(tree.check(disk)["start"], "ok", words)
+    boot_entry(tree, disk, 3)
+    boot_order(tree, 3, 1)
+    says(tree.check(disk)["start"], "warning", "every start of the machine ends in a capture",
+         "--boot-entry=last on it, or mkdumpdisk --settings --auto")
+    bios = CheckTree(tmp_path / "bios", uefi=False)
+    says(bios.check(disk)["start"], "ok", words)
+
+
+def test_settings_of_uefi_are_what_counts_there(tree, tmp_path):
+    """They may have been edited; what is in the boot area is BIOS's."""
+    disk = prepare(tmp_path / "d.img", "--auto")
+    put_loader(disk, b"dump=x menu=5\n", "afterimage.cfg", "afterimage")
+    says(tree.check(disk)["start"], "ok", "after 5 s for a key")
+    run("mdel", "-i", f"{disk}@@{ESP_AT}", "::/EFI/afterimage/afterimage.cfg")
+    assert "start" not in tree.check(disk)
+    bios = CheckTree(tmp_path / "bios", uefi=False)
+    says(bios.check(disk)["start"], "ok", "automatic; that BIOS starts this disk first can not")
+
+
+def patch(disk, at, data):
+    with open(disk, "r+b") as f:
+        f.seek(at)
+        f.write(data)
+
+
+def seal_boot_area(disk):
+    with open(disk, "r+b") as f:
+        f.seek(MIB)
+        header = bytearray(f.read(96))
+        header[20:24] = bytes(4)
+        header[20:24] = struct.pack("<I", crc32c(bytes(header)))
+        f.seek(MIB)
+        f.write(header)
+
+
+@pytest.mark.parametrize("sector", [512, 4096])
+@pytest.mark.parametrize("at,data,sealed,state,words", [
+    (53, b"\x09", False, "warning", "settings are damaged"),
+    (53, b"\x09", True, "ok", "after 9 s for a key"),
+    (20, b"\0\0\0\0", False, "warning", "settings are damaged"),
+    (16, b"\xff\xff\xff\xff", True, "warning", "settings are damaged"),
+    (16, b"\x5f\0\0\0", True, "warning", "settings are damaged"),
+    (12, b"\1\0\0\0", True, "warning", "of another version"),
+    (24, b"\x11\x22", True, "warning", "for another dump partition, or this one was moved"),
+    (54, b"\x01", True, "warning", "was moved"), (64, b"\x01", True, "warning", "was moved"),
+    (96 + 5000, b"\xa5\x5a\xa5", False, "stops", "image in the boot area is damaged"),
+    (4, b"X", False, "warning", "boot area can not be read"),
+])
+def test_boot_area(tmp_path, sector, at, data, sealed, state, words):
+    tree = CheckTree(tmp_path / "root", uefi=False)
+    disk = prepare(tmp_path / "d.img", "--sector-size", sector)
+    patch(disk, MIB + at, data)
+    if sealed:
+        seal_boot_area(disk)
+    says(tree.check(disk)["start"], state, words, "" if state == "ok" else "prepare the disk again")
+    assert "start" not in tree.check()
+
+
+def test_boot_area_elsewhere(tmp_path):
+    """The boot sector leads out of the disk, or says other blocks."""
+    tree = CheckTree(tmp_path / "root", uefi=False)
+    for at, data in ((416, b"\xff" * 8), (416, b"\xff\xff\xff\x0f"), (426, b"\0\x10")):
+        disk = prepare(tmp_path / "d.img")
+        patch(disk, at, data)
+        says(tree.check(disk)["start"], "warning", "can not be read", "prepare the disk again")
+
+
 def test_no_dump_disk(tree, tmp_path):
     empty = tmp_path / "empty"
     for size in (0, 100, SIZE):

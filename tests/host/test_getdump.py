@@ -113,6 +113,18 @@ def test_info_names_what_was_given_up(tmp_path):
         "another dump disk failed before: the dump began anew on this one"]
 
 
+def test_info_names_the_crash(tmp_path):
+    """So that two dumps of the same are seen to be that; nothing if it is not known."""
+    log = li.Log()
+    li.standard(log, 1).put_header(crash=0xfedcba9876543210)
+    li.standard(log, 2)
+    image = log.save(tmp_path / "disk.img")
+    assert "crash_id: 0xfedcba9876543210" in out("info", image, "-n1").splitlines()
+    assert json.loads(out("info", image, "--json", "-n1"))["dump"]["crash_id"] == \
+        "0xfedcba9876543210"
+    assert "crash_id" not in json.loads(out("info", image, "--json"))["dump"]
+
+
 def test_a_dump_is_chosen_by_number(tmp_path):
     log = li.Log()
     for number in (1, 2, 3):

@@ -206,7 +206,8 @@ def read_gpt(path, sector, size):
     return parts
 
 
-def check_boot(path, mbr, sector, uuid_bytes, console=(3, 0x3F8, 115200)):
+def check_boot(path, mbr, sector, uuid_bytes, console=(3, 0x3F8, 115200), start=(0, 3)):
+    """@start: flags and seconds."""
     source = mbr.read_bytes()
     code = read_at(path, 0, 440)
     assert code[:416] == source[:416] and code[432:] == source[432:440]
@@ -214,10 +215,19 @@ def check_boot(path, mbr, sector, uuid_bytes, console=(3, 0x3F8, 115200)):
     assert struct.unpack_from("<QHHI", code, 416) == (
         MIB // sector, -(-image_bytes // sector), sector, 0x424D4941)
     image = read_at(path, MIB, image_bytes)
-    header = image[:64]
-    assert header[:20] == source[512:532] and image[64:] == source[576:]
+    header = image[:96]
+    assert header[:20] == source[512:532] and image[96:] == source[608:]
     assert header[24:40] == uuid_bytes
     assert struct.unpack_from("<BBHI", header, 40) == (console[0], 0, console[1], console[2])
+    assert struct.unpack_from("<I", header, 48) == (crc32c(image[96:]),)
+    with open(path, "rb") as f:
+        dump = read_gpt(path, sector, f.seek(0, os.SEEK_END))[2]
+    blocks, = struct.unpack_from("<Q", read_at(path, dump["start"], 48), 32)
+    assert blocks == dump["bytes"] // sector
+    survey_lba = dump["start"] // sector + blocks - 1 - SLOTS - SURVEY // sector
+    assert struct.unpack_from("<BBH8xQQ", header, 52) == (
+        *start, 1 + SLOTS, dump["start"] // sector, survey_lba)
+    assert not any(header[56:64]) and not any(header[80:96])
     crc, = struct.unpack_from("<I", header, 20)
     assert crc == crc32c(header[:20] + bytes(4) + header[24:])
     assert not any(read_at(path, MIB + image_bytes, MIB - image_bytes))
@@ -247,7 +257,8 @@ def check_esp(path, sector, tmp_path):
     assert "is AFTERIMAGE" in check("mdir", "-i", f"{path}@@2M", "::")
 
 
-def check_disk(path, mbr, tmp_path, sector=512, size=SIZE, console=(3, 0x3F8, 115200)):
+def check_disk(path, mbr, tmp_path, sector=512, size=SIZE, console=(3, 0x3F8, 115200),
+               start=(0, 3)):
     parts = read_gpt(path, sector, size)
     assert [(p["type"], p["start"], p["name"]) for p in parts] == [
         (BOOT_TYPE, MIB, "afterimage boot"), (ESP_TYPE, 2 * MIB, "afterimage EFI"),
@@ -257,7 +268,7 @@ def check_disk(path, mbr, tmp_path, sector=512, size=SIZE, console=(3, 0x3F8, 11
     assert (size - 2 * MIB) <= dump["start"] + dump["bytes"] < size
     s = check_dump_area(path, dump["start"], dump["bytes"], sector)
     assert s["uuid"] == dump["uuid"]
-    check_boot(path, mbr, sector, s["uuid"], console)
+    check_boot(path, mbr, sector, s["uuid"], console, start)
     check_protective_mbr(path, sector, size)
     check_esp(path, sector, tmp_path)
     return s
@@ -326,6 +337,51 @@ def test_console(tmp_path, mbr, text, fields):
     made("--size", "100M", "--image", mbr, "--yes", "--console", text, img)
     s = check_dump_area(img, 66 * MIB, 33 * MIB, 512)
     check_boot(img, mbr, 512, s["uuid"], fields)
+
+
+def settings_of(img):
+    """The line that the UEFI application reads."""
+    return check("mtype", "-i", f"{img}@@2M", "::/EFI/afterimage/afterimage.cfg")
+
+
+@pytest.mark.parametrize("sector", [512, 4096])
+@pytest.mark.parametrize("args,start,words", [
+    ([], (0, 3), "menu=3"), (["--menu", "0"], (0, 0), "menu=0"),
+    (["--menu", "60"], (0, 60), "menu=60"), (["--auto"], (1, 3), "menu=3 auto"),
+    (["--auto", "--menu", "1"], (1, 1), "menu=1 auto")])
+def test_start(tmp_path, mbr, sector, args, start, words):
+    img = tmp_path / "disk.img"
+    text = made("--size", "160M", "--sector-size", sector, "--image", mbr, "--yes", *args, img)
+    s = check_disk(img, mbr, tmp_path, sector, start=start)
+    assert settings_of(img) == (f"dump={uuid.UUID(bytes_le=s['uuid'])} "
+                                f"console=serial:0x3f8:115200,screen {words}\n")
+    report = json.loads(made("--size", "160M", "--sector-size", sector, "--image", mbr, "--yes",
+                             "--force", "--json", *args, img))
+    assert (report["automatic"], report["menu_seconds"]) == (bool(start[0]), start[1])
+    assert "warning_after" not in report and "warning" not in text
+    assert report["next"] == text.splitlines()[-1].removeprefix("next: ")
+    auto = ("start        automatic: captures a kernel that did not shut down in order, boots the "
+            "next disk otherwise")
+    assert (auto in text) == bool(start[0])
+    assert ("start        captures whenever it is booted" in text) == (not start[0])
+    assert (f"the console waits {start[1]} s for a key" if start[1] else "nobody is asked") in text
+    for word in ("--boot-entry=first", "BIOS setup", "survey"):
+        assert (word in report["next"]) == bool(start[0])
+
+
+@pytest.mark.parametrize("after,words", [("reboot", None), ("halt", "stands still"),
+                                         ("poweroff", "is switched off")])
+def test_automatic_machine_that_does_not_come_back(tmp_path, mbr, after, words):
+    img = tmp_path / "disk.img"
+    args = ["--size", "100M", "--image", mbr, "--yes", "--force", "--after", after]
+    text = made(*args, "--auto", img)
+    report = json.loads(made(*args, "--auto", "--json", img))
+    if words:
+        assert words in report["warning_after"] and "--after reboot" in report["warning_after"]
+        assert f"warning: {report['warning_after']}" in text.splitlines()
+    else:
+        assert "warning" not in text and "warning_after" not in report
+    assert "warning" not in made(*args, img)
 
 
 def test_every_disk_has_its_own_uuid(tmp_path, mbr):
@@ -481,7 +537,10 @@ def test_largest_boot_image(tmp_path):
     (["--console", "serial:0:1", "a"], "--console"), (["--console", "serial:0:0", "a"], "--console"),
     (["--console", "serial:0x10", "a"], "--console"), (["--console", "seriall", "a"], "--console"),
     (["--console", "serial:0x3f8x", "a"], "--console"), (["--console", "vga", "a"], "--console"),
-    (["--console", "screen,", "a"], "--console"), (["--console", "s" * 100, "a"], "--console")])
+    (["--console", "screen,", "a"], "--console"), (["--console", "s" * 100, "a"], "--console"),
+    (["--menu", "61", "a"], "'61' is not 0-60 seconds"), (["--menu", "-1", "a"], "0-60 seconds"),
+    (["--menu", "", "a"], "0-60 seconds"), (["--menu", "3s", "a"], "0-60 seconds"),
+    (["--menu", "99999999999999999999", "a"], "0-60 seconds"), (["--menu"], "needs a value")])
 def test_usage(tmp_path, args, words):
     r = subprocess.run([TOOL] + args, capture_output=True, cwd=tmp_path, stdin=subprocess.DEVNULL)
     err = r.stderr.decode("utf-8", "replace")

@@ -47,6 +47,7 @@ SHELL = f"""\
 # tells of an end is told three times, and the output is printed again when asked for.
 stty -echo
 tell() {{ printf '%s\\n' "$1" "$1" "$1"; }}
+echo "{PROMPT}boot $(cat /proc/sys/kernel/random/boot_id)" >/dev/kmsg
 tell "{PROMPT}ready $(cat /proc/sys/kernel/random/boot_id)"
 while read -r word line; do
 	if [ "$line" != again ]; then
@@ -74,13 +75,13 @@ class DebianError(Exception):
     """The system can not be made, or a command in it did not end well."""
 
 
-def unpack(target):
+def unpack(target, packages):
     print(f"debian: fetching a small {SUITE}", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as temp:
         root = Path(temp) / "root"
         done = subprocess.run(
             ["mmdebstrap", "--quiet", "--variant=extract", "--mode=chrootless",
-             "--include=" + ",".join(PACKAGES), SUITE, root, newest.mirror()],
+             "--include=" + ",".join(packages), SUITE, root, newest.mirror()],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=900)
         if done.returncode:
             raise DebianError("mmdebstrap failed:\n" + done.stderr[-2000:])
@@ -89,15 +90,17 @@ def unpack(target):
         os.rename(root, target)
 
 
-def base():
-    """The unpacked packages, as many as PACKAGES names."""
-    root = kernels.cache_dir() / f"debian-{SUITE}"
-    stamp = kernels.cache_dir() / f"debian-{SUITE}.packages"
-    wanted = " ".join(PACKAGES)
+def base(more=()):
+    """The unpacked packages, as many as PACKAGES and @more name."""
+    name = "-".join((f"debian-{SUITE}", *more))
+    root = kernels.cache_dir() / name
+    stamp = kernels.cache_dir() / f"{name}.packages"
+    packages = PACKAGES + tuple(more)
+    wanted = " ".join(packages)
     with kernels.cache_lock():
         if not root.exists() or not stamp.exists() or stamp.read_text() != wanted:
             shutil.rmtree(root, ignore_errors=True)
-            unpack(root)
+            unpack(root, packages)
             stamp.write_text(wanted)
     return root
 
@@ -110,7 +113,7 @@ def write(root, path, text, mode=0o644):
     target.chmod(mode)
 
 
-def set_up(root):
+def set_up(root, masked):
     """What the packages' scripts would have done, as far as it is needed."""
     for name in ("passwd", "group"):
         write(root, f"etc/{name}", (root / f"usr/share/base-passwd/{name}.master").read_text())
@@ -124,25 +127,26 @@ def set_up(root):
     links = {"default.target": "/lib/systemd/system/multi-user.target",
              "multi-user.target.wants/test-shell.service":
                  "/etc/systemd/system/test-shell.service"}
-    links |= {name: "/dev/null" for name in MASKED}
+    links |= {name: "/dev/null" for name in (*MASKED, *masked)}
     for name, to in links.items():
         (units / name).unlink(missing_ok=True)
         os.symlink(to, units / name)
 
 
-def make_root(disk, files):
-    """A disk with one partition, in it the system and @files, each a path in it and what to
-    copy there."""
+def make_root(disk, files, more=(), room_bytes=0, masked=()):
+    """A disk with one partition, in it the system, with @more packages and without the units
+    @masked, and @files, each a path in it and what to copy there; after it there is room for
+    others of @room_bytes."""
     with tempfile.TemporaryDirectory(dir=Path(disk).parent) as temp:
         root = Path(temp) / "root"
-        subprocess.run(["cp", "-a", "--reflink=auto", base(), root], check=True,
+        subprocess.run(["cp", "-a", "--reflink=auto", base(more), root], check=True,
                        timeout=TIMEOUT_S)
-        set_up(root)
+        set_up(root, masked)
         for path, source in files.items():
             (root / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, root / path)
         with open(disk, "wb") as f:
-            f.truncate(ROOT_BYTES + 2 * ROOT_START)
+            f.truncate(ROOT_BYTES + 2 * ROOT_START + room_bytes)
         table = f"label: gpt\nstart={ROOT_START // 512}, size={ROOT_BYTES // 512}, " \
                 f"uuid={ROOT_UUID}\n"
         for line, given in (
@@ -185,16 +189,19 @@ def cmdline(words=""):
 
 class Debian(Machine):
     """The running system. Its kernel comes from outside, so a reset boots it again, or, with
-    @kernel None, from a medium that is among the @options. A second processor can be plugged."""
+    @kernel None, from a medium that is among the @options, or from its own disk, for which
+    @root_words are. A second processor can be plugged."""
 
-    def __init__(self, folder, kernel, root_disk, dump_disk, words="", extra=(), **options):
+    def __init__(self, folder, kernel, root_disk, dump_disk, words="", extra=(), root_words="",
+                 **options):
         node = "driver=raw,node-name=root,cache.no-flush=on,file.driver=file," \
                f"file.filename={root_disk}"
         boot = ("-kernel", str(kernel.vmlinuz), "-append", cmdline(words)) if kernel else ()
         super().__init__(Setup(
             ram_file=Path(folder) / "ram", disk=dump_disk, extra=(
                 *boot, "-blockdev", node,
-                "-device", "nvme,serial=root,drive=root", "-smp", "1,maxcpus=2", *extra),
+                "-device", "nvme,serial=root,drive=root" + root_words, "-smp", "1,maxcpus=2",
+                *extra),
             **({"limit_s": LIMIT_S} | options)))
         self.seen = 0
         self.asked = 0

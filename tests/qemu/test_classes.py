@@ -10,6 +10,7 @@ import pytest
 
 import capture
 import compare
+import endings
 import excluded
 import matrix
 import readers
@@ -273,6 +274,13 @@ def test_log_is_the_kernels(scene):
     assert any(scene.crash.nonce in line for line in ours)
     # Newer ones print who wrote a line.
     assert ours == [CALLER.sub(r"\1", line) for line in theirs]
+
+
+def test_run_is_known_again(scene):
+    """On this kernel too: how it ended, by the memory at the hang and as the image left it."""
+    before, after = (endings.look(ram, scene.crash, scene.folder).why_and_run
+                     for ram in (scene.crash.ram, scene.after))
+    assert before == after and before[0].startswith("crash: ")
 
 
 def test_why_knows_every_kind_of_page(scene, after, step):

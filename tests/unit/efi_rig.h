@@ -41,8 +41,10 @@ static struct firmware {
 	u32 disks;
 	EFI_BLOCK_IO_PROTOCOL io[2];
 	EFI_BLOCK_IO_MEDIA media[2];
-	u8 *blocks[2];
+	u8 *blocks[2]; /* of the whole disk */
 	u64 read_fails_at;
+	bool reads_fail; /* from @read_fails_at on */
+	u32 reads, block_reads, read_failures;
 	/* variables */
 	bool has_current, set_fails, asked_fails;
 	UINTN asked_bytes;
@@ -50,6 +52,19 @@ static struct firmware {
 	u32 next_set;
 	UINT16 next;
 	UINT32 next_flags;
+	bool tried_fails;
+	UINTN tried_bytes;
+	u64 tried;
+	u32 tried_sets;
+	/* console */
+	SIMPLE_TEXT_OUTPUT_INTERFACE out;
+	SIMPLE_INPUT_INTERFACE in;
+	char said[4096];
+	u32 said_bytes, outputs;
+	const EFI_INPUT_KEY *keys;
+	u32 keys_left, keys_after_us; /* those that are pressed later */
+	u64 stalled_us;
+	u32 freed;
 } fw;
 
 static u8 pool[64 * KIB];
@@ -80,6 +95,13 @@ static EFI_STATUS EFIAPI allocate(EFI_MEMORY_TYPE type, UINTN bytes, void **out)
 		return EFI_OUT_OF_RESOURCES;
 	fw.map_bytes += fw.map_grows; /* room has its price */
 	*out = pool;
+	return EFI_SUCCESS;
+}
+
+static EFI_STATUS EFIAPI free_pool(void *at)
+{
+	assert_ptr_equal(at, pool);
+	fw.freed++;
 	return EFI_SUCCESS;
 }
 
@@ -192,24 +214,36 @@ static EFI_STATUS EFIAPI locate_handles(
 	return EFI_SUCCESS;
 }
 
-static bool is_ours(const CHAR16 *name, const EFI_GUID *guid)
+static bool is_own(const CHAR16 *name, const EFI_GUID *guid, const CHAR16 *own_name)
 {
 	const EFI_GUID own = EFI_OWN_VARIABLES;
-	const CHAR16 asked[] = EFI_ASKED;
+	u32 i = 0;
 
-	return memcmp(guid, &own, sizeof(own)) == 0 && memcmp(name, asked, sizeof(asked)) == 0;
+	while (name[i] && name[i] == own_name[i])
+		i++;
+	return memcmp(guid, &own, sizeof(own)) == 0 && name[i] == own_name[i];
 }
 
-static EFI_STATUS asked_get(UINTN *bytes, void *to)
+static bool is_asked(const CHAR16 *name, const EFI_GUID *guid)
+{
+	return is_own(name, guid, EFI_ASKED);
+}
+
+static bool is_tried(const CHAR16 *name, const EFI_GUID *guid)
+{
+	return is_own(name, guid, EFI_TRIED);
+}
+
+static EFI_STATUS own_get(UINTN *bytes, void *to, UINTN own_bytes, const void *own)
 {
 	UINTN room = *bytes;
 
-	if (fw.asked_bytes == 0)
+	if (own_bytes == 0)
 		return EFI_NOT_FOUND;
-	*bytes = fw.asked_bytes;
-	if (room < fw.asked_bytes)
+	*bytes = own_bytes;
+	if (room < own_bytes)
 		return EFI_BUFFER_TOO_SMALL;
-	memcpy(to, &fw.asked, fw.asked_bytes);
+	memcpy(to, own, own_bytes);
 	return EFI_SUCCESS;
 }
 
@@ -220,8 +254,10 @@ static EFI_STATUS EFIAPI get_variable(
 	const UINT16 number = 0x0003;
 
 	(void)flags;
-	if (is_ours(name, guid))
-		return asked_get(bytes, to);
+	if (is_asked(name, guid))
+		return own_get(bytes, to, fw.asked_bytes, &fw.asked);
+	if (is_tried(name, guid))
+		return own_get(bytes, to, fw.tried_bytes, &fw.tried);
 	assert_memory_equal(name, current, sizeof(current));
 	if (!fw.has_current)
 		return EFI_NOT_FOUND;
@@ -235,7 +271,17 @@ static EFI_STATUS EFIAPI set_variable(
 {
 	const CHAR16 next[] = L"BootNext";
 
-	if (is_ours(name, guid)) {
+	if (is_tried(name, guid)) {
+		fw.tried_sets++;
+		if (fw.tried_fails)
+			return EFI_OUT_OF_RESOURCES;
+		assert_true(bytes <= sizeof(fw.tried));
+		assert_int_equal(flags, 7);
+		fw.tried_bytes = bytes;
+		memcpy(&fw.tried, from ? from : "", bytes);
+		return EFI_SUCCESS;
+	}
+	if (is_asked(name, guid)) {
 		if (fw.asked_fails)
 			return EFI_OUT_OF_RESOURCES;
 		assert_true(bytes <= sizeof(fw.asked));
@@ -254,6 +300,52 @@ static EFI_STATUS EFIAPI set_variable(
 	return EFI_SUCCESS;
 }
 
+static EFI_STATUS EFIAPI output(SIMPLE_TEXT_OUTPUT_INTERFACE *out, CHAR16 *text)
+{
+	assert_ptr_equal(out, &fw.out);
+	fw.outputs++;
+	for (; *text && fw.said_bytes < sizeof(fw.said) - 1; text++)
+		fw.said[fw.said_bytes++] = (char)*text;
+	return EFI_SUCCESS;
+}
+
+static EFI_STATUS EFIAPI read_key(SIMPLE_INPUT_INTERFACE *in, EFI_INPUT_KEY *key)
+{
+	assert_ptr_equal(in, &fw.in);
+	if (fw.keys_left == 0 || fw.stalled_us < fw.keys_after_us)
+		return EFI_NOT_READY;
+	fw.keys_left--;
+	*key = *fw.keys++;
+	return EFI_SUCCESS;
+}
+
+static EFI_STATUS EFIAPI stall(UINTN us)
+{
+	fw.stalled_us += us;
+	return EFI_SUCCESS;
+}
+
+/* A disk of which all is there; the tests of surveys have their own. */
+static inline EFI_STATUS EFIAPI disk_read(
+	EFI_BLOCK_IO_PROTOCOL *io, UINT32 media, EFI_LBA lba, UINTN bytes, void *to)
+{
+	const EFI_BLOCK_IO_MEDIA *m = io->Media;
+	u64 count = bytes / m->BlockSize;
+
+	fw.reads++;
+	fw.block_reads += (u32)count;
+	assert_int_equal(media, m->MediaId);
+	assert_true(count > 0 && bytes % m->BlockSize == 0 && (u64)to % 512 == 0);
+	assert_true(lba <= m->LastBlock && count - 1 <= m->LastBlock - lba);
+	if ((lba <= fw.read_fails_at && fw.read_fails_at - lba < count) ||
+		(fw.reads_fail && lba >= fw.read_fails_at)) {
+		fw.read_failures++;
+		return EFI_DEVICE_ERROR;
+	}
+	memcpy(to, fw.blocks[io - fw.io] + lba * m->BlockSize, bytes);
+	return EFI_SUCCESS;
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -262,6 +354,12 @@ static int setup(void **state)
 	fw.st.RuntimeServices = &fw.runtime;
 	fw.boot.GetMemoryMap = get_map;
 	fw.boot.AllocatePool = allocate;
+	fw.boot.FreePool = free_pool;
+	fw.boot.Stall = stall;
+	fw.out.OutputString = output;
+	fw.in.ReadKeyStroke = read_key;
+	fw.st.ConOut = &fw.out;
+	fw.st.ConIn = &fw.in;
 	fw.boot.ExitBootServices = leave;
 	fw.boot.LocateHandle = locate_handles;
 	fw.boot.HandleProtocol = handle_protocol;

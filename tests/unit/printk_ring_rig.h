@@ -41,6 +41,7 @@ static struct {
 	u64 first_id;	/* of the first record */
 	u32 added;
 	u64 next[ADDED];
+	u8 facility;	/* of the next records */
 	bool end_wraps; /* a block that ends with the ring goes to the start, as up to 6.17 */
 } ring;
 
@@ -178,7 +179,7 @@ static inline u64 alloc_text(u32 bytes)
 static inline void add_bytes(const void *text, u32 bytes)
 {
 	u64 seq = ring.added;
-	u8 level = (u8)(ring.added % 8 << 5 | 0xa);
+	u8 by[2] = {ring.facility, (u8)(ring.added % 8 << 5 | 0xa)};
 
 	if (((ring.head_id - ring.tail_id) & ID_MASK) == descs() - 1)
 		push_tail();
@@ -192,7 +193,7 @@ static inline void add_bytes(const void *text, u32 bytes)
 	put_u64(info_at(ring.head_id) + SEQ, seq);
 	put_u64(info_at(ring.head_id) + TIME, seq * 1000000007);
 	put_u16(info_at(ring.head_id) + TEXT_LEN, bytes);
-	put(info_at(ring.head_id) + TEXT_LEN + 3, &level, 1);
+	put(info_at(ring.head_id) + TEXT_LEN + 2, by, sizeof(by));
 	set_state(ring.head_id, 1 + seq % 2);
 	ring.added++;
 	put_ids();
@@ -215,6 +216,7 @@ static inline void expect_message(u32 i)
 	assert_int_equal(r.sequence, i);
 	assert_int_equal(r.time_ns, i * 1000000007ull);
 	assert_int_equal(r.level, i % 8);
+	assert_int_equal(r.facility, ring.facility);
 	assert_false(r.cut);
 }
 

@@ -174,6 +174,11 @@ static void test_apply(void **state)
 		.serial_baud = 9600,
 		.boot_lba = 256,
 		.block_bytes = 4096,
+		.automatic = true,
+		.menu_seconds = 60,
+		.dump_lba = 0x1234567890,
+		.dump_blocks = 65,
+		.survey_lba = 0x2345678901,
 	};
 	struct boot_header h;
 	struct boot_locate where;
@@ -195,6 +200,11 @@ static void test_apply(void **state)
 	assert_int_equal(h.console, BOOT_CONSOLE_SCREEN);
 	assert_int_equal(h.serial_port, 0x2e8);
 	assert_int_equal(h.serial_baud, 9600);
+	assert_int_equal(h.flags, BOOT_FLAG_AUTOMATIC);
+	assert_int_equal(h.menu_seconds, 60);
+	assert_int_equal(h.dump_lba, 0x1234567890);
+	assert_int_equal(h.dump_blocks, 65);
+	assert_int_equal(h.survey_lba, 0x2345678901);
 	crc = h.crc32c;
 	h.crc32c = 0;
 	assert_int_equal(crc, crc32c(0, &h, sizeof(h)));
@@ -202,8 +212,14 @@ static void test_apply(void **state)
 	assert_memory_equal(data, before, BOOT_LOCATE_OFFSET);
 	assert_memory_equal(data + BOOT_LOCATE_OFFSET + 16, before + BOOT_LOCATE_OFFSET + 16,
 		BOOT_SECTOR_BYTES - BOOT_LOCATE_OFFSET - 16);
-	assert_memory_equal(data + BOOT_SECTOR_BYTES + 64, before + BOOT_SECTOR_BYTES + 64,
-		IMAGE_BYTES - BOOT_SECTOR_BYTES - 64);
+	assert_memory_equal(data + BOOT_SECTOR_BYTES + 80, before + BOOT_SECTOR_BYTES + 80,
+		IMAGE_BYTES - BOOT_SECTOR_BYTES - 80);
+	s.automatic = false; /* what was there before does not stay */
+	s.menu_seconds = 0;
+	bootfile_apply(data, IMAGE_BYTES, &s);
+	memcpy(&h, data + BOOT_SECTOR_BYTES, sizeof(h));
+	assert_int_equal(h.flags, 0);
+	assert_int_equal(h.menu_seconds, 0);
 	free(before);
 	free(data);
 }

@@ -45,6 +45,8 @@ static void test_nothing(void **state)
 		assert_int_equal(c.rsdp_pa, 0);
 		assert_false(c.has_target);
 		assert_false(c.bad_target);
+		assert_false(c.automatic);
+		assert_int_equal(c.menu_seconds, 0);
 		assert_false(c.has_console);
 		assert_int_equal(c.console, BOTH);
 		assert_int_equal(c.serial_port, 0x3f8);
@@ -234,6 +236,42 @@ static void test_console_not_understood(void **state)
 	}
 }
 
+static void test_automatic(void **state)
+{
+	static const char *const on[] = {"auto", " auto ", "a auto\tb", "menu=0 auto", "\"auto\"",
+		"auto auto", "dump=" UUID " console=screen menu=3 auto\n"};
+	static const char *const off[] = {
+		"automatic", "Auto", "aut", "xauto", "auto.x=1", "x=auto", "\"x auto\""};
+
+	(void)state;
+	for (u32 i = 0; i < ARRAY_SIZE(on); i++) {
+		parse(on[i]);
+		assert_true(c.automatic);
+	}
+	for (u32 i = 0; i < ARRAY_SIZE(off); i++) {
+		parse(off[i]);
+		assert_false(c.automatic);
+	}
+}
+
+static void test_menu(void **state)
+{
+	static const struct {
+		const char *text;
+		u32 seconds;
+	} menu[] = {{"menu=0", 0}, {"menu=1", 1}, {"menu=60", 60}, {"menu=007", 7},
+		{"menu=3 menu=9", 9}, {"menu=9 menu=", 0}, {"menu=61", 0}, {"menu=-1", 0},
+		{"menu=3s", 0}, {"menu=0x10", 0}, {"menu", 0}, {"menu= 5", 0},
+		{"menu=18446744073709551617", 0}, {"menu=4294967299", 0}, {"\"menu=5\"", 5},
+		{"menu=\"5\"", 5}, {"xmenu=5", 0}, {"menus=5", 0}};
+
+	(void)state;
+	for (u32 i = 0; i < ARRAY_SIZE(menu); i++) {
+		parse(menu[i].text);
+		assert_int_equal(c.menu_seconds, menu[i].seconds);
+	}
+}
+
 static void test_quotes(void **state)
 {
 	(void)state;
@@ -302,6 +340,8 @@ int main(void)
 		cmocka_unit_test(test_rsdp),
 		cmocka_unit_test(test_console),
 		cmocka_unit_test(test_console_not_understood),
+		cmocka_unit_test(test_automatic),
+		cmocka_unit_test(test_menu),
 		cmocka_unit_test(test_quotes),
 		cmocka_unit_test(test_length),
 		cmocka_unit_test(test_any_bytes),

@@ -247,6 +247,11 @@ static void test_goodbyes(void **state)
 		"reboot: Power down",
 		"reboot: System halted",
 		"kexec_core: Starting new kernel",
+		"kexec: Starting new kernel",
+		"Starting new kernel",
+		"Restarting system.",
+		"Power down.",
+		"System halted.",
 	};
 
 	for (u32 i = 0; i < ARRAY_SIZE(words); i++) {
@@ -311,6 +316,104 @@ static void test_no_goodbye(void **state)
 	assert_false(panic_orderly_end(&pm, &kernel, &scratch));
 }
 
+/* Anybody may write to /dev/kmsg, but not as the kernel. */
+static void test_words_of_user_space(void **state)
+{
+	(void)state;
+	ring.facility = 1;
+	add("reboot: Restarting system");
+	assert_false(ended_in_order());
+	add("Kernel panic - not syncing: forged");
+	add("BUG: forged");
+	expect_none();
+	ring.facility = 0;
+	add("reboot: Restarting system");
+	ring.facility = 3;
+	add("BUG: forged");
+	add("Kernel panic - not syncing: forged");
+	assert_true(ended_in_order());
+}
+
+static struct panic_words last_words(void)
+{
+	struct panic_words words;
+
+	find(sizeof(text));
+	memset(&words, 0xee, sizeof(words));
+	assert_true(panic_last_words(&pm, &kernel, &scratch, &words));
+	return words;
+}
+
+static void test_last_words(void **state)
+{
+	(void)state;
+	add(NOISE);
+	assert_int_equal(last_words().last, PANIC_WORDS_NONE);
+	add("BUG: scheduling while atomic: x/1/0x2");
+	add_noise(30);
+	assert_int_equal(last_words().last, PANIC_WORDS_OOPS);
+	add("sysrq: Resetting");
+	assert_int_equal(last_words().last, PANIC_WORDS_RESET);
+	add("Oops: 0000 [#3] SMP");
+	assert_int_equal(last_words().last, PANIC_WORDS_OOPS);
+	add("Kernel panic - not syncing: Fatal exception");
+	assert_int_equal(last_words().last, PANIC_WORDS_PANIC);
+	add("Oops: 0000 [#4] SMP");
+	add("SysRq : Resetting");
+	add("sysrq: SysRq : Resetting");
+	assert_int_equal(last_words().last, PANIC_WORDS_PANIC);
+	add("Restarting system.");
+	assert_int_equal(last_words().last, PANIC_WORDS_GOODBYE);
+	add_noise(9);
+	assert_int_equal(last_words().last, PANIC_WORDS_NONE);
+	add("SysRq : Resetting");
+	assert_int_equal(last_words().last, PANIC_WORDS_RESET);
+}
+
+/* The number and time of the last that follows the one before it. */
+static void test_last_record(void **state)
+{
+	struct panic_words words;
+
+	(void)state;
+	add(NOISE);
+	put_u64(info_at(ring.head_id) + TIME, 77);
+	words = last_words();
+	assert_int_equal(words.sequence, 0);
+	assert_int_equal(words.time_ns, 77);
+	add_noise(7);
+	words = last_words();
+	assert_int_equal(words.sequence, 7);
+	assert_int_equal(words.time_ns, 7000000049);
+	/* written over: zeros, then anything */
+	memset(image + info_at(ring.head_id), 0, INFO_BYTES);
+	words = last_words();
+	assert_int_equal(words.sequence, 6);
+	memset(image + info_at(ring.head_id), 0xaf, INFO_BYTES);
+	memset(image + info_at((ring.head_id - 1) & ID_MASK), 0xaf, INFO_BYTES);
+	words = last_words();
+	assert_int_equal(words.sequence, 5);
+	assert_int_equal(words.time_ns, 5000000035);
+	add_noise(1);
+	assert_int_equal(last_words().sequence, 5);
+	add_noise(1);
+	assert_int_equal(last_words().sequence, 9);
+}
+
+static void test_no_last_words(void **state)
+{
+	struct panic_words words;
+
+	(void)state;
+	find(sizeof(text));
+	assert_false(panic_last_words(&pm, &kernel, &scratch, &words));
+	add(NOISE);
+	assert_true(panic_last_words(&pm, &kernel, &scratch, &words));
+	kernel.verified = false;
+	assert_false(panic_last_words(&pm, &kernel, &scratch, &words));
+	assert_int_equal(words.last, PANIC_WORDS_NONE);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, rig_teardown)
@@ -320,6 +423,10 @@ int main(void)
 		T(test_few_words_after_goodbye),
 		T(test_crash_after_goodbye),
 		T(test_no_goodbye),
+		T(test_words_of_user_space),
+		T(test_last_words),
+		T(test_last_record),
+		T(test_no_last_words),
 		T(test_panic_line),
 		T(test_last_panic_counts),
 		T(test_oops),

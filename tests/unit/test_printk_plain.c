@@ -56,8 +56,10 @@ static void test_plain_lines(void **state)
 	expect_line("no level", PRINTK_LEVEL_UNKNOWN, 12345678901000ull);
 	expect_line("", PRINTK_LEVEL_UNKNOWN, PRINTK_TIME_UNKNOWN);
 	expect_line("[   1.5] [x] facility 3", 6, PRINTK_TIME_UNKNOWN);
+	assert_int_equal(r.facility, 3);
 	expect_line("<>[ 1.000000]no blank", PRINTK_LEVEL_UNKNOWN, PRINTK_TIME_UNKNOWN);
 	expect_line("end missing", 7, 2000001000);
+	assert_int_equal(r.facility, PRINTK_BY_KERNEL);
 	assert_false(r.cut);
 	assert_int_equal(r.sequence, 6);
 	expect_end(0, 0);

@@ -86,7 +86,7 @@ static bool has_room(u32 bytes)
 static void add_record(const char *text)
 {
 	u32 bytes = (HEADER + (u32)strlen(text) + DICT_BYTES + 3) / 4 * 4;
-	u8 level = (u8)(added % 8 << 5 | 6);
+	u8 by[2] = {(u8)(added % 5), (u8)(added % 8 << 5 | 6)};
 	u64 at;
 
 	while (!has_room(bytes))
@@ -100,7 +100,7 @@ static void add_record(const char *text)
 	put_u16(at + LEN, bytes);
 	put_u16(at + TEXT_LEN, (u32)strlen(text));
 	put_u16(at + DICT_LEN, DICT_BYTES);
-	put(at + DICT_LEN + 3, &level, 1);
+	put(at + DICT_LEN + 2, by, sizeof(by));
 	put_u64(at + TIME, added * 1000000007ull);
 	put(at + HEADER, text, strlen(text));
 	next += bytes;
@@ -113,6 +113,7 @@ static void expect_record(u32 i)
 	expect_next(message(i));
 	assert_int_equal(r.time_ns, i * 1000000007ull);
 	assert_int_equal(r.level, i % 8);
+	assert_int_equal(r.facility, i % 5);
 	assert_false(r.cut);
 }
 

@@ -9,6 +9,7 @@ static void test_records(void **state)
 {
 	(void)state;
 	make(5, 12);
+	ring.facility = 3;
 	add_many(4);
 	add("two\nlines \x1b[31m");
 	add("");

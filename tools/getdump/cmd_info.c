@@ -116,6 +116,8 @@ static void add_header(struct json_object *o, const struct reader_map *m)
 	add_field(o, "machine", h->machine, sizeof(h->machine));
 	add_field(o, "panic", h->panic, sizeof(h->panic));
 	add_crash_time(o, m);
+	if (h->crash_id)
+		field_hex(o, "crash_id", h->crash_id);
 	field_number(o, "level_asked", h->level_asked);
 	field_number(o, "level", h->level_applied);
 	field_text(o, "compress", dl_compressor_name(h->compressor));

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "bootentry.h"
+#include "sdboot.h"
 #include "tools/common/guid.h"
 #include "tools/common/tool.h"
 
@@ -18,6 +19,7 @@ struct job {
 	struct boot_esp esp;
 	struct firmware firmware;
 	struct boot_esp_files files;
+	bool kept; /* for systemd-boot */
 };
 
 static bool wants(const struct job *j, enum boot_entry_action action)
@@ -38,6 +40,15 @@ static const char *number_text(const struct job *j, u32 i, char text[NUMBER_BYTE
 	else
 		snprintf(text, NUMBER_BYTES, "XXXX");
 	return text;
+}
+
+/* The system's files serve one dump partition: the target, or none. */
+static bool is_for_target(const struct job *j)
+{
+	static const u8 none[16];
+
+	return !j->esp.system || memcmp(j->files.uuid, none, sizeof(none)) == 0 ||
+	       memcmp(j->files.uuid, j->target.uuid, sizeof(j->target.uuid)) == 0;
 }
 
 /* --- adding --- */
@@ -119,9 +130,24 @@ static bool set_next(struct job *j)
 	return firmware_run(j->options, args);
 }
 
+/* systemd-boot's entry starts the same files. */
+static bool check_shared(const struct job *j)
+{
+	char uuid[GUID_TEXT_BYTES];
+
+	if (is_for_target(j) || !sdboot_uses(j->options, &j->esp))
+		return true;
+	tool_error(j->options->target,
+		"name that one, or take its entry away first with --systemd-boot=remove",
+		"can not have " BOOT_ENTRY_IMAGE ": systemd-boot's entry starts it for the dump "
+		"partition %s",
+		guid_text(j->files.uuid, uuid));
+	return false;
+}
+
 static bool add(struct job *j)
 {
-	if (!boot_esp_fill(j->options, &j->esp, j->target.uuid) || !ensure(j))
+	if (!check_shared(j) || !boot_esp_fill(j->options, &j->esp, j->target.uuid) || !ensure(j))
 		return false;
 	if (wants(j, BOOT_ENTRY_NEXT))
 		return set_next(j);
@@ -130,14 +156,12 @@ static bool add(struct job *j)
 
 /* --- removing --- */
 
-/* The system's files serve one dump partition: not this one, they stay. */
+/* Files for another dump partition stay. */
 static bool check_ours(const struct job *j)
 {
-	static const u8 none[16];
 	char uuid[GUID_TEXT_BYTES];
 
-	if (!j->esp.system || memcmp(j->files.uuid, none, sizeof(none)) == 0 ||
-		memcmp(j->files.uuid, j->target.uuid, sizeof(j->target.uuid)) == 0)
+	if (is_for_target(j))
 		return true;
 	tool_error(j->options->target, "name that one, or give the entry to this one first",
 		"is not what the boot entry is for: that is the dump partition %s",
@@ -164,8 +188,10 @@ static bool remove_entries(struct job *j)
 
 static bool remove_all(struct job *j)
 {
-	return check_ours(j) && remove_entries(j) &&
-	       (!j->esp.system || boot_esp_clear(j->options, &j->esp));
+	if (!check_ours(j) || !remove_entries(j))
+		return false;
+	j->kept = sdboot_uses(j->options, &j->esp);
+	return !j->esp.system || j->kept || boot_esp_clear(j->options, &j->esp);
 }
 
 /* --- all of it --- */
@@ -188,7 +214,11 @@ static bool is_well(const struct job *j)
 
 static bool report(struct job *j)
 {
-	struct boot_report r = {&j->target, &j->esp, &j->firmware, &j->files, false};
+	struct boot_report r = {.target = &j->target,
+		.esp = &j->esp,
+		.firmware = &j->firmware,
+		.files = &j->files,
+		.kept = j->kept};
 
 	if (j->options->dry_run) {
 		printf("nothing was changed (--dry-run)\n");

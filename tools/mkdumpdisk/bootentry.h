@@ -36,6 +36,18 @@ bool firmware_check(const struct options *o) MUST_CHECK;
 /* Reads the entries; ours lead to the partition @guid. False: reported. */
 bool firmware_read(const struct options *o, const u8 guid[16], struct firmware *f) MUST_CHECK;
 
+/* True if Secure Boot is on, as far as can be seen. */
+bool firmware_secure(const struct options *o);
+
+/*
+ * The text of the variable @name with its GUID, of 16-bit characters; what is not printable ASCII
+ * is '?'. Empty: there is none, or it can not be read.
+ */
+void firmware_text(const struct options *o, const char *name, char *text, u32 size);
+
+/* Reads only the boot order and what comes next. */
+void firmware_order(const struct options *o, struct firmware *f);
+
 /* Where an entry is in the boot order, from 1; 0: it is not. */
 u32 firmware_position(const struct firmware *f, u16 number);
 
@@ -61,6 +73,13 @@ struct boot_esp {
  */
 bool boot_esp_find(
 	const struct options *o, const struct kexec_target *t, struct boot_esp *e) MUST_CHECK;
+
+/*
+ * The running system's partition of the @type that is mounted at @point, a FAT file system. False:
+ * there is none; not reported.
+ */
+bool boot_esp_mounted(const struct options *o, const char *point, const u8 type[16],
+	struct boot_esp *e) MUST_CHECK;
 
 /* What is on it. */
 struct boot_esp_files {
@@ -92,6 +111,7 @@ struct boot_report {
 	const struct firmware *firmware;
 	const struct boot_esp_files *files;
 	bool well; /* it would boot */
+	bool kept; /* removed, but the files stay: another needs them */
 };
 
 /* Prints the state after the action to stdout. */

@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <uuid/uuid.h>
 #include "bootentry.h"
+#include "bootfile.h"
 #include "efiimage.h"
 #include "esp.h"
 #include "gpt.h"
@@ -19,6 +20,7 @@
 #include "mounts.h"
 #include "sysdisk.h"
 #include "tools/common/guid.h"
+#include "tools/common/sysfacts.h"
 #include "tools/common/tool.h"
 
 #define PARTITIONS_MAX 128
@@ -55,10 +57,10 @@ static bool has_label(struct sysdisk *d, const struct gpt_partition *p)
 }
 
 /*
- * The first EFI system partition of the open disk @d that starts at @start_bytes or, if that is
+ * The first partition of the @type on the open disk @d that starts at @start_bytes or, if that is
  * 0, has our label.
  */
-static bool scan(struct sysdisk *d, u64 start_bytes, struct gpt_partition *p)
+static bool scan(struct sysdisk *d, const u8 type[16], u64 start_bytes, struct gpt_partition *p)
 {
 	enum status st = OK;
 	u8 buf[8192];
@@ -66,8 +68,8 @@ static bool scan(struct sysdisk *d, u64 start_bytes, struct gpt_partition *p)
 	if (d->block_bytes != 512 && d->block_bytes != 4096)
 		return false;
 	for (u32 i = 0; i < PARTITIONS_MAX && (st == OK || st == E_GEOMETRY); i++) {
-		st = gpt_find(sysdisk_read, d, d->bytes / d->block_bytes, d->block_bytes,
-			sysdisk_esp_type, i, buf, p);
+		st = gpt_find(sysdisk_read, d, d->bytes / d->block_bytes, d->block_bytes, type, i,
+			buf, p);
 		if (st == OK && (start_bytes ? p->first_lba * d->block_bytes == start_bytes
 					     : has_label(d, p)))
 			return true;
@@ -75,32 +77,35 @@ static bool scan(struct sysdisk *d, u64 start_bytes, struct gpt_partition *p)
 	return false;
 }
 
-static bool find_on(const struct options *o, struct sysdisk *d, u64 start_bytes, struct boot_esp *e)
+static bool find_on(const struct options *o, struct sysdisk *d, const u8 type[16], u64 start_bytes,
+	struct boot_esp *e)
 {
 	struct gpt_partition p;
 	bool hit;
 
 	if (!sysdisk_open(d, o))
 		return false;
-	hit = scan(d, start_bytes, &p) && fill(d, &p, e);
+	hit = scan(d, type, start_bytes, &p) && fill(d, &p, e);
 	close(d->fd);
 	return hit;
 }
 
-/* The one mounted at @point; a mount that waits for its first use is made by that. */
-static bool find_mounted(const struct options *o, const char *point, struct boot_esp *e)
+/* A mount that waits for its first use is made by that. */
+bool boot_esp_mounted(
+	const struct options *o, const char *point, const u8 type[16], struct boot_esp *e)
 {
 	char path[KEXEC_PATH_BYTES + 8], full[KEXEC_PATH_BYTES];
 	u64 start_bytes;
 	struct sysdisk d;
 	struct mount m;
 
+	*e = (struct boot_esp) {0};
 	snprintf(path, sizeof(path), "%s/.", kexec_path(o, point, full));
 	if (access(path, F_OK) != 0 || !mounts_find(o, point, &m) || strcmp(m.type, "vfat") != 0 ||
 		!m.whole)
 		return false;
 	if (!sysdisk_identify(o, m.dev, &d, &start_bytes) || start_bytes == 0 ||
-		!find_on(o, &d, start_bytes, e))
+		!find_on(o, &d, type, start_bytes, e))
 		return false;
 	e->system = true;
 	e->mounted = point;
@@ -112,7 +117,7 @@ static bool find_system(const struct options *o, struct boot_esp *e)
 	static const char *const points[] = {"/boot/efi", "/efi", "/boot"};
 
 	for (u32 i = 0; i < ARRAY_SIZE(points); i++) {
-		if (find_mounted(o, points[i], e))
+		if (boot_esp_mounted(o, points[i], sysdisk_esp_type, e))
 			return true;
 	}
 	tool_error(o->target, "mount it at /boot/efi",
@@ -137,7 +142,7 @@ bool boot_esp_find(const struct options *o, const struct kexec_target *t, struct
 	struct sysdisk d;
 
 	*e = (struct boot_esp) {0};
-	if (sysdisk_named(o, t->disk, &d) && find_on(o, &d, 0, e))
+	if (sysdisk_named(o, t->disk, &d) && find_on(o, &d, sysdisk_esp_type, 0, e))
 		return true;
 	if (names_partition(o))
 		return find_system(o, e);
@@ -159,7 +164,7 @@ static bool own_place(const struct options *o, const struct boot_esp *e, char *p
 
 	if (!sysdisk_named(o, e->disk + strlen("/dev/"), &d) || !sysdisk_open(&d, o))
 		return false;
-	ok = scan(&d, 0, &p);
+	ok = scan(&d, sysdisk_esp_type, 0, &p);
 	close(d.fd);
 	kexec_path(o, e->disk, path);
 	snprintf(place, size, "%s@@%llu", access(path, F_OK) == 0 ? path : e->disk,
@@ -274,20 +279,37 @@ static bool write_files(
 	return false;
 }
 
+/* Firmware would refuse to start it, and so would a loader. */
+static bool check_signed(const struct options *o, const struct efi_files *f)
+{
+	bool is_signed;
+
+	if (!firmware_secure(o) || !sysfacts_pe_signed(f->image, f->image_bytes, &is_signed) ||
+		is_signed)
+		return true;
+	tool_error(o->efi_image ? o->efi_image : BOOTFILE_EFI,
+		"sign it with a key that the firmware knows (sbsign --key KEY --cert CERT) and "
+		"name "
+		"it with --efi-image, or switch Secure Boot off in the firmware setup",
+		"is not signed, and Secure Boot is on");
+	return false;
+}
+
 bool boot_esp_fill(const struct options *o, const struct boot_esp *e, const u8 uuid[16])
 {
 	struct efi_files files;
-	bool ok = true;
+	bool ok;
 
 	if (!e->system)
 		return check_own(o, e);
 	if (!efi_files_load(&files, o, uuid))
 		return false;
-	if (o->dry_run)
+	ok = check_signed(o, &files);
+	if (ok && o->dry_run)
 		printf("would write: %s" BOOT_ENTRY_IMAGE "\nwould write: %s" BOOT_ENTRY_SETTINGS
 		       ": %s",
 			e->mounted, e->mounted, files.settings);
-	else
+	else if (ok)
 		ok = write_files(o, e, &files);
 	free(files.image);
 	return ok;

@@ -127,10 +127,19 @@ bool bootfile_load(struct bootfile *f, const char *path, const char *target)
 	return true;
 }
 
+void bootfile_words(const struct options *o, const u8 uuid[16], char words[BOOTFILE_WORDS_BYTES])
+{
+	char console[64], text[GUID_TEXT_BYTES];
+
+	kexec_console_text(o, console);
+	snprintf(words, BOOTFILE_WORDS_BYTES, "dump=%s console=%s menu=%u%s", guid_text(uuid, text),
+		console, o->menu_seconds, o->automatic ? " auto" : "");
+}
+
 bool efi_files_load(struct efi_files *f, const struct options *o, const u8 uuid[16])
 {
 	static const char todo[] = "build it again with make, or " NAME_EFI_IT;
-	char path[4096], console[64], text[GUID_TEXT_BYTES];
+	char path[4096], words[BOOTFILE_WORDS_BYTES];
 	const char *fault;
 	bool installed;
 
@@ -150,8 +159,7 @@ bool efi_files_load(struct efi_files *f, const struct options *o, const u8 uuid[
 		f->image = NULL;
 		return false;
 	}
-	kexec_console_text(o, console);
-	snprintf(f->settings, sizeof(f->settings), "dump=%s console=%s menu=%u%s\n",
-		guid_text(uuid, text), console, o->menu_seconds, o->automatic ? " auto" : "");
+	bootfile_words(o, uuid, words);
+	snprintf(f->settings, sizeof(f->settings), "%s\n", words);
 	return true;
 }

@@ -6,9 +6,11 @@
 #define MKDUMPDISK_BOOTFILE_H
 
 #include "bootimage.h"
+#include "options.h"
 #include "types.h"
 
-#define BOOTFILE_EFI "afterimage.efi"
+#define BOOTFILE_EFI	     "afterimage.efi"
+#define BOOTFILE_WORDS_BYTES 160
 
 #define BOOT_FILE_MAX_BYTES (BOOT_SECTOR_BYTES + BOOT_MAX_BYTES)
 
@@ -41,6 +43,9 @@ const char *bootfile_fault(const u8 *data, u64 bytes) MUST_CHECK;
 /* Writes @s into a file without fault: the locate record and the sealed header. */
 void bootfile_apply(u8 *data, u64 bytes, const struct boot_settings *s);
 
+/* Changes a header's console, start and menu to those of @o, and seals it. */
+void bootfile_change(struct boot_header *h, const struct options *o);
+
 /*
  * Where the file @name is: beside the running program or, then *@installed, in
  * ../lib/afterimage. @target is for the message. False: reported.
@@ -53,6 +58,9 @@ bool bootfile_find(
  * with errno, EINVAL if it is longer or another kind of file.
  */
 u8 *bootfile_read(const char *path, u64 max_bytes, u64 *bytes) MUST_CHECK;
+
+/* The words that the image takes when a loader or a settings file gives it some, in one line. */
+void bootfile_words(const struct options *o, const u8 uuid[16], char words[BOOTFILE_WORDS_BYTES]);
 
 /*
  * Reads @path, or, if that is NULL, afterimage.mbr beside the running program or in

@@ -65,6 +65,9 @@ static void print_text(const struct options *o, const struct boot_report *r)
 	if (f->own_count == 0) {
 		printf("%s: boot entry: %s\n", r->target->node,
 			o->boot_entry == BOOT_ENTRY_REMOVE ? "removed" : text);
+		if (r->kept)
+			printf("  kept        %s/EFI/afterimage: systemd-boot's entry starts it\n",
+				r->esp->mounted);
 		print_strays(f);
 		return;
 	}
@@ -123,6 +126,7 @@ static void print_json(const struct options *o, const struct boot_report *r)
 	json_object_object_add(j, "dump_partition", json_object_new_string(r->target->node));
 	json_object_object_add(j, "uuid", json_object_new_string(guid_text(r->target->uuid, uuid)));
 	json_object_object_add(j, "efi_partition", json_esp(r));
+	json_object_object_add(j, "kept", json_object_new_boolean(r->kept));
 	json_object_object_add(j, "others", json_object_new_uint64(f->strays));
 	puts(json_object_to_json_string_ext(j, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED));
 	json_object_put(j);

@@ -16,6 +16,7 @@ static void (*const checks[])(const struct check_facts *, struct finding *) = {
 	check_machine,
 	check_kernel,
 	check_boot,
+	check_start,
 	check_secure_boot,
 	check_iommu,
 	check_target,

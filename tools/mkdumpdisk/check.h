@@ -88,6 +88,9 @@ struct check_system {
 	struct sys_range kernel; /* its code to its data's end; bytes 0: not known */
 };
 
+/* Secure Boot, as far as efivarfs tells. */
+struct reading check_secure_boot_read(const struct options *o);
+
 void check_system_read(const struct options *o, struct check_system *s);
 
 /* What a disk's EFI system partition offers firmware to start. */
@@ -97,6 +100,23 @@ enum check_loader {
 	LOADER_FOREIGN, /* no program for x86-64 */
 	LOADER_UNSIGNED,
 	LOADER_SIGNED,
+};
+
+/* The image in the disk's boot area, as BIOS starts it. */
+enum check_area {
+	AREA_NONE, /* nothing that can be read */
+	AREA_GOOD,
+	AREA_OTHER_VERSION,
+	AREA_SETTINGS,	/* they are damaged */
+	AREA_MISPLACED, /* they are of another dump partition, or it was moved */
+	AREA_IMAGE,	/* it is damaged */
+};
+
+/* What the image does when it is started. */
+struct check_start {
+	bool known;
+	bool automatic;
+	u32 menu_seconds;
 };
 
 /* The target, if there is one. */
@@ -112,6 +132,10 @@ struct check_disk {
 	u8 esp_uuid[16];
 	enum check_loader loader;
 	struct reading boot_entry; /* of the firmware, for the disk; value: its number */
+	u32 boot_place;		   /* its place in the boot order, from 1; 0: it has none */
+	enum check_area area;
+	struct check_start by_bios; /* the settings in the boot area */
+	struct check_start by_uefi; /* those beside the application */
 	struct dl_super super;
 	enum status survey_status; /* E_NO_DUMP: never made, or no room for it */
 	struct survey_record survey;
@@ -124,6 +148,15 @@ struct check_disk {
 /* False: reported; then nothing can be said. */
 bool check_disk_read(const struct options *o, struct check_disk *d) MUST_CHECK;
 
+/*
+ * Reads the boot area of the disk at @fd with blocks of @block_bytes, whose dump partition starts
+ * at @dump_bytes; @d->super is known.
+ */
+void check_area_read(int fd, u32 block_bytes, u64 dump_bytes, struct check_disk *d);
+
+/* Takes in the settings file of @bytes at @text, which is changed. */
+void check_area_words(char *text, u64 bytes, struct check_disk *d);
+
 struct check_facts {
 	struct check_system system;
 	struct check_disk disk;
@@ -134,11 +167,12 @@ void finding_set(struct finding *f, enum check_state state, const char *what, ..
 	PRINTF_LIKE(3, 4);
 void finding_todo(struct finding *f, const char *todo, ...) PRINTF_LIKE(2, 3);
 
-/* The findings: checkmemory.c, checkboot.c, checkroom.c, checksurvey.c. */
+/* The findings: checkmemory.c, checkboot.c, checkstart.c, checkroom.c, checksurvey.c. */
 void check_overwrite(const struct check_facts *c, struct finding *f);
 void check_encryption(const struct check_facts *c, struct finding *f);
 void check_machine(const struct check_facts *c, struct finding *f);
 void check_boot(const struct check_facts *c, struct finding *f);
+void check_start(const struct check_facts *c, struct finding *f);
 void check_secure_boot(const struct check_facts *c, struct finding *f);
 void check_iommu(const struct check_facts *c, struct finding *f);
 void check_kernel(const struct check_facts *c, struct finding *f);

@@ -18,6 +18,7 @@
 #include "device.h"
 #include "directory.h"
 #include "gpt.h"
+#include "linuxboot.h"
 #include "sysdisk.h"
 #include "tools/common/fat.h"
 #include "tools/common/tool.h"
@@ -152,6 +153,19 @@ static enum check_loader read_loader(struct part *p)
 	return is_signed ? LOADER_SIGNED : LOADER_UNSIGNED;
 }
 
+/* Short names, as FAT has them beside the long ones. */
+static void read_settings(struct part *p, struct check_disk *d)
+{
+	static const char *const path[] = {"EFI        ", "AFTERI~1   ", "AFTERI~1CFG"};
+	char text[LINUXBOOT_CMDLINE_MAX + 1];
+	u64 got = LINUXBOOT_CMDLINE_MAX;
+	struct fat fat;
+
+	if (fat_open(&fat, read_part, p, p->bytes) &&
+		fat_read_file(&fat, path, ARRAY_SIZE(path), (u8 *)text, &got) == FAT_FOUND)
+		check_area_words(text, got, d);
+}
+
 static void read_esp(struct sysdisk *k, struct check_disk *d)
 {
 	struct gpt_partition g;
@@ -166,21 +180,12 @@ static void read_esp(struct sysdisk *k, struct check_disk *d)
 	p.start = g.first_lba * k->block_bytes;
 	p.bytes = (g.last_lba - g.first_lba + 1) * k->block_bytes;
 	d->loader = read_loader(&p);
-}
-
-static void read_boot_sector(const struct sysdisk *k, struct check_disk *d)
-{
-	struct boot_locate locate;
-	u8 sector[BOOT_SECTOR_BYTES];
-
-	if (!device_read(k->fd, 0, sector, sizeof(sector)))
-		return;
-	memcpy(&locate, sector + BOOT_LOCATE_OFFSET, sizeof(locate));
-	d->boot_sector = locate.magic == BOOT_LOCATE_MAGIC;
+	read_settings(&p, d);
 }
 
 /* A dump disk's own partition has nothing else to start; on the system's it must be the image. */
-static bool starts_image(const struct options *o, const char *name, const struct check_disk *d)
+static bool starts_image(
+	const struct options *o, const char *name, const struct check_disk *d, bool *active)
 {
 	char path[512], full[KEXEC_PATH_BYTES];
 	struct boot_option option;
@@ -194,28 +199,45 @@ static bool starts_image(const struct options *o, const char *name, const struct
 		return false;
 	n = read(fd, data, sizeof(data));
 	close(fd);
-	return n > 4 && boot_option_parse(data + 4, (u64)n - 4, &option) && option.has_partition &&
+	if (n <= 4 || !boot_option_parse(data + 4, (u64)n - 4, &option))
+		return false;
+	*active = option.active;
+	return option.has_partition &&
 	       memcmp(option.partition, d->esp_uuid, sizeof(d->esp_uuid)) == 0 &&
 	       (d->boot_sector || boot_option_leads_to(&option, d->esp_uuid, BOOT_ENTRY_PATH));
 }
 
+static void take_entry(
+	const struct options *o, const char *name, const struct firmware *f, struct check_disk *d)
+{
+	int number = boot_option_number(name);
+	bool active;
+	u32 at;
+
+	if (number < 0 || !starts_image(o, name, d, &active))
+		return;
+	at = active ? firmware_position(f, (u16)number) : 0;
+	if (d->boot_entry.known && (at == 0 || (d->boot_place > 0 && d->boot_place < at)))
+		return;
+	d->boot_entry.known = true;
+	d->boot_entry.value = (u64)number;
+	d->boot_place = at;
+}
+
+/* The one that firmware tries first, of several. */
 static void read_boot_entry(const struct options *o, struct check_disk *d)
 {
 	char full[KEXEC_PATH_BYTES];
+	struct firmware f;
 	struct dirent *e;
 	DIR *dir;
 
 	dir = d->has_esp ? opendir(kexec_path(o, CHECK_EFIVARS, full)) : NULL;
 	if (!dir)
 		return;
-	for (u32 i = 0; i < VARIABLES_MAX && !d->boot_entry.known && (e = readdir(dir)); i++) {
-		int number = boot_option_number(e->d_name);
-
-		if (number < 0)
-			continue;
-		d->boot_entry.known = starts_image(o, e->d_name, d);
-		d->boot_entry.value = (u64)number;
-	}
+	firmware_order(o, &f);
+	for (u32 i = 0; i < VARIABLES_MAX && (e = readdir(dir)); i++)
+		take_entry(o, e->d_name, &f, d);
 	closedir(dir);
 }
 
@@ -239,7 +261,7 @@ static bool look(
 	d->super = s->first;
 	dump.start = s->first_bytes;
 	dump.bytes = s->first_size;
-	read_boot_sector(k, d);
+	check_area_read(k->fd, k->block_bytes, s->first_bytes, d);
 	read_esp(k, d);
 	read_boot_entry(o, d);
 	d->survey_status = survey_read(read_dump_part, &dump, &d->super, &d->survey);

@@ -68,6 +68,11 @@ static struct reading read_variable(const struct options *o, const char *name)
 	return r;
 }
 
+struct reading check_secure_boot_read(const struct options *o)
+{
+	return read_variable(o, "SecureBoot" EFI_GLOBAL);
+}
+
 static u32 count_entries(const struct options *o, const char *path)
 {
 	char full[KEXEC_PATH_BYTES];
@@ -92,7 +97,7 @@ static void read_firmware(const struct options *o, struct check_system *s)
 	s->mor = read_variable(o, CHECK_MOR);
 	s->mor_lock = read_variable(
 		o, "MemoryOverwriteRequestControlLock-bb983ccf-151d-40e1-a07b-4a17be168292");
-	s->secure_boot = read_variable(o, "SecureBoot" EFI_GLOBAL);
+	s->secure_boot = check_secure_boot_read(o);
 	s->setup_mode = read_variable(o, "SetupMode" EFI_GLOBAL);
 	s->dmar.exists = exists(o, "/sys/firmware/acpi/tables/DMAR");
 	s->dmar.known = sysfacts_dmar_flags(table,

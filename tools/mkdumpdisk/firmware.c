@@ -102,6 +102,29 @@ static u32 read_numbers(const struct options *o, const char *name, u16 *numbers,
 	return count;
 }
 
+bool firmware_secure(const struct options *o)
+{
+	u8 data[VARIABLE_MAX];
+
+	return read_variable(o, "SecureBoot" GLOBAL_GUID, data) > 0 && data[0] != 0;
+}
+
+void firmware_text(const struct options *o, const char *name, char *text, u32 size)
+{
+	u8 data[VARIABLE_MAX];
+	int bytes = read_variable(o, name, data);
+	u32 n = 0;
+
+	for (int at = 0; at + 2 <= bytes && n + 1 < size; at += 2) {
+		u32 c = data[at] | (u32)data[at + 1] << 8;
+
+		if (c == 0)
+			break;
+		text[n++] = c >= ' ' && c < 0x7f ? (char)c : '?';
+	}
+	text[n] = '\0';
+}
+
 static void insert(struct firmware *f, u16 number, bool active)
 {
 	u32 at = f->own_count;
@@ -136,13 +159,20 @@ static void take_variable(
 	}
 }
 
+void firmware_order(const struct options *o, struct firmware *f)
+{
+	*f = (struct firmware) {0};
+	f->order_count = read_numbers(o, "BootOrder" GLOBAL_GUID, f->order, FIRMWARE_ORDER_MAX);
+	f->has_next = read_numbers(o, "BootNext" GLOBAL_GUID, &f->next, 1) == 1;
+}
+
 bool firmware_read(const struct options *o, const u8 guid[16], struct firmware *f)
 {
 	char path[KEXEC_PATH_BYTES];
 	DIR *dir = opendir(kexec_path(o, VARIABLES, path));
 	struct dirent *e;
 
-	*f = (struct firmware) {0};
+	firmware_order(o, f);
 	if (!dir) {
 		tool_error_errno(path, "be read", errno, "see whether it is mounted");
 		return false;
@@ -150,8 +180,6 @@ bool firmware_read(const struct options *o, const u8 guid[16], struct firmware *
 	for (u32 i = 0; i < ENTRIES_MAX && (e = readdir(dir)); i++)
 		take_variable(o, guid, e->d_name, f);
 	closedir(dir);
-	f->order_count = read_numbers(o, "BootOrder" GLOBAL_GUID, f->order, FIRMWARE_ORDER_MAX);
-	f->has_next = read_numbers(o, "BootNext" GLOBAL_GUID, &f->next, 1) == 1;
 	return true;
 }
 

@@ -61,6 +61,9 @@ bool kexec_memory_text(const struct kexec_system *s, char text[KEXEC_TEXT_BYTES]
  */
 int kexec_run(char *const argv[], char *out, u32 size) MUST_CHECK;
 
+/* Likewise, for at most @seconds. */
+int kexec_run_for(u32 seconds, char *const argv[], char *out, u32 size) MUST_CHECK;
+
 /* --- the target (kexectarget.c, kexecdisk.c) --- */
 
 struct kexec_target {
@@ -129,11 +132,26 @@ bool kexec_load(const struct options *o) MUST_CHECK;
 bool kexec_unload(const struct options *o) MUST_CHECK;
 bool kexec_status(const struct options *o) MUST_CHECK;
 
+/* --- a report of findings, a line each or as JSON (kexecstatus.c) --- */
+
+struct kexec_finding {
+	const char *name;
+	bool ok;
+	char text[KEXEC_TEXT_BYTES];
+};
+
+/* Prints them to stdout. True if all are well. */
+bool kexec_findings_print(const struct options *o, const struct kexec_finding *f, u32 count);
+
 /* --- files (kexecfiles.c) --- */
 
 /* Writes or replaces @path below the root as a whole, folders included. False: reported. */
 bool kexec_file_write(
 	const struct options *o, const char *path, const void *data, u64 bytes) MUST_CHECK;
+
+/* Likewise a program made of @text. */
+bool kexec_file_write_script(
+	const struct options *o, const char *path, const char *text) MUST_CHECK;
 
 /* Copies the running program to @path below the root; likewise. */
 bool kexec_file_copy_program(const struct options *o, const char *path) MUST_CHECK;

@@ -103,15 +103,26 @@ static bool file_end(struct new_file *n, bool written)
 	return failed(n->path);
 }
 
-bool kexec_file_write(const struct options *o, const char *path, const void *data, u64 bytes)
+static bool write_bytes(
+	const struct options *o, const char *path, mode_t mode, const void *data, u64 bytes)
 {
 	struct device d = {.bytes = bytes};
 	struct new_file n;
 
-	if (!file_begin(&n, o, path, 0644))
+	if (!file_begin(&n, o, path, mode))
 		return false;
 	d.fd = n.fd;
 	return file_end(&n, device_write(&d, 0, data, bytes));
+}
+
+bool kexec_file_write(const struct options *o, const char *path, const void *data, u64 bytes)
+{
+	return write_bytes(o, path, 0644, data, bytes);
+}
+
+bool kexec_file_write_script(const struct options *o, const char *path, const char *text)
+{
+	return write_bytes(o, path, 0755, text, strlen(text));
 }
 
 static bool copy_bytes(int from, int to, u64 bytes)

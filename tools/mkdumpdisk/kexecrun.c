@@ -13,8 +13,8 @@
 #include <unistd.h>
 #include "kexec.h"
 
-#define RUN_MS	  60000
-#define READS_MAX 65536
+#define RUN_SECONDS 60u
+#define READS_MAX   65536
 
 static int64_t now_ms(void)
 {
@@ -25,9 +25,9 @@ static int64_t now_ms(void)
 }
 
 /* What does not fit is read all the same, or the program would wait for ever. */
-static bool read_all(int fd, char *out, u32 size)
+static bool read_all(u32 seconds, int fd, char *out, u32 size)
 {
-	int64_t end = now_ms() + RUN_MS;
+	int64_t end = now_ms() + (int64_t)seconds * 1000;
 	u32 used = 0;
 
 	for (u32 i = 0; i < READS_MAX; i++) {
@@ -89,7 +89,7 @@ static int result(int code, char *out, u32 size)
 	return code;
 }
 
-int kexec_run(char *const argv[], char *out, u32 size)
+int kexec_run_for(u32 seconds, char *const argv[], char *out, u32 size)
 {
 	int pipe_fds[2];
 	int state = -1;
@@ -101,7 +101,7 @@ int kexec_run(char *const argv[], char *out, u32 size)
 		return result(-1, out, size);
 	started = start(argv, pipe_fds[1], &pid);
 	close(pipe_fds[1]);
-	ended = started && read_all(pipe_fds[0], out, size);
+	ended = started && read_all(seconds, pipe_fds[0], out, size);
 	close(pipe_fds[0]);
 	if (!started)
 		return result(-1, out, size);
@@ -111,4 +111,9 @@ int kexec_run(char *const argv[], char *out, u32 size)
 	if (waitpid(pid, &state, 0) != pid || !ended || !WIFEXITED(state))
 		return result(-1, out, size);
 	return result(WEXITSTATUS(state), out, size);
+}
+
+int kexec_run(char *const argv[], char *out, u32 size)
+{
+	return kexec_run_for(RUN_SECONDS, argv, out, size);
 }

@@ -8,13 +8,7 @@
 #include "tools/common/guid.h"
 #include "tools/common/tool.h"
 
-struct finding {
-	const char *name;
-	bool ok;
-	char text[KEXEC_TEXT_BYTES];
-};
-
-static void find_memory(const struct kexec_system *s, struct finding *f)
+static void find_memory(const struct kexec_system *s, struct kexec_finding *f)
 {
 	f->name = "memory";
 	f->ok = s->has_kexec && kexec_memory_text(s, f->text);
@@ -48,7 +42,8 @@ static void find_obstacle(const struct options *o, const struct kexec_system *s,
 			", and journalctl -u afterimage-kexec tells why if it fails");
 }
 
-static void find_image(const struct options *o, const struct kexec_system *s, struct finding *f)
+static void find_image(
+	const struct options *o, const struct kexec_system *s, struct kexec_finding *f)
 {
 	bool ours = s->loaded && s->ours;
 
@@ -73,7 +68,7 @@ static void find_image(const struct options *o, const struct kexec_system *s, st
 		find_obstacle(o, s, f->text);
 }
 
-static void find_target(const struct options *o, struct finding *f)
+static void find_target(const struct options *o, struct kexec_finding *f)
 {
 	char uuid[GUID_TEXT_BYTES];
 	struct kexec_settings s;
@@ -108,7 +103,7 @@ static void find_target(const struct options *o, struct finding *f)
 			uuid);
 }
 
-static void print_json(const struct finding *f, u32 count, bool ok)
+static void print_json(const struct kexec_finding *f, u32 count, bool ok)
 {
 	struct json_object *j = json_object_new_object();
 
@@ -124,21 +119,27 @@ static void print_json(const struct finding *f, u32 count, bool ok)
 	json_object_put(j);
 }
 
+bool kexec_findings_print(const struct options *o, const struct kexec_finding *f, u32 count)
+{
+	bool ok = true;
+
+	for (u32 i = 0; i < count; i++)
+		ok = ok && f[i].ok;
+	if (o->json)
+		print_json(f, count, ok);
+	for (u32 i = 0; !o->json && i < count; i++)
+		printf("%s: %s\n", f[i].name, f[i].text);
+	return ok;
+}
+
 bool kexec_status(const struct options *o)
 {
-	struct finding f[3] = {0};
+	struct kexec_finding f[3] = {0};
 	struct kexec_system s;
-	bool ok = true;
 
 	kexec_system_read(o, &s);
 	find_memory(&s, &f[0]);
 	find_image(o, &s, &f[1]);
 	find_target(o, &f[2]);
-	for (u32 i = 0; i < ARRAY_SIZE(f); i++)
-		ok = ok && f[i].ok;
-	if (o->json)
-		print_json(f, ARRAY_SIZE(f), ok);
-	for (u32 i = 0; !o->json && i < ARRAY_SIZE(f); i++)
-		printf("%s: %s\n", f[i].name, f[i].text);
-	return ok;
+	return kexec_findings_print(o, f, ARRAY_SIZE(f));
 }

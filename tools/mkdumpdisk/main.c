@@ -1,7 +1,7 @@
 /*
  * mkdumpdisk: prepares a disk, a partition or an image file to take dumps. Everything
  * is checked and decided here in order; install() does the writing. What --kexec,
- * --boot-entry, --grub, --systemd-boot, --survey and --check ask for is handed on.
+ * --boot-entry, --grub, --systemd-boot, --settings, --survey and --check ask for is handed on.
  */
 #include <limits.h>
 #include <errno.h>
@@ -17,6 +17,7 @@
 #include "kexec.h"
 #include "loader.h"
 #include "plan.h"
+#include "settings.h"
 #include "surveylog.h"
 #include "survey.h"
 #include "sysdisk.h"
@@ -66,6 +67,15 @@ static void plan_super(struct plan *p)
 	dl_super_seal(&p->super);
 }
 
+/* False, after the message: firmware starts disks. */
+static bool refuse_automatic(const struct plan *p)
+{
+	return !tool_error(p->target.path,
+		"give --auto to mkdumpdisk --boot-entry or --systemd-boot afterwards, which put "
+		"the image where firmware starts it",
+		"is a partition, and holds no image that could be automatic");
+}
+
 static bool plan_boot(struct plan *p)
 {
 	const struct options *o = p->options;
@@ -82,7 +92,7 @@ static bool plan_boot(struct plan *p)
 	};
 
 	if (!p->layout.whole_disk)
-		return true;
+		return !o->automatic || refuse_automatic(p);
 	if (!bootfile_load(&p->boot, o->image, p->target.path))
 		return false;
 	s.survey_lba = s.dump_lba + dl_survey_block(&p->super);
@@ -236,6 +246,8 @@ int main(int argc, char **argv)
 		return TOOL_FAILED;
 	if (options.kexec || options.boot_entry || options.grub || options.systemd_boot)
 		return act(&options) ? TOOL_DONE : TOOL_FAILED;
+	if (options.settings)
+		return settings_act(&options) ? TOOL_DONE : TOOL_FAILED;
 	if (options.check)
 		return check_run(&options);
 	if (options.survey)

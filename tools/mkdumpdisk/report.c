@@ -29,6 +29,13 @@ static const char *const kind_names[] = {
 	"getdump find it by that; then mkdumpdisk --boot-entry makes UEFI start it, and "          \
 	"mkdumpdisk --kexec has it take panics"
 
+#define NEXT_AUTO                                                                                  \
+	"have the firmware start it first: with UEFI mkdumpdisk --boot-entry=first, else in the "  \
+	"BIOS setup; then make a survey with mkdumpdisk --survey, and try it once"
+#define AUTO                                                                                       \
+	"automatic: captures a kernel that did not shut down in order, boots the next disk "       \
+	"otherwise"
+
 #define NEXT_PLACE "before it is needed, attach it to " REACH_BY
 
 static void print_partitions(const struct layout *l)
@@ -41,13 +48,48 @@ static void print_partitions(const struct layout *l)
 			tool_size_text(l->part[i].start, start, sizeof(start)));
 }
 
-static void print_console(const struct options *o)
+static void print_console_words(const struct options *o)
 {
 	if (o->console & BOOT_CONSOLE_SERIAL)
 		printf(" serial port 0x%x at %u", o->serial_port, o->serial_baud);
 	if (o->console == (BOOT_CONSOLE_SERIAL | BOOT_CONSOLE_SCREEN))
 		printf(",");
 	printf("%s\n", o->console & BOOT_CONSOLE_SCREEN ? " screen" : "");
+}
+
+void report_start_text(const struct options *o)
+{
+	printf("  console     ");
+	print_console_words(o);
+	printf("  start        %s\n", o->automatic ? AUTO : "captures whenever it is booted");
+	if (o->menu_seconds > 0)
+		printf("  menu         the console waits %u s for a key before a capture\n",
+			o->menu_seconds);
+	else
+		printf("  menu         none: nobody is asked\n");
+}
+
+const char *report_next(const struct options *o)
+{
+	return o->automatic ? NEXT_AUTO : NEXT_DISK;
+}
+
+static const char *next_text(const struct plan *p)
+{
+	if (!p->layout.whole_disk)
+		return NEXT_PARTITION;
+	return report_next(p->options);
+}
+
+const char *report_after_fault(const struct options *o, u32 after)
+{
+	if (!o->automatic || after == ACTION_REBOOT)
+		return NULL;
+	return after == ACTION_HALT
+		       ? "after a capture the machine stands still until somebody resets it; "
+			 "--after reboot brings it back"
+		       : "after a capture the machine is switched off; --after reboot brings it "
+			 "back";
 }
 
 static void print_text(const struct plan *p)
@@ -67,16 +109,16 @@ static void print_text(const struct plan *p)
 	printf("  afterwards   %s; when full: overwrite %s\n", options_after_name(o->after),
 		options_overwrite_name(o->overwrite));
 	if (p->layout.whole_disk) {
-		printf("  console     ");
-		print_console(o);
+		report_start_text(o);
 	}
 	printf("  UUID         %s\n", uuid);
 	if (*o->label)
 		printf("  label        %s\n", o->label);
 	if (*p->reach.fault)
 		printf("warning: it %s; " NEXT_PLACE "\n", p->reach.fault);
-	printf(o->dry_run ? "nothing was written (--dry-run)\n" : "next: %s\n",
-		p->layout.whole_disk ? NEXT_DISK : NEXT_PARTITION);
+	if (p->layout.whole_disk && report_after_fault(o, o->after))
+		printf("warning: %s\n", report_after_fault(o, o->after));
+	printf(o->dry_run ? "nothing was written (--dry-run)\n" : "next: %s\n", next_text(p));
 }
 
 static void add_text(struct json_object *to, const char *key, const char *text)
@@ -121,6 +163,13 @@ static struct json_object *json_console(const struct options *o)
 	return c;
 }
 
+void report_start_json(const struct options *o, struct json_object *j)
+{
+	json_object_object_add(j, "console", json_console(o));
+	add_flag(j, "automatic", o->automatic);
+	add_number(j, "menu_seconds", o->menu_seconds);
+}
+
 static void print_json(const struct plan *p)
 {
 	const struct options *o = p->options;
@@ -141,11 +190,13 @@ static void print_json(const struct plan *p)
 	add_text(j, "after", options_after_name(o->after));
 	add_text(j, "overwrite", options_overwrite_name(o->overwrite));
 	if (p->layout.whole_disk)
-		json_object_object_add(j, "console", json_console(o));
+		report_start_json(o, j);
 	json_object_object_add(j, "partitions", json_partitions(&p->layout));
 	if (*p->reach.fault)
 		add_text(j, "warning", p->reach.fault);
-	add_text(j, "next", p->layout.whole_disk ? NEXT_DISK : NEXT_PARTITION);
+	if (p->layout.whole_disk && report_after_fault(o, o->after))
+		add_text(j, "warning_after", report_after_fault(o, o->after));
+	add_text(j, "next", next_text(p));
 	puts(json_object_to_json_string_ext(j, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED));
 	json_object_put(j);
 }
