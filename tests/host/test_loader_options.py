@@ -42,8 +42,8 @@ def test_both(name, args, words):
     (("--boot-entry=status", "--menu", "1", "x"), "--boot-entry=status takes no --menu"),
     (("--kexec", "--auto", "x"), "--auto is for preparing a disk, --settings, --boot-entry and "
                                  "--systemd-boot, not for --kexec"),
-    (("--kexec", "--menu", "0", "x"), "--menu is for preparing a disk, --settings, --boot-entry, --grub and "
-                                      "--systemd-boot, not for --kexec"),
+    (("--kexec", "--menu", "0", "x"), "--menu is for preparing a disk, --settings, --boot-entry, "
+                                      "--grub and --systemd-boot, not for --kexec"),
     (("--survey", "--menu", "0", "x"), "not for --survey"),
     (("--survey", "--auto", "x"), "not for --survey"),
     (("--check", "--menu", "0"), "not for --check"),
