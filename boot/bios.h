@@ -7,6 +7,8 @@
 #include "bootimage.h"
 #include "handoff.h"
 
+#define BIOS_TRIED_PA 0x1e00u
+
 /* Left by the real-mode start; boot/bios.inc has the place. */
 struct bios_found {
 	u32 e820_count;
@@ -19,6 +21,14 @@ struct bios_found {
 	u16 disk_read;
 };
 ASSERT_SIZE(struct bios_found, 12);
+
+/* The capture that was begun at an earlier start, at BIOS_TRIED_PA and behind the arena. */
+struct bios_tried {
+	u32 magic;
+	u32 crc32c; /* of the id */
+	u64 crash_id;
+};
+ASSERT_SIZE(struct bios_tried, 16);
 
 /*
  * What to do with the memory of @h, by automatic mode and the console's menu if @settings want

@@ -14,25 +14,24 @@
 
 #define TRIED_MAGIC 0x52544641u /* "AFTR" */
 
-/* In memory that neither firmware nor boot sectors nor Linux write to, as a rule: twice. */
-struct tried {
-	u32 magic;
-	u32 crc32c; /* of the id */
-	u64 crash_id;
-};
-ASSERT_SIZE(struct tried, 16);
-static struct tried *const tried_places[] = {(void *)0x7000, (void *)0x7e00};
-
 extern const struct boot_locate boot_locate;
 extern const char bios_key16[], bios_next16[], bios_give_up16[];
 u32 bios_real(const char *routine);
 
 static struct choose_disk disk;
 
-static u64 tried_read(void)
+/* Behind the ranges of E820, where firmware clears less than above 0x7000, and behind the arena. */
+static struct bios_tried *tried_place(const struct handoff *h, bool second)
 {
-	for (u32 i = 0; i < ARRAY_SIZE(tried_places); i++) {
-		struct tried t = *tried_places[i];
+	u64 pa = second && h->arena_bytes ? h->arena_pa + h->arena_bytes : BIOS_TRIED_PA;
+
+	return (struct bios_tried *)pa;
+}
+
+static u64 tried_read(const struct handoff *h)
+{
+	for (u32 i = 0; i < 2; i++) {
+		struct bios_tried t = *tried_place(h, i);
 
 		if (t.magic == TRIED_MAGIC && t.crc32c == crc32c(0, &t.crash_id, sizeof(u64)))
 			return t.crash_id;
@@ -40,12 +39,12 @@ static u64 tried_read(void)
 	return 0;
 }
 
-static void tried_write(u64 crash_id)
+static void tried_write(const struct handoff *h, u64 crash_id)
 {
 	u32 crc = crc32c(0, &crash_id, sizeof(crash_id));
 
-	for (u32 i = 0; i < ARRAY_SIZE(tried_places); i++)
-		*tried_places[i] = (struct tried) {TRIED_MAGIC, crc, crash_id};
+	for (u32 i = 0; i < 2; i++)
+		*tried_place(h, i) = (struct bios_tried) {TRIED_MAGIC, crc, crash_id};
 	memory_flush();
 }
 
@@ -70,7 +69,6 @@ static void disk_look(
 		choose_disk_slot(&disk, &super, block + i * block_bytes);
 	if (found->disk_read > 1)
 		choose_disk_survey(&disk, &super, survey);
-	disk.tried_id = tried_read();
 }
 
 static u32 real(const char *routine)
@@ -119,11 +117,12 @@ void bios_choose(
 	if (!h->automatic && h->menu_seconds == 0)
 		return;
 	disk_look(settings, found, (const u8 *)h->arena_pa);
+	disk.tried_id = tried_read(h);
 	way = dump_choose(h, &disk, key, NULL, &crash_id);
 	if (way == CHOOSE_BOOT_ON)
 		boot_on();
 	if (way == CHOOSE_OFF)
 		dump_leave(h, way);
 	if (crash_id)
-		tried_write(crash_id);
+		tried_write(h, crash_id);
 }

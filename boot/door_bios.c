@@ -15,6 +15,7 @@
 #define E820_RAM       1
 #define E820_PA	       0x1000u /* from here on it is ours: boot/bios.inc */
 #define LOW_MEMORY_END 0xa0000u
+#define TRIED_BYTES    sizeof(struct bios_tried)
 
 struct __attribute__((packed)) e820_entry {
 	u64 pa;
@@ -81,15 +82,19 @@ static void arena_place(struct handoff *h, u32 base_kib)
 	h->arena_pa = start;
 	if (end <= start)
 		end = LOW_MEMORY_END; /* not a size that can be meant */
-	if (low && low->type == MEM_RAM)
-		h->arena_bytes = min_u64(low->pa + low->bytes, end) - start;
+	if (low && low->type == MEM_RAM) {
+		u64 room = min_u64(low->pa + low->bytes, end) - start;
+
+		h->arena_bytes = room - min_u64(room, TRIED_BYTES);
+	}
 }
 
 /* What lies below 1 MiB was written to since the reset, all of it. */
 static void low_memory_touch(struct handoff *h)
 {
 	memmap_touch(&h->map, 0, LOW_MEMORY_END, TOUCHED_FIRMWARE);
-	memmap_touch(&h->map, E820_PA, h->arena_pa + h->arena_bytes - E820_PA, TOUCHED_OURS);
+	memmap_touch(&h->map, E820_PA, h->arena_pa + h->arena_bytes + TRIED_BYTES - E820_PA,
+		TOUCHED_OURS);
 }
 
 void door_bios(const struct bios_found *found)

@@ -10,7 +10,7 @@ build="gcc libc6-dev make binutils clang clang-format clang-tidy libclang-rt-14-
 run="dosfstools mtools fdisk mount e2fsprogs dmsetup util-linux efibootmgr"
 test="qemu-system-x86 qemu-utils seabios grub-pc-bin grub-common xorriso busybox-static cpio
 	kmod mmdebstrap debian-archive-keyring python3 python3-pytest crash python3-drgn gdb makedumpfile kexec-tools gdisk
-	git xz-utils systemd ovmf grub-efi-amd64-bin sbsigntool swtpm openssl"
+	git xz-utils systemd ovmf grub-efi-amd64-bin sbsigntool swtpm openssl systemd-boot-efi"
 
 installed() {
 	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]

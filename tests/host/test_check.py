@@ -488,7 +488,7 @@ def test_by_hand(tree, tmp_path, args, words):
     boot_entry(tree, disk, 3)
     boot_order(tree, 3, 1)
     says(tree.check(disk)["start"], "warning", "every start of the machine ends in a capture",
-         "--boot-entry=last on it, or prepare it with --auto")
+         "--boot-entry=last on it, or mkdumpdisk --settings --auto")
     bios = CheckTree(tmp_path / "bios", uefi=False)
     says(bios.check(disk)["start"], "ok", words)
 

@@ -40,10 +40,10 @@ def test_both(name, args, words):
     (("--systemd-boot=status", "--auto"), "--systemd-boot=status takes no --auto"),
     (("--boot-entry=remove", "--auto", "x"), "--boot-entry=remove takes no --auto"),
     (("--boot-entry=status", "--menu", "1", "x"), "--boot-entry=status takes no --menu"),
-    (("--kexec", "--auto", "x"), "--auto is for preparing a disk, --boot-entry and "
+    (("--kexec", "--auto", "x"), "--auto is for preparing a disk, --settings, --boot-entry and "
                                  "--systemd-boot, not for --kexec"),
-    (("--kexec", "--menu", "0", "x"), "--menu is for preparing a disk, --boot-entry, --grub and "
-                                      "--systemd-boot, not for --kexec"),
+    (("--kexec", "--menu", "0", "x"), "--menu is for preparing a disk, --settings, --boot-entry, "
+                                      "--grub and --systemd-boot, not for --kexec"),
     (("--survey", "--menu", "0", "x"), "not for --survey"),
     (("--survey", "--auto", "x"), "not for --survey"),
     (("--check", "--menu", "0"), "not for --check"),

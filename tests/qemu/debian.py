@@ -47,6 +47,7 @@ SHELL = f"""\
 # tells of an end is told three times, and the output is printed again when asked for.
 stty -echo
 tell() {{ printf '%s\\n' "$1" "$1" "$1"; }}
+echo "{PROMPT}boot $(cat /proc/sys/kernel/random/boot_id)" >/dev/kmsg
 tell "{PROMPT}ready $(cat /proc/sys/kernel/random/boot_id)"
 while read -r word line; do
 	if [ "$line" != again ]; then
@@ -112,7 +113,7 @@ def write(root, path, text, mode=0o644):
     target.chmod(mode)
 
 
-def set_up(root):
+def set_up(root, masked):
     """What the packages' scripts would have done, as far as it is needed."""
     for name in ("passwd", "group"):
         write(root, f"etc/{name}", (root / f"usr/share/base-passwd/{name}.master").read_text())
@@ -126,25 +127,26 @@ def set_up(root):
     links = {"default.target": "/lib/systemd/system/multi-user.target",
              "multi-user.target.wants/test-shell.service":
                  "/etc/systemd/system/test-shell.service"}
-    links |= {name: "/dev/null" for name in MASKED}
+    links |= {name: "/dev/null" for name in (*MASKED, *masked)}
     for name, to in links.items():
         (units / name).unlink(missing_ok=True)
         os.symlink(to, units / name)
 
 
-def make_root(disk, files, more=()):
-    """A disk with one partition, in it the system, with @more packages, and @files, each a path
-    in it and what to copy there."""
+def make_root(disk, files, more=(), room_bytes=0, masked=()):
+    """A disk with one partition, in it the system, with @more packages and without the units
+    @masked, and @files, each a path in it and what to copy there; after it there is room for
+    others of @room_bytes."""
     with tempfile.TemporaryDirectory(dir=Path(disk).parent) as temp:
         root = Path(temp) / "root"
         subprocess.run(["cp", "-a", "--reflink=auto", base(more), root], check=True,
                        timeout=TIMEOUT_S)
-        set_up(root)
+        set_up(root, masked)
         for path, source in files.items():
             (root / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, root / path)
         with open(disk, "wb") as f:
-            f.truncate(ROOT_BYTES + 2 * ROOT_START)
+            f.truncate(ROOT_BYTES + 2 * ROOT_START + room_bytes)
         table = f"label: gpt\nstart={ROOT_START // 512}, size={ROOT_BYTES // 512}, " \
                 f"uuid={ROOT_UUID}\n"
         for line, given in (
@@ -187,16 +189,19 @@ def cmdline(words=""):
 
 class Debian(Machine):
     """The running system. Its kernel comes from outside, so a reset boots it again, or, with
-    @kernel None, from a medium that is among the @options. A second processor can be plugged."""
+    @kernel None, from a medium that is among the @options, or from its own disk, for which
+    @root_words are. A second processor can be plugged."""
 
-    def __init__(self, folder, kernel, root_disk, dump_disk, words="", extra=(), **options):
+    def __init__(self, folder, kernel, root_disk, dump_disk, words="", extra=(), root_words="",
+                 **options):
         node = "driver=raw,node-name=root,cache.no-flush=on,file.driver=file," \
                f"file.filename={root_disk}"
         boot = ("-kernel", str(kernel.vmlinuz), "-append", cmdline(words)) if kernel else ()
         super().__init__(Setup(
             ram_file=Path(folder) / "ram", disk=dump_disk, extra=(
                 *boot, "-blockdev", node,
-                "-device", "nvme,serial=root,drive=root", "-smp", "1,maxcpus=2", *extra),
+                "-device", "nvme,serial=root,drive=root" + root_words, "-smp", "1,maxcpus=2",
+                *extra),
             **({"limit_s": LIMIT_S} | options)))
         self.seen = 0
         self.asked = 0

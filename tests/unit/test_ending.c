@@ -199,6 +199,16 @@ static void test_variable_unreadable(void **state)
 	expect(ENDING_CRASH, "did not shut down");
 }
 
+/* A symbol that is not there is no variable at address 0, whatever is mapped there. */
+static void test_symbol_missing(void **state)
+{
+	start_over(state, 6, NOISE);
+	ks_make(KS_WAY_PLAIN);
+	ks_add("Dinit_uts_ns", KS_KNOWN);
+	put_u64(T4, T3 | 3);
+	expect(ENDING_CRASH, "did not shut down");
+}
+
 /* The same however often it is looked at, and wherever vmcoreinfo was found. */
 static void test_same_run(void **state)
 {
@@ -222,7 +232,7 @@ static void test_same_run(void **state)
 
 static void test_other_runs(void **state)
 {
-	u64 id[8];
+	u64 id[9];
 	u32 n = 0;
 
 	start_over(state, 3, NOISE);
@@ -230,6 +240,9 @@ static void test_other_runs(void **state)
 	put_u64(info_at(ring.head_id) + TIME, 1000000008);
 	id[n++] = look();
 	add(NOISE);
+	id[n++] = look();
+	put_u64(info_at(ring.head_id) + SEQ, 78);
+	put_u64(info_at((ring.head_id - 1) & ID_MASK) + SEQ, 77);
 	id[n++] = look();
 	kernel.phys_base += 0x200000;
 	id[n++] = look();
@@ -286,6 +299,7 @@ int main(void)
 		T(test_without_a_log),
 		T(test_empty_log),
 		T(test_variable_unreadable),
+		T(test_symbol_missing),
 		T(test_same_run),
 		T(test_other_runs),
 		T(test_log_without_times),

@@ -225,18 +225,26 @@ static void test_pages_absent(void **state)
 	assert_true(find_one("last") == VA + SECOND_VAR);
 }
 
+static void fill_names(u32 left)
+{
+	make_table(KS_WAY_PLAIN);
+	while (ks.at + 16 <= KS_END - left)
+		ks_add("t123456", 0x4000);
+	ks_add("t12345678901234" + (ks.at + 16 - (KS_END - left)), 0x4000);
+	assert_int_equal(ks.at, KS_END - left);
+}
+
 /* The last name ends with the last page that there is. */
 static void test_names_end_with_memory(void **state)
 {
 	(void)state;
-	make_table(KS_WAY_PLAIN);
-	while (ks.at < KS_END - 8)
-		ks_add("t123456", 0x4000);
-	ks_add("t123456" + (ks.at - (KS_END - 8)), FIRST_VAR);
-	assert_int_equal(ks.at, KS_END);
+	fill_names(6);
+	ks_add("Blast", FIRST_VAR);
+	put_u32(KS_COUNT, 1u << 21);
 	page_present(KS_END, false);
-	assert_int_equal(find_one("system_state"), 0);
-	page_present(KS_END, true);
+	assert_true(find_one("last") == VA + FIRST_VAR);
+	image[KS_END - 6]++;
+	assert_int_equal(find_one("last"), 0);
 	assert_true(find_one("system_state") == VA + SECOND_VAR);
 }
 

@@ -43,6 +43,9 @@ const char *bootfile_fault(const u8 *data, u64 bytes) MUST_CHECK;
 /* Writes @s into a file without fault: the locate record and the sealed header. */
 void bootfile_apply(u8 *data, u64 bytes, const struct boot_settings *s);
 
+/* Changes a header's console, start and menu to those of @o, and seals it. */
+void bootfile_change(struct boot_header *h, const struct options *o);
+
 /*
  * Where the file @name is: beside the running program or, then *@installed, in
  * ../lib/afterimage. @target is for the message. False: reported.

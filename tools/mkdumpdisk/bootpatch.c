@@ -56,3 +56,15 @@ void bootfile_apply(u8 *data, u64 bytes, const struct boot_settings *s)
 	h.crc32c = crc32c(0, &h, sizeof(h));
 	memcpy(data + BOOT_SECTOR_BYTES, &h, sizeof(h));
 }
+
+void bootfile_change(struct boot_header *h, const struct options *o)
+{
+	h->console = o->console;
+	h->serial_port = o->serial_port;
+	h->serial_baud = o->serial_baud;
+	h->flags =
+		(u8)((h->flags & ~BOOT_FLAG_AUTOMATIC) | (o->automatic ? BOOT_FLAG_AUTOMATIC : 0));
+	h->menu_seconds = (u8)o->menu_seconds;
+	h->crc32c = 0;
+	h->crc32c = crc32c(0, h, sizeof(*h));
+}

@@ -83,8 +83,8 @@ static void by_hand(const struct check_disk *d, const struct check_start *s, str
 		finding_set(f, CHECK_WARNING,
 			"first in the firmware's boot order, but not automatic: every start of the "
 			"machine ends in a capture");
-		finding_todo(
-			f, "run mkdumpdisk --boot-entry=last on it, or prepare it with --auto");
+		finding_todo(f,
+			"run mkdumpdisk --boot-entry=last on it, or mkdumpdisk --settings --auto");
 	} else if (s->menu_seconds > 0) {
 		finding_set(f, CHECK_OK,
 			"captures whenever it is started, after %u s for a key on the console",

@@ -15,6 +15,7 @@
 #include "tools/common/tool.h"
 
 #define ARGS_MAX 12
+#define SETTINGS "::/EFI/afterimage/afterimage.cfg"
 
 /* A program that is run, and the package it is in. */
 struct program {
@@ -48,14 +49,14 @@ static void memory_file_close(struct memory_file *m)
 }
 
 /* Runs @program with @argv, whose first place is the program's. False: reported. */
-static bool run(const struct plan *p, const struct program *program, char **argv)
+static bool run(const struct options *o, const struct program *program, char **argv)
 {
 	char path[KEXEC_PATH_BYTES], said[KEXEC_TEXT_BYTES], todo[64];
 	int code;
 
-	if (!kexec_find_program(p->options, program->name, path)) {
+	if (!kexec_find_program(o, program->name, path)) {
 		snprintf(todo, sizeof(todo), "install the package %s", program->package);
-		tool_error(p->target.path, todo, "the program %s is missing", program->name);
+		tool_error(o->target, todo, "the program %s is missing", program->name);
 		return false;
 	}
 	argv[0] = path;
@@ -64,7 +65,7 @@ static bool run(const struct plan *p, const struct program *program, char **argv
 	if (code == 0)
 		return true;
 	snprintf(todo, sizeof(todo), "reinstall the package %s", program->package);
-	tool_error(p->target.path, todo, "%s failed: %s", path, said);
+	tool_error(o->target, todo, "%s failed: %s", path, said);
 	return false;
 }
 
@@ -86,15 +87,15 @@ static bool make_file_system(const struct plan *p, const struct memory_file *esp
 	snprintf(hidden, sizeof(hidden), "%llu",
 		(unsigned long long)(l->part[PART_ESP].start / l->block_bytes));
 	snprintf(volume, sizeof(volume), "%02x%02x%02x%02x", id[3], id[2], id[1], id[0]);
-	return run(p, &mkfs_fat, argv);
+	return run(p->options, &mkfs_fat, argv);
 }
 
 static bool make_file(
-	const struct plan *p, const struct memory_file *esp, const char *from, const char *to)
+	const struct options *o, const struct memory_file *esp, const char *from, const char *to)
 {
-	char *argv[ARGS_MAX] = {NULL, "-i", (char *)esp->path, (char *)from, (char *)to};
+	char *argv[ARGS_MAX] = {NULL, "-o", "-i", (char *)esp->path, (char *)from, (char *)to};
 
-	return run(p, &copy_file, argv);
+	return run(o, &copy_file, argv);
 }
 
 static bool make_files(const struct plan *p, const struct memory_file *esp, const char *image,
@@ -103,10 +104,10 @@ static bool make_files(const struct plan *p, const struct memory_file *esp, cons
 	char *folders[ARGS_MAX] = {
 		NULL, "-i", (char *)esp->path, "::/EFI", "::/EFI/BOOT", "::/EFI/afterimage"};
 
-	return run(p, &make_folders, folders) &&
-	       make_file(p, esp, image, "::/EFI/BOOT/BOOTX64.EFI") &&
-	       make_file(p, esp, image, "::/EFI/afterimage/afterimage.efi") &&
-	       make_file(p, esp, settings, "::/EFI/afterimage/afterimage.cfg");
+	return run(p->options, &make_folders, folders) &&
+	       make_file(p->options, esp, image, "::/EFI/BOOT/BOOTX64.EFI") &&
+	       make_file(p->options, esp, image, "::/EFI/afterimage/afterimage.efi") &&
+	       make_file(p->options, esp, settings, SETTINGS);
 }
 
 /* The same files and the same time in every copy; no set-up of the user's changes that. */
@@ -144,4 +145,24 @@ int esp_make(const struct plan *p)
 	if (!ok)
 		memory_file_close(&esp);
 	return esp.fd;
+}
+
+bool esp_change(const struct options *o, u8 *data, u64 bytes, const char *text)
+{
+	struct memory_file esp = {.fd = -1}, settings = {.fd = -1};
+	bool ok =
+		prepare_mtools() && fill(&esp, data, bytes) && fill(&settings, text, strlen(text));
+
+	if (!ok)
+		tool_error_errno(o->target, "change the EFI system partition in memory", errno,
+			"free some memory");
+	ok = ok && make_file(o, &esp, settings.path, SETTINGS);
+	if (ok && !device_read(esp.fd, 0, data, bytes)) {
+		tool_error_errno(
+			o->target, "read the EFI system partition back", errno, "free some memory");
+		ok = false;
+	}
+	memory_file_close(&settings);
+	memory_file_close(&esp);
+	return ok;
 }

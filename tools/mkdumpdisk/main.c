@@ -1,7 +1,7 @@
 /*
  * mkdumpdisk: prepares a disk, a partition or an image file to take dumps. Everything
  * is checked and decided here in order; install() does the writing. What --kexec,
- * --boot-entry, --grub, --systemd-boot, --survey and --check ask for is handed on.
+ * --boot-entry, --grub, --systemd-boot, --settings, --survey and --check ask for is handed on.
  */
 #include <limits.h>
 #include <errno.h>
@@ -17,6 +17,7 @@
 #include "kexec.h"
 #include "loader.h"
 #include "plan.h"
+#include "settings.h"
 #include "surveylog.h"
 #include "survey.h"
 #include "sysdisk.h"
@@ -245,6 +246,8 @@ int main(int argc, char **argv)
 		return TOOL_FAILED;
 	if (options.kexec || options.boot_entry || options.grub || options.systemd_boot)
 		return act(&options) ? TOOL_DONE : TOOL_FAILED;
+	if (options.settings)
+		return settings_act(&options) ? TOOL_DONE : TOOL_FAILED;
 	if (options.check)
 		return check_run(&options);
 	if (options.survey)

@@ -11,7 +11,7 @@
 #include "options.h"
 #include "tools/common/tool.h"
 
-#define SHORT_OPTIONS ":s:l:c:a:C:o:L:i:E:S:k::b::u::g::d::r:m:AxfynjhV"
+#define SHORT_OPTIONS ":s:l:c:a:C:o:L:i:E:S:k::b::u::g::d::r:m:A::xtfynjhV"
 #define PREPARING     "slcaoLSf" /* options that decide what is written to TARGET */
 
 static const struct option long_options[] = {
@@ -31,9 +31,10 @@ static const struct option long_options[] = {
 	{"grub", optional_argument, NULL, 'g'},
 	{"systemd-boot", optional_argument, NULL, 'd'},
 	{"menu", required_argument, NULL, 'm'},
-	{"auto", no_argument, NULL, 'A'},
+	{"auto", optional_argument, NULL, 'A'},
 	{"root", required_argument, NULL, 'r'},
 	{"check", no_argument, NULL, 'x'},
+	{"settings", no_argument, NULL, 't'},
 	{"force", no_argument, NULL, 'f'},
 	{"yes", no_argument, NULL, 'y'},
 	{"dry-run", no_argument, NULL, 'n'},
@@ -59,11 +60,11 @@ static bool take_flag(struct options *o, int c)
 	case 'j':
 		o->json = true;
 		return true;
-	case 'A':
-		o->automatic = true;
-		return true;
 	case 'x':
 		o->check = true;
+		return true;
+	case 't':
+		o->settings = true;
 		return true;
 	default:
 		return false;

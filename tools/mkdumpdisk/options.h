@@ -70,6 +70,8 @@ struct options {
 	u32 menu_seconds;  /* for a key on the console */
 	bool automatic;
 	bool check;
+	bool settings;	    /* change those of a dump disk */
+	bool given_auto;    /* on or off */
 	bool given_menu;    /* not the default */
 	bool given_console; /* likewise */
 	bool force;

@@ -149,15 +149,15 @@ static bool writes_settings(const struct options *o)
 static bool check_choosing(const struct options *o)
 {
 	const char *action = options_action(o);
-	const char *option = o->automatic ? "auto" : "menu";
+	const char *option = o->given_auto ? "auto" : "menu";
 
-	if (!action || (!o->automatic && !o->given_menu))
+	if (!action || o->settings || (!o->given_auto && !o->given_menu))
 		return true;
 	if (o->kexec || o->survey || o->check)
-		tool_error_usage("--%s is for preparing a disk, --boot-entry%s and "
+		tool_error_usage("--%s is for preparing a disk, --settings, --boot-entry%s and "
 				 "--systemd-boot, not for --%s",
-			option, o->automatic ? "" : ", --grub", action);
-	else if (o->grub && o->automatic)
+			option, o->given_auto ? "" : ", --grub", action);
+	else if (o->grub && o->given_auto)
 		tool_error_usage("--auto is not for --grub: a menu entry is chosen by hand");
 	else if (!writes_settings(o))
 		tool_error_usage("--%s=%s takes no --%s: it writes no files", action,
@@ -169,11 +169,36 @@ static bool check_choosing(const struct options *o)
 	return false;
 }
 
+/* Likewise for --settings. */
+static bool check_settings(const struct options *o, const char *preparing)
+{
+	struct options others = *o;
+	const char *other;
+
+	if (!o->settings)
+		return true;
+	others.settings = false;
+	other = options_action(&others);
+	if (other)
+		tool_error_usage(
+			"--settings and --%s are two things: do one after the other", other);
+	else if (preparing)
+		tool_error_usage(
+			"--%s is for preparing a disk; --settings changes --auto, --menu and "
+			"--console",
+			preparing);
+	else if (o->image || o->efi_image)
+		tool_error_usage("--settings takes no image");
+	else
+		return true;
+	return false;
+}
+
 static bool check_root(const struct options *o)
 {
 	const char *action = options_action(o);
 
-	if (!*o->root || (action && strcmp(action, "survey") != 0))
+	if (!*o->root || (action && !o->survey && !o->settings))
 		return true;
 	tool_error_usage("--root is for --kexec, --boot-entry, --grub, --systemd-boot and --check");
 	return false;
@@ -187,12 +212,14 @@ const char *options_action(const struct options *o)
 	       : o->check	 ? "check"
 	       : o->grub	 ? "grub"
 	       : o->systemd_boot ? "systemd-boot"
+	       : o->settings	 ? "settings"
 				 : NULL;
 }
 
 bool options_check(const struct options *o, const char *preparing)
 {
-	return check_root(o) && check_loader(o, preparing, "grub", o->grub) &&
+	return check_root(o) && check_settings(o, preparing) &&
+	       check_loader(o, preparing, "grub", o->grub) &&
 	       check_loader(o, preparing, "systemd-boot", o->systemd_boot) && check_choosing(o) &&
 	       check_check(o, preparing) && check_kexec(o, preparing) &&
 	       check_survey(o, preparing) && check_boot_entry(o, preparing);

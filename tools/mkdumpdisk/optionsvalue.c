@@ -260,6 +260,16 @@ static bool parse_menu(const char *text, u32 *seconds)
 	return true;
 }
 
+static bool parse_auto(const char *text, struct options *o)
+{
+	o->given_auto = true;
+	o->automatic = !text || strcmp(text, "on") == 0;
+	if (o->automatic || strcmp(text, "off") == 0)
+		return true;
+	tool_error_usage("--auto: '%s' is neither on nor off", text);
+	return false;
+}
+
 static bool parse_size(const char *text, u64 *bytes)
 {
 	if (tool_parse_size(text, bytes) && *bytes > 0)
@@ -320,6 +330,8 @@ bool options_take_value(struct options *o, int c, const char *value)
 	case 'm':
 		o->given_menu = true;
 		return parse_menu(value, &o->menu_seconds);
+	case 'A':
+		return parse_auto(value, o);
 	case 'r':
 		return parse_root(value, &o->root);
 	default:

@@ -12,6 +12,8 @@
 #include "reach.h"
 #include "target.h"
 
+struct json_object;
+
 struct plan {
 	const struct options *options;
 	struct target target;
@@ -42,5 +44,18 @@ bool install(struct plan *p) MUST_CHECK;
 
 /* The report to stdout; the plan's if nothing was written. False if stdout failed. */
 bool report_print(const struct plan *p) MUST_CHECK;
+
+/* Parts of it that --settings prints, too: consoles, start and menu of @o. */
+void report_start_text(const struct options *o);
+void report_start_json(const struct options *o, struct json_object *j);
+
+/*
+ * What keeps a machine that captures by itself from coming back by itself, if @after is what
+ * follows a capture; NULL: nothing.
+ */
+const char *report_after_fault(const struct options *o, u32 after);
+
+/* What is to be done next with a disk. */
+const char *report_next(const struct options *o);
 
 #endif

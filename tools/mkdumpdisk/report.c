@@ -48,7 +48,7 @@ static void print_partitions(const struct layout *l)
 			tool_size_text(l->part[i].start, start, sizeof(start)));
 }
 
-static void print_console(const struct options *o)
+static void print_console_words(const struct options *o)
 {
 	if (o->console & BOOT_CONSOLE_SERIAL)
 		printf(" serial port 0x%x at %u", o->serial_port, o->serial_baud);
@@ -57,8 +57,10 @@ static void print_console(const struct options *o)
 	printf("%s\n", o->console & BOOT_CONSOLE_SCREEN ? " screen" : "");
 }
 
-static void print_start(const struct options *o)
+void report_start_text(const struct options *o)
 {
+	printf("  console     ");
+	print_console_words(o);
 	printf("  start        %s\n", o->automatic ? AUTO : "captures whenever it is booted");
 	if (o->menu_seconds > 0)
 		printf("  menu         the console waits %u s for a key before a capture\n",
@@ -67,21 +69,23 @@ static void print_start(const struct options *o)
 		printf("  menu         none: nobody is asked\n");
 }
 
+const char *report_next(const struct options *o)
+{
+	return o->automatic ? NEXT_AUTO : NEXT_DISK;
+}
+
 static const char *next_text(const struct plan *p)
 {
 	if (!p->layout.whole_disk)
 		return NEXT_PARTITION;
-	return p->options->automatic ? NEXT_AUTO : NEXT_DISK;
+	return report_next(p->options);
 }
 
-/* What keeps a machine that captures by itself from coming back by itself; NULL: nothing. */
-static const char *after_fault(const struct plan *p)
+const char *report_after_fault(const struct options *o, u32 after)
 {
-	const struct options *o = p->options;
-
-	if (!p->layout.whole_disk || !o->automatic || o->after == ACTION_REBOOT)
+	if (!o->automatic || after == ACTION_REBOOT)
 		return NULL;
-	return o->after == ACTION_HALT
+	return after == ACTION_HALT
 		       ? "after a capture the machine stands still until somebody resets it; "
 			 "--after reboot brings it back"
 		       : "after a capture the machine is switched off; --after reboot brings it "
@@ -105,17 +109,15 @@ static void print_text(const struct plan *p)
 	printf("  afterwards   %s; when full: overwrite %s\n", options_after_name(o->after),
 		options_overwrite_name(o->overwrite));
 	if (p->layout.whole_disk) {
-		printf("  console     ");
-		print_console(o);
-		print_start(o);
+		report_start_text(o);
 	}
 	printf("  UUID         %s\n", uuid);
 	if (*o->label)
 		printf("  label        %s\n", o->label);
 	if (*p->reach.fault)
 		printf("warning: it %s; " NEXT_PLACE "\n", p->reach.fault);
-	if (after_fault(p))
-		printf("warning: %s\n", after_fault(p));
+	if (p->layout.whole_disk && report_after_fault(o, o->after))
+		printf("warning: %s\n", report_after_fault(o, o->after));
 	printf(o->dry_run ? "nothing was written (--dry-run)\n" : "next: %s\n", next_text(p));
 }
 
@@ -161,6 +163,13 @@ static struct json_object *json_console(const struct options *o)
 	return c;
 }
 
+void report_start_json(const struct options *o, struct json_object *j)
+{
+	json_object_object_add(j, "console", json_console(o));
+	add_flag(j, "automatic", o->automatic);
+	add_number(j, "menu_seconds", o->menu_seconds);
+}
+
 static void print_json(const struct plan *p)
 {
 	const struct options *o = p->options;
@@ -180,16 +189,13 @@ static void print_json(const struct plan *p)
 	add_text(j, "compress", dl_compressor_name(o->compressor));
 	add_text(j, "after", options_after_name(o->after));
 	add_text(j, "overwrite", options_overwrite_name(o->overwrite));
-	if (p->layout.whole_disk) {
-		json_object_object_add(j, "console", json_console(o));
-		add_flag(j, "automatic", o->automatic);
-		add_number(j, "menu_seconds", o->menu_seconds);
-	}
+	if (p->layout.whole_disk)
+		report_start_json(o, j);
 	json_object_object_add(j, "partitions", json_partitions(&p->layout));
 	if (*p->reach.fault)
 		add_text(j, "warning", p->reach.fault);
-	if (after_fault(p))
-		add_text(j, "warning_after", after_fault(p));
+	if (p->layout.whole_disk && report_after_fault(o, o->after))
+		add_text(j, "warning_after", report_after_fault(o, o->after));
 	add_text(j, "next", next_text(p));
 	puts(json_object_to_json_string_ext(j, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED));
 	json_object_put(j);

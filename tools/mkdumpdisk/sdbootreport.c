@@ -135,7 +135,6 @@ static void print_json(const struct options *o, const struct sdboot_report *r)
 	add_text(j, "uuid", s->files.settings ? guid_text(s->files.uuid, uuid) : NULL);
 	add_text(j, "dump_partition", r->target ? r->target->node : NULL);
 	add_text(j, "boot_entry", s->firmware.own_count > 0 ? number : NULL);
-	json_object_object_add(j, "kept", json_object_new_boolean(r->kept));
 	puts(json_object_to_json_string_ext(j, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
 						       JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(j);

@@ -154,7 +154,7 @@ static bool find_partition(struct dumpdisk *d)
 		tool_error(
 			d->path, "name the one that is meant", "holds %u dump partitions", found);
 	else
-		tool_error(d->path, "prepare it first with mkdumpdisk, without --survey",
+		tool_error(d->path, "prepare it first with mkdumpdisk, without an action",
 			"is not a dump disk");
 	return false;
 }
