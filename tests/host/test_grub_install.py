@@ -11,7 +11,7 @@ import pytest
 
 from grubtree import CONFIG, ELF_BYTES, IMAGE, MODULE, PROBE, SCRIPT, GrubTree, elf
 from hosttools import check, done, number_of, refused, run
-from kexectree import MIB, TOOL
+from kexectree import BUILD, MIB, TOOL
 
 os.environ["PATH"] += ":/usr/sbin:/sbin"
 os.environ["LC_ALL"] = "C"
@@ -417,6 +417,12 @@ def test_every_write_can_fail(tree, device, shim):
             assert not [n for n in os.listdir(path) if n.endswith(".new")]
         assert not tree.has(SCRIPT) or at > 3
     assert at > 3 and installed(tree) == (True, True)
+
+
+def test_the_image_that_was_built(tree, device):
+    done(tree.tool("--grub", device))
+    with open(os.path.join(BUILD, "afterimage.elf"), "rb") as f:
+        assert (tree.root / IMAGE).read_bytes() == f.read()
 
 
 # --- the image and the target --------------------------------------------------------------
