@@ -283,7 +283,8 @@ def test_boot_entry_of_another_partition(system):
     own_entry(system)
     refused(system.install(), system.dev, f"can not have .*for the dump partition {OTHER}",
             "--boot-entry=remove")
-    refused(system.tool("remove", system.dev), system.dev, f"is not what .*{OTHER}", "name that one")
+    refused(system.tool("remove", system.dev), system.dev, f"is not what .*{OTHER}",
+            "name that one")
     assert system.read(SETTINGS) == f"dump={OTHER}\n" and not system.has(ENTRY)
     os.unlink(system.tree.firmware.file("Boot0007"))
     done(system.install())
@@ -379,7 +380,8 @@ def test_no_systemd_boot(system, what):
 def test_default(system, loader, entries, chosen, words):
     """It must never be what the machine starts by itself."""
     order(system, loader, entries, chosen)
-    refused(system.install(), system.dev, words, "kernel-install" if "no entry" in words else "set-default")
+    refused(system.install(), system.dev, words,
+            "kernel-install" if "no entry" in words else "set-default")
     assert not system.has(ENTRY) and not system.has(OURS)
     if "no entry" not in words:  # how it may become so later
         system.put("loader/loader.conf", "default good*\n")
