@@ -61,7 +61,7 @@ asan_o   = $(patsubst %,$(BUILD)/asan/%.o,$(1))
 fuzz_o   = $(patsubst %,$(BUILD)/fuzz/%.o,$(1))
 
 # The image lies in memory that it also works in: small everywhere, fast where pages go through.
-METAL_O := -Os
+METAL_O := -Oz
 HOT     := lib/crc32c.c lib/pattern.c lib/physmem.c linux/banner.c linux/find.c linux/pagescan.c linux/pagejudge.c \
            linux/pagefields.c dumpfmt/capture.c dumpfmt/group.c arch/x86/mem.c liblzf/lzf_c.c
 $(call metal_o,$(HOT)) $(call efi_o,$(HOT)): METAL_O := -O2

@@ -51,7 +51,7 @@ static bool check_loader(const struct job *j)
 			"install it with bootctl install, or use --boot-entry, which needs none",
 			SD_BOOT " is not on the EFI system partition at %s (no %s, or no folder "
 				"/loader)",
-			j->now.esp.mounted, SDBOOT_PROGRAM + 1);
+			j->now.esp.mounted, &SDBOOT_PROGRAM[1]);
 	return false;
 }
 
