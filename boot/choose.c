@@ -76,18 +76,22 @@ static enum choose_way judge_crash(struct choose *c, const struct ending *e)
 	return CHOOSE_CAPTURE;
 }
 
-/* The kernels in memory, the best first, but those that the disk has already. */
+/*
+ * The kernels in memory, the best first, but those that the disk has already. Behind one of these
+ * are also remains of kernels that ran before it: of them nothing is captured that only looks like
+ * a crash because a later kernel wrote over it.
+ */
 static enum choose_way judge_kernels(struct choose *c)
 {
 	const struct choose_memory *m = &c->memory;
 	struct oldkernel_ask ask = {0};
-	u32 number = 0;
 
 	for (u32 i = 0; i < OTHER_KERNELS; i++) {
 		enum status st = oldkernel_find(c->pm, &ask, m->kernel, m->candidate, m->pagemap);
 		struct ending e;
+		u32 number;
 
-		if (st != OK && number == 0)
+		if (st != OK && i == 0)
 			return judge_trace(c, st);
 		if (st != OK)
 			break;
@@ -97,10 +101,15 @@ static enum choose_way judge_kernels(struct choose *c)
 			return CHOOSE_BOOT_ON;
 		}
 		number = captured_as(c->disk, e.crash_id);
-		if (number == 0)
+		if (number == 0 && (i == 0 || e.sure))
 			return judge_crash(c, &e);
-		con_printf("afterimage: automatic: kernel %s of host %s %s; dump %u has it\n",
-			m->kernel->uts[UTS_RELEASE], m->kernel->uts[UTS_NODENAME], e.why, number);
+		if (number)
+			con_printf("afterimage: automatic: kernel %s of host %s %s; dump %u has "
+				   "it\n",
+				m->kernel->uts[UTS_RELEASE], m->kernel->uts[UTS_NODENAME], e.why,
+				number);
+		else
+			say_kernel(m->kernel, e.why, "perhaps remains of an earlier run");
 		if (m->kernel->verified_count < 2 || !oldkernel_skip(&ask, m->kernel))
 			break;
 	}

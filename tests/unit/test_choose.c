@@ -107,7 +107,7 @@ static u64 add_kernel(u32 i, u32 how, u64 crash_id)
 	fk.text_pa = fk.image_pa + 3 * MIB;
 	fk.mem_section_pa = fk.image_pa + 4 * MIB;
 	fake_kernel_build(&fk);
-	script[scripted++] = (struct script) {fk.image_pa, {how, why[how], crash_id}};
+	script[scripted++] = (struct script) {fk.image_pa, {how, why[how], crash_id, false}};
 	return fk.note_pa;
 }
 
@@ -245,6 +245,7 @@ static void test_behind_a_captured_one(void **state)
 	(void)state;
 	add_kernel(0, ENDING_CRASH, 77);
 	pa = add_kernel(1, ENDING_CRASH, 99);
+	script[1].ending.sure = true;
 	add_dump(77, 1);
 	assert_int_equal(choose_way(&c), CHOOSE_CAPTURE);
 	expect("dump 1 has it\n");
@@ -257,10 +258,24 @@ static void test_behind_a_captured_one(void **state)
 	expect("nothing else to capture; booting on\n");
 
 	disk.count = 1;
-	script[1].ending = (struct ending) {ENDING_ORDERLY, "shut down in order", 99};
+	script[1].ending = (struct ending) {ENDING_ORDERLY, "shut down in order", 99, false};
 	host_console_clear();
 	assert_int_equal(choose_way(&c), CHOOSE_BOOT_ON);
 	expect("shut down in order; booting on\n");
+}
+
+/* Remains of a kernel that ended in order look like a crash where the next one wrote over them. */
+static void test_remains_of_an_earlier_one(void **state)
+{
+	(void)state;
+	add_kernel(0, ENDING_CRASH, 77);
+	add_kernel(1, ENDING_CRASH, 99);
+	add_dump(77, 1);
+	assert_int_equal(choose_way(&c), CHOOSE_BOOT_ON);
+	expect("dump 1 has it\n");
+	expect("panicked; perhaps remains of an earlier run\n");
+	expect("nothing else to capture; booting on\n");
+	assert_int_equal(c.crash_id, 0);
 }
 
 static void test_survey_goes_on(void **state)
@@ -525,6 +540,7 @@ int main(void)
 		TEST(test_captured_before),
 		TEST(test_passed_on),
 		TEST(test_behind_a_captured_one),
+		TEST(test_remains_of_an_earlier_one),
 		TEST(test_survey_goes_on),
 		TEST(test_keys),
 		TEST(test_nobody_is_asked),

@@ -83,7 +83,7 @@ static void kernel_put(u32 how)
 	struct fake_kernel fk = fake_kernel_default();
 
 	fake_kernel_build(&fk);
-	ending = (struct ending) {how, "ended", CRASH};
+	ending = (struct ending) {.how = how, .why = "ended", .crash_id = CRASH};
 }
 
 static void tried_put(u64 id)
