@@ -382,11 +382,11 @@ struct efiboot_range multiboot_arena(
 	const struct memmap *map, const struct multiboot_need *need, bool *took_free)
 {
 	struct efiboot_range low = low_memory(map, need);
-	struct efiboot_range place = {.bytes = need->want};
+	struct efiboot_range place = {.bytes = round_up_u64(need->want, PAGE_BYTES)};
 
 	*took_free = false;
-	low.bytes = min_u64(low.bytes, need->want);
-	if (low.bytes == need->want)
+	low.bytes = min_u64(low.bytes, place.bytes);
+	if (low.bytes == place.bytes)
 		return low;
 	place.pa = efiboot_place(map, place.bytes, &need->own, 1, took_free);
 	if (place.pa && !*took_free)
@@ -394,7 +394,7 @@ struct efiboot_range multiboot_arena(
 	*took_free = false;
 	if (low.bytes >= need->least)
 		return low;
-	place.bytes = need->least;
+	place.bytes = round_up_u64(need->least, PAGE_BYTES);
 	place.pa = efiboot_place(map, place.bytes, &need->own, 1, took_free);
 	return place.pa ? place : low;
 }
