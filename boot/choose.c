@@ -34,10 +34,22 @@ static enum choose_way pass(enum status st)
 static u32 captured_as(const struct choose_disk *disk, u64 crash_id)
 {
 	for (u32 i = 0; i < disk->count && i < CHOOSE_IDS; i++) {
-		if (crash_id && disk->dump[i].crash_id == crash_id)
+		if (crash_id && disk->dump[i].crash_id == crash_id && !disk->dump[i].cut)
 			return disk->dump[i].number;
 	}
 	return 0;
+}
+
+/* A capture of it was begun before and left no dump. One that a reset cut is begun once more. */
+static bool tried(const struct choose_disk *disk, u64 crash_id)
+{
+	u32 cuts = 0;
+
+	for (u32 i = 0; i < disk->count && i < CHOOSE_IDS; i++) {
+		if (disk->dump[i].crash_id == crash_id)
+			cuts++;
+	}
+	return disk->tried_id == crash_id && cuts != 1;
 }
 
 /*
@@ -70,7 +82,7 @@ static enum choose_way judge_crash(struct choose *c, const struct ending *e)
 		return pass(c->disk->why == OK ? E_NO_PARTITION : c->disk->why);
 	if (!e->crash_id)
 		return pass(E_NAMELESS);
-	if (e->crash_id == c->disk->tried_id)
+	if (tried(c->disk, e->crash_id))
 		return pass(E_TRIED);
 	say_kernel(k, e->why, "capturing it");
 	return CHOOSE_CAPTURE;
@@ -170,11 +182,10 @@ void choose_disk_slot(struct choose_disk *disk, const struct dl_super *super, co
 	memcpy(&h, block, sizeof(h));
 	if (dl_header_check(&h, super) != OK || h.crash_id == 0)
 		return;
-	if (h.state == DL_STATE_INCOMPLETE && h.reason == OK)
-		return; /* cut by a reset: the crash is not on the disk */
 	place = place_for(disk, h.number);
 	if (place)
-		*place = (struct choose_dump) {h.crash_id, h.number};
+		*place = (struct choose_dump) {
+			h.crash_id, h.number, h.state == DL_STATE_INCOMPLETE && h.reason == OK};
 }
 
 void choose_disk_survey(struct choose_disk *disk, const struct dl_super *super, const void *block)

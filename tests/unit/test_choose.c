@@ -113,7 +113,7 @@ static u64 add_kernel(u32 i, u32 how, u64 crash_id)
 
 static void add_dump(u64 crash_id, u32 number)
 {
-	disk.dump[disk.count++] = (struct choose_dump) {crash_id, number};
+	disk.dump[disk.count++] = (struct choose_dump) {crash_id, number, false};
 }
 
 static void expect(const char *words)
@@ -235,6 +235,26 @@ static void test_passed_on(void **state)
 	disk.why = E_READ;
 	assert_int_equal(choose_way(&c), CHOOSE_BOOT_ON);
 	expect("afterimage: automatic: not captured, booting on: E26 ");
+}
+
+/* A reset in the middle of a capture: it is begun once more, but not for ever. */
+static void test_cut_by_a_reset(void **state)
+{
+	(void)state;
+	add_kernel(0, ENDING_CRASH, 77);
+	add_dump(77, 3);
+	disk.dump[0].cut = true;
+	assert_int_equal(choose_way(&c), CHOOSE_CAPTURE);
+	disk.tried_id = 77;
+	assert_int_equal(choose_way(&c), CHOOSE_CAPTURE);
+	assert_int_equal(c.crash_id, 77);
+	add_dump(77, 4);
+	disk.dump[1].cut = true;
+	assert_int_equal(choose_way(&c), CHOOSE_BOOT_ON);
+	expect("afterimage: automatic: not captured, booting on: E70 ");
+	disk.dump[1].cut = false;
+	assert_int_equal(choose_way(&c), CHOOSE_BOOT_ON);
+	expect("dump 4 has it\n");
 }
 
 /* An earlier kernel's remains may look better than the last one's: both are asked. */
@@ -465,14 +485,16 @@ static void test_slots(void **state)
 	choose_disk_slot(&disk, &super, block);
 	memset(block, 0, sizeof(block));
 	choose_disk_slot(&disk, &super, block);
-	slot_make(7, 77); /* cut by a reset: not the whole crash */
+	slot_make(7, 77);
 	slot_cut();
 	choose_disk_slot(&disk, &super, block);
+	assert_int_equal(disk.count, 2);
+	assert_true(disk.dump[1].cut && !disk.dump[0].cut);
 	super.disk_uuid[0] = 8; /* another disk's */
 	slot_make(6, 66);
 	super.disk_uuid[0] = 7;
 	choose_disk_slot(&disk, &super, block);
-	assert_int_equal(disk.count, 1);
+	assert_int_equal(disk.count, 2);
 }
 
 /* Of more dumps than there is room for the latest count, in whatever order they come. */
@@ -539,6 +561,7 @@ int main(void)
 		TEST(test_doubt),
 		TEST(test_captured_before),
 		TEST(test_passed_on),
+		TEST(test_cut_by_a_reset),
 		TEST(test_behind_a_captured_one),
 		TEST(test_remains_of_an_earlier_one),
 		TEST(test_survey_goes_on),
