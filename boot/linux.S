@@ -12,11 +12,6 @@
  * Both have the address of the zero page in rsi. 4 and 5 levels of page tables.
  */
 
-#define ENTRY_PRESENT_WRITE	3
-#define PTE_LARGE_PW		0x83
-#define CR4_PAE			(1 << 5)
-#define CR0_PG_PE		(1 << 31 | 1)
-#define MSR_EFER		0xc0000080
 #define ZERO_PAGE_SCRATCH	0x1e4
 
 	.section .setup, "a"
@@ -81,8 +76,7 @@ kernel_version:
 	.org	setup + 0x400
 
 /*
- * Offsets from image_start that a 32-bit entry can use come from linux.ld. The tables that
- * only the entries use lie where the arena will be.
+ * Offsets from image_start that a 32-bit entry can use come from slot.ld.
  */
 	.section .head, "ax"
 	.code32
@@ -94,54 +88,7 @@ entry32:
 1:	popl	%ebp
 	subl	$1b - entry32, %ebp			/* where the image is */
 
-	leal	entry_pml4_offset(%ebp), %edi
-	movl	$3 * 4096 / 4, %ecx
-	xorl	%eax, %eax
-	rep stosl
-	leal	entry_pml4_offset(%ebp), %edi		/* one to one: the large page the image is in */
-	leal	0x1000(%edi), %ebx
-	leal	0x2000(%edi), %edx
-	leal	ENTRY_PRESENT_WRITE(%ebx), %eax
-	movl	%eax, (%edi)
-	leal	ENTRY_PRESENT_WRITE(%edx), %eax
-	movl	%ebp, %ecx
-	shrl	$30, %ecx
-	movl	%eax, (%ebx,%ecx,8)
-	movl	%ebp, %ecx
-	shrl	$21, %ecx
-	andl	$511, %ecx
-	movl	%ebp, %eax
-	andl	$0xffe00000, %eax
-	orl	$PTE_LARGE_PW, %eax
-	movl	%eax, (%edx,%ecx,8)
-
-	movl	$CR4_PAE, %eax
-	movl	%eax, %cr4
-	movl	%edi, %cr3
-	movl	$MSR_EFER, %ecx				/* LME */
-	rdmsr
-	orl	$0x100, %eax
-	wrmsr
-	leal	gdt32 - entry32(%ebp), %eax
-	movl	%eax, gdt32_pointer + 2 - entry32(%ebp)
-	lgdt	gdt32_pointer - entry32(%ebp)
-	leal	entry64 - entry32(%ebp), %eax
-	movl	%eax, entry64_pointer - entry32(%ebp)
-	movl	%cr0, %eax
-	orl	$CR0_PG_PE, %eax
-	movl	%eax, %cr0
-	ljmp	*entry64_pointer - entry32(%ebp)
-
-	.balign	8
-gdt32:
-	.quad	0
-	.quad	0x00af9b000000ffff			/* 0x08 64-bit code */
-gdt32_pointer:
-	.word	. - gdt32 - 1
-	.long	0
-entry64_pointer:
-	.long	0
-	.word	0x08
+#include "boot/slot32.inc"
 
 	.org	entry32 + 0x200
 	.code64
