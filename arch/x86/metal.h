@@ -82,6 +82,12 @@ void console_framebuffer(const struct framebuffer *fb);
 /* The image's code and constants become read-only, page 0 too; the page below the stack goes. */
 void paging_protect(void);
 
+/*
+ * For an image whose arena lies apart: shows [@pa, @pa+@bytes), whole pages of RAM and no more than
+ * from arena_first to arena_limit, where arena_map finds it.
+ */
+void paging_arena(u64 pa, u64 bytes);
+
 /* UTC seconds since 1970 from the CMOS clock, 0 if it gives no valid time; bounded. */
 u64 rtc_now_s(void);
 

@@ -42,6 +42,7 @@ extern char va_base[], image_start[], image_writable[], stack_hole[];
 extern char arena_first[], arena_limit[];
 
 u64 image_offset;
+static u64 arena_apart; /* 0: image and arena are one piece */
 
 /* In a section of its own: the BIOS door has memory for it below the image, not cleared. */
 #define IN_WINDOWS __attribute__((section(".bss.windows")))
@@ -270,10 +271,9 @@ void memory_flush(void)
 	__asm__ volatile("wbinvd" : : : "memory");
 }
 
-/* The image and its arena are one piece. */
 void *arena_map(u64 pa, u64 bytes)
 {
-	u64 va = pa - image_offset;
+	u64 va = pa - image_offset - arena_apart;
 
 	if (va < (u64)arena_first || !range_fits(va, bytes, (u64)arena_limit))
 		return NULL;
@@ -345,5 +345,15 @@ void paging_protect(void)
 	*own_entry((u64)stack_hole) = 0;
 	for (u64 va = (u64)image_start; va < end; va += PAGE_BYTES)
 		*own_entry(va) &= ~PTE_WRITABLE;
+	flush_tlb();
+}
+
+void paging_arena(u64 pa, u64 bytes)
+{
+	u64 va = (u64)arena_first;
+
+	arena_apart = pa - va - image_offset;
+	for (u64 at = 0; at < bytes; at += PAGE_BYTES)
+		*own_entry(va + at) = (pa + at) | PTE_PRESENT | PTE_WRITABLE;
 	flush_tlb();
 }
