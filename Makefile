@@ -37,6 +37,7 @@ PURE    := $(sort $(wildcard lib/*.c linux/*.c drivers/*.c drivers/*/*.c dumpfmt
 METAL   := $(sort $(wildcard arch/x86/*.c arch/x86/*.S))
 BIOS    := $(METAL) boot/bios.S boot/door_bios.c
 LINUX   := $(METAL) boot/linux.S boot/door_linux.c
+MULTI   := $(METAL) boot/multiboot.S boot/door_multiboot.c
 EFI     := $(METAL) boot/efi.S boot/door_efi.c
 # The UEFI application around it: firmware's world, and the pure files that it shares. What asks
 # firmware is tested against one made of functions.
@@ -71,7 +72,8 @@ DISK_LIBS  := -lfdisk -lblkid -luuid -ljson-c -lz
 .PHONY: all help setup demo check check-unit check-host check-fuzz check-qemu check-qemu-reset \
         check-qemu-kexec check-matrix lint bench bench-kdump bench-drivers install uninstall clean format
 
-all: $(BUILD)/afterimage.mbr $(BUILD)/afterimage.bzimage $(BUILD)/afterimage.efi $(BUILD)/mkdumpdisk $(BUILD)/getdump ## the image and the tools
+IMAGES := $(addprefix $(BUILD)/afterimage.,mbr efi elf bzimage)
+all: $(IMAGES) $(BUILD)/mkdumpdisk $(BUILD)/getdump ## the image and the tools
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' Makefile
@@ -84,18 +86,23 @@ define image # name, linker script, sources
 $(BUILD)/afterimage-$(1).elf: $(2) boot/slot.ld $(call metal_o,$(3)) $(BUILD)/metal/libpure.a
 	@echo '  link   $$@'
 	@$(LD) -nostdlib -static --gc-sections --build-id=none -z noexecstack \
-	  --no-relax --no-warn-rwx-segments -T $(2) -o $$@ $(call metal_o,$(3)) \
+	  --no-relax --no-warn-rwx-segments -z max-page-size=4096 -T $(2) -o $$@ $(call metal_o,$(3)) \
 	  --start-group $(BUILD)/metal/libpure.a $(LIBZ_A) --end-group
 endef
 $(eval $(call image,mbr,boot/image.ld,$(BIOS)))
 $(eval $(call image,bzimage,boot/linux.ld,$(LINUX)))
 
+$(eval $(call image,elf,boot/multiboot.ld,$(MULTI)))
 $(eval $(call image,efi,boot/efi.ld,$(EFI)))
 # No part of the product: the drivers' speed. Its dump_main comes before the core's.
 $(eval $(call image,rawspeed,boot/linux.ld,$(LINUX) tests/bench/rawspeed.c))
 
 $(addprefix $(BUILD)/afterimage.,mbr bzimage rawspeed): $(BUILD)/afterimage.%: $(BUILD)/afterimage-%.elf
 	@objcopy -O binary $< $@
+
+# Loaders put every section into memory, those for debuggers too.
+$(BUILD)/afterimage.elf: $(BUILD)/afterimage-elf.elf
+	@objcopy --strip-all $< $@
 
 $(BUILD)/afterimage-efi.bin: $(BUILD)/afterimage-efi.elf
 	@objcopy -O binary $< $@
@@ -232,14 +239,11 @@ install: all ## into DESTDIR and PREFIX
 	  $(DESTDIR)$(PREFIX)/lib/afterimage
 	install -m 755 $(BUILD)/mkdumpdisk $(DESTDIR)$(PREFIX)/sbin/mkdumpdisk
 	install -m 755 $(BUILD)/getdump $(DESTDIR)$(PREFIX)/bin/getdump
-	install -m 644 $(BUILD)/afterimage.mbr $(BUILD)/afterimage.bzimage $(BUILD)/afterimage.efi \
-	  $(DESTDIR)$(PREFIX)/lib/afterimage
+	install -m 644 $(IMAGES) $(DESTDIR)$(PREFIX)/lib/afterimage
 
 uninstall: ## what install put there
 	rm -f $(DESTDIR)$(PREFIX)/sbin/mkdumpdisk $(DESTDIR)$(PREFIX)/bin/getdump \
-	  $(DESTDIR)$(PREFIX)/lib/afterimage/afterimage.mbr \
-	  $(DESTDIR)$(PREFIX)/lib/afterimage/afterimage.bzimage \
-	  $(DESTDIR)$(PREFIX)/lib/afterimage/afterimage.efi
+	  $(addprefix $(DESTDIR)$(PREFIX)/lib/afterimage/,$(notdir $(IMAGES)))
 	-rmdir $(DESTDIR)$(PREFIX)/lib/afterimage
 
 clean: ## remove what was built
