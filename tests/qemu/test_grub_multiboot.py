@@ -1,0 +1,288 @@
+"""GRUB's boot menu starts the image on a machine that hung and was reset: by Multiboot 1 from
+BIOS, by Multiboot 2 from UEFI firmware, by a key that somebody presses. Every page is followed
+from the hang to the image's first function, and from there into the dump."""
+
+import json
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import capture
+import compare
+import gdbstub
+import matrix
+import png
+import screen
+import tools
+import uefi
+import victim
+from machine import GIB, Machine, Setup
+
+PAGE = compare.PAGE
+DUMP_ENTRY = "Dump memory of the crashed system"
+MENU = """\
+insmod all_video
+serial --unit=0 --speed=115200
+terminal_output {output}
+set timeout=-1
+menuentry "Another system" {{
+	echo another system
+	sleep 600
+}}
+menuentry "{title}" {{
+	{command} /afterimage.elf {words}
+	echo
+}}
+"""
+MODE = """\
+insmod all_video
+set timeout=0
+{command} /afterimage.elf {words}
+set gfxpayload={mode}
+echo
+boot
+"""
+MENU_S = 60
+DRAWN_S = 0.5
+LOW_END, LOAD_PA = 0xa0000, 0x1000
+FIRMWARE_MORE = 1024  # pages that it may get further down in another run
+LOST_TEXT = "overwritten by "
+OURS = "overwritten by afterimage"
+MAX_LOST = {victim.BIOS: 1024, victim.UEFI: 12288}  # pages above 1 MiB
+
+
+def grub_cd(folder, config, platform=victim.BIOS, file="afterimage.elf"):
+    content = folder / "cd"
+    content.mkdir()
+    shutil.copy(tools.program(file), content / "afterimage.elf")
+    return victim.make_grub_cd(content, config, folder / "grub.iso", platform)
+
+
+def press(machine, *keys):
+    for key in keys:
+        machine.qmp.command("send-key", keys=[{"type": "qcode", "data": key}])
+        time.sleep(0.1)
+
+
+def choose_entry(machine):
+    """The second entry of the menu, which waits for ever with the first one marked."""
+    machine.wait_console(DUMP_ENTRY, MENU_S)
+    press(machine, "down", "ret")
+
+
+@dataclass(frozen=True)
+class Story:
+    platform: str
+    crash: capture.Crash
+    before: Path  # RAM when the image's first function begins
+    result: capture.Capture
+    shown: screen.Screen  # when it had ended
+    disk: Path
+    raw: Path
+    firmware: frozenset  # pages that firmware alone changes, as far as is known
+
+
+def play(folder, crash, platform, step, extra=()):
+    disk = tools.make_disk(folder / "dump.img", "2G", "--level", "1")
+    is_bios = platform == victim.BIOS
+    config = MENU.format(title=DUMP_ENTRY, command="multiboot" if is_bios else "multiboot2",
+                         words=f"dump={tools.dump_entry(disk)[2]}",
+                         output="console serial" if is_bios else "console")
+    cd = grub_cd(folder, config, platform)
+    with gdbstub.Stub() as stub:
+        with capture.power_on(folder, disk, crash, cd=cd,
+                              extra=(*extra, *stub.options())) as machine:
+            stub.connect()
+            stub.go(gdbstub.symbol("door_multiboot", "elf"),
+                    meanwhile=lambda: choose_entry(machine))
+            machine.save_ram(folder / "before")
+            stub.leave()
+            machine.cont()
+            result = capture.watch_image(machine, time.monotonic(), door="multiboot")
+            time.sleep(DRAWN_S)
+            shown = screen.read_text_mode(machine) if is_bios else \
+                screen.read(screen.take(machine))
+            machine.screenshot(tools.BUILD / f"grub-{platform}.png")
+    (folder / "ram").unlink()
+    step(f"{platform}: {result.lines[-2]}")
+    return disk, result, shown
+
+
+@pytest.fixture(scope="module", params=[victim.BIOS, victim.UEFI])
+def story(request, tmp_path_factory, step):
+    platform = request.param
+    folder = tmp_path_factory.mktemp("multiboot")
+    if platform == victim.BIOS:
+        first = request.getfixturevalue("first")
+        crash, extra = first.crash, ()
+        found = compare.compare(crash.ram, first.firmware_ram, crash.usable)
+        firmware = frozenset(found.high)
+    else:
+        first = request.getfixturevalue("uefi_first")
+        crash, extra = first.crash, uefi_words(folder, first)
+        firmware = frozenset(page for start, end in uefi.reservation(first.lost)
+                             for page in range(start // PAGE - FIRMWARE_MORE, end // PAGE))
+    disk, result, shown = play(folder, crash, platform, step, extra)
+    raw = tools.extract(disk, "raw", folder / "raw")
+    yield Story(platform, crash, folder / "before", result, shown, disk, raw, firmware)
+    shutil.rmtree(folder)
+
+
+def uefi_words(folder, first):
+    """QEMU's words for the firmware that the victim knew, its mind made up."""
+    shutil.copyfile(first.folder / uefi.VARIABLES, folder / uefi.VARIABLES)
+    return uefi.flash(folder)
+
+
+def why(story, pages):
+    """What the dump says of each page."""
+    text = tools.getdump("why", story.disk, *(f"{page * PAGE:#x}" for page in pages)).stdout
+    return dict(zip(pages, (line.split(": ", 1)[1] for line in text.splitlines()
+                            if line.startswith("0x")), strict=True))
+
+
+def test_dump_is_complete(story):
+    assert story.result.state == "complete", story.result.lines
+    assert f"afterimage: kernel {story.crash.release} of host test-victim" in story.result.lines
+    assert story.result.action == "rebooting" and story.result.ended == "guest-reset"
+    tools.getdump("verify", story.disk)
+    info = tools.info(story.disk)["dump"]
+    assert info["via"] == "multiboot" and info["pages"]["missing"] == 0
+    assert info["compress"] == "lzf" and info["cpus_with_registers"] == 0
+    assert story.crash.nonce in tools.getdump("dmesg", story.disk).stdout
+
+
+def test_every_page_is_as_the_image_found_it(story):
+    found = compare.compare(story.raw, story.before, story.crash.usable)
+    pages = found.low + found.high
+    assert {page: text for page, text in why(story, pages).items()
+            if not text.startswith(OURS)} == {}
+    assert pages
+
+
+def test_the_image_is_where_nobody_is(story, step):
+    """Below 1 MiB, which costs the old kernel nothing; UEFI's arena where firmware was."""
+    found = compare.compare(story.raw, story.before, story.crash.usable)
+    step(f"{story.platform}: the image overwrote {len(found.low)} pages below 1 MiB, "
+         f"{len(found.high)} above: {compare.ranges_text(found.high)}")
+    assert min(found.low) * PAGE >= LOAD_PA and max(found.low) * PAGE < LOW_END
+    assert all(text.startswith(OURS) for text in why(story, [LOAD_PA // PAGE]).values())
+    assert story.platform == victim.UEFI or not found.high
+
+
+def test_what_is_lost_is_named(story, step):
+    """Of the pages that are not as they were at the hang, those with contents are named, but for
+    what only a survey tells of firmware; the others read as zeros."""
+    found = compare.compare(story.crash.ram, story.before, story.crash.usable)
+    step(f"{story.platform}: {len(found.low)} pages below 1 MiB and {len(found.high)} above "
+         f"overwritten before the image began, {len(story.firmware)} of them firmware's")
+    said = why(story, found.high)
+    assert {hex(page * PAGE): text for page, text in said.items()
+            if not text.startswith((LOST_TEXT, "zero")) and page not in story.firmware} == {}
+    assert 0 < len(found.high) <= MAX_LOST[story.platform]
+
+
+def check_text_mode(shown, lines):
+    """80 columns without wrapping between words: compared letter by letter."""
+    rows = [line[i:i + 80].rstrip() for line in lines for i in range(0, len(line), 80)]
+    assert list(shown.rows[:len(rows)]) == rows
+
+
+def check_graphics(shown, lines):
+    words = " ".join(lines).split()
+    assert shown.words() == words[-len(shown.words()):] and len(shown.words()) > 20, shown.rows
+
+
+def test_screen_shows_it(story):
+    check_shown = check_text_mode if story.platform == victim.BIOS else check_graphics
+    check_shown(story.shown, story.result.lines)
+    assert story.shown.permille == 1000 and story.shown.percent == "100%"
+
+
+# --- all that is not tried every time -----------------------------------------------------
+
+needs_matrix = pytest.mark.skipif(not matrix.everything(), reason="make check-matrix")
+
+
+def boot(folder, disk, crash, mode, command, platform=victim.BIOS, **options):
+    """The image started in a graphics mode of GRUB's: the result, and what the screen shows, as a
+    picture and as text."""
+    words = f"dump={tools.dump_entry(disk)[2]}"
+    cd = grub_cd(folder, MODE.format(command=command, words=words, mode=mode), platform)
+    with capture.power_on(folder, disk, crash, cd=cd, **options) as machine:
+        result = capture.watch_image(machine, machine.started, door="multiboot")
+        time.sleep(DRAWN_S)
+        picture = screen.take(machine)
+        text = screen.read_text_mode(machine)
+        machine.screenshot(tools.BUILD / f"grub-{platform}-{command}-{mode}.png")
+    return result, picture, text
+
+
+MODES = [(mode, command, platform) for platform in (victim.BIOS, victim.UEFI)
+         for command in ("multiboot", "multiboot2")
+         for mode in ("text", "800x600x8", "800x600x16", "800x600x24", "800x600x32",
+                      "1920x1080x32", "keep")]
+
+
+def is_grey(picture):
+    """Letters have about as much of each colour."""
+    _, _, lines = png.lines(picture)
+    bright = [line[at:at + 3] for line in lines for at in range(0, len(line), 3)
+              if max(line[at:at + 3]) > screen.INK * 2]
+    return bright and all(max(pixel) - min(pixel) < 0x30 for pixel in bright)
+
+
+@needs_matrix
+@pytest.mark.parametrize("mode,command,platform", MODES,
+                         ids=["-".join(words) for words in MODES])
+def test_modes(mode, command, platform, disk, tmp_path):
+    """Whatever GRUB leaves behind, the screen shows what can be shown on it. There is nothing to
+    capture."""
+    is_bios = platform == victim.BIOS
+    extra = () if is_bios else uefi.flash(tmp_path)
+    result, picture, text = boot(tmp_path, disk, None, mode, command, platform,
+                                 extra=(*extra, "-global", "VGA.vgamem_mb=64"))
+    assert (result.state, result.code) == ("none", 17), result.lines
+    if is_bios and (mode == "text" or mode == "keep" and command == "multiboot"):
+        check_text_mode(text, result.lines)
+    elif mode != "800x600x8" or not is_bios:  # a palette: the serial port has it
+        check_graphics(screen.read(picture), result.lines)
+        assert is_grey(picture)
+
+
+@needs_matrix
+@pytest.mark.parametrize("method", ["none", "lzf", "zlib"])
+@pytest.mark.parametrize("command", ["multiboot", "multiboot2"])
+def test_compressors(method, command, first, tmp_path, step):
+    disk = tools.make_disk(tmp_path / "dump.img", "2G", "--level", "1", "--compress", method)
+    result, _, _ = boot(tmp_path, disk, first.crash, "text", command)
+    assert result.state == "complete", result.lines
+    step(f"{command} {method}: {tools.info(disk)['dump']['compress']}, {result.written_bytes}")
+    tools.getdump("verify", disk)
+
+
+@needs_matrix
+def test_qemu_loads_it(tmp_path):
+    """Multiboot 1 by another loader: the addresses in its header, no framebuffer told."""
+    disk = tools.make_disk(tmp_path / "dump.img", "2G")
+    words = f"dump={tools.dump_entry(disk)[2]}"
+    setup = Setup(ram_file=tmp_path / "ram", ram_bytes=GIB, disk=disk,
+                  extra=("-kernel", str(tools.program("afterimage.elf")), "-append", words))
+    with Machine(setup) as machine:
+        result = capture.watch_image(machine, machine.started, door="multiboot")
+    assert (result.state, result.code) == ("none", 17), result.lines
+    assert any(line.startswith("afterimage: dump disk nvme") for line in result.lines)
+
+
+@needs_matrix
+@pytest.mark.parametrize("words,code", [("dump=nonsense", 48),
+                                        ("dump=00000000-0000-0000-0000-000000000001", 30)])
+def test_wrong_words(words, code, first, disk, tmp_path):
+    cd = grub_cd(tmp_path, MODE.format(command="multiboot", words=words, mode="text"))
+    with capture.power_on(tmp_path, disk, first.crash, cd=cd) as machine:
+        result = capture.watch_image(machine, machine.started, door="multiboot")
+    assert (result.state, result.code) == ("none", code), result.lines
+    assert json.loads(tools.getdump("list", disk, "--json").stdout) is not None
