@@ -13,7 +13,7 @@
 
 #define MULTIBOOT1_LOADED     0x2badb002u /* eax */
 #define MULTIBOOT2_LOADED     0x36d76289u
-#define MULTIBOOT1_BYTES      116u
+#define MULTIBOOT1_BYTES      120u
 #define MULTIBOOT1_MODULE     16u
 #define MULTIBOOT2_HEAD_BYTES 8u
 #define MULTIBOOT_MAX_BYTES   (64u * KIB) /* of the information, or of a table that it names */
