@@ -18,20 +18,30 @@ static enum status compressor_take(struct session *s, u32 method)
 	return OK;
 }
 
-/* A compressor that this image or its memory has not costs disk space, not the dump. */
+/*
+ * A compressor that this image or its memory has not costs disk space, not the dump: lzf, which
+ * needs the least, takes its place, then none.
+ */
 static enum status compressor_open(struct session *s)
 {
 	u32 method = s->target.super.compressor;
-	u64 mark = s->arena.used;
-	enum status st = compressor_take(s, method);
+	enum status st = OK;
 
-	if (st != E_METHOD && st != E_NO_MEMORY)
-		return st;
-	con_printf("afterimage: no %s %s; writing uncompressed\n",
-		st == E_METHOD ? "compressor" : "memory for compressor",
-		dl_compressor_name(method));
-	s->arena.used = mark;
-	return compressor_take(s, DL_COMP_NONE);
+	for (u32 i = 0; i < 3; i++) {
+		u64 mark = s->arena.used;
+		u32 other = method == DL_COMP_LZF ? DL_COMP_NONE : DL_COMP_LZF;
+
+		st = compressor_take(s, method);
+		if ((st != E_METHOD && st != E_NO_MEMORY) || method == DL_COMP_NONE)
+			return st;
+		con_printf("afterimage: no %s %s; %s\n",
+			st == E_METHOD ? "compressor" : "memory for compressor",
+			dl_compressor_name(method),
+			other == DL_COMP_LZF ? "trying lzf" : "writing uncompressed");
+		s->arena.used = mark;
+		method = other;
+	}
+	return st;
 }
 
 static enum status dump_open(struct session *s)
