@@ -192,7 +192,7 @@ LIVE_TESTS  := $(addprefix tests/qemu/test_,boot_entry.py host_check.py reserve_
                  survey_bios.py survey_next.py)
 DISK_TESTS  := $(addprefix tests/qemu/test_,ahci.py disk_faults.py next_disk.py power_cuts.py \
                  sectors.py virtio.py)
-MATRIX_TESTS := $(addprefix tests/qemu/test_,auto_uefi_matrix.py grub_install.py remapping.py uefi_matrix.py)
+MATRIX_TESTS := $(addprefix tests/qemu/test_,auto_uefi_matrix.py grub_install.py systemd_boot.py remapping.py uefi_matrix.py)
 check-qemu: check-qemu-reset check-qemu-kexec ## the whole product in virtual machines
 
 check-qemu-reset: all $(RAM_TOOLS) ## of these, dumps after a reset

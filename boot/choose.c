@@ -34,10 +34,22 @@ static enum choose_way pass(enum status st)
 static u32 captured_as(const struct choose_disk *disk, u64 crash_id)
 {
 	for (u32 i = 0; i < disk->count && i < CHOOSE_IDS; i++) {
-		if (crash_id && disk->dump[i].crash_id == crash_id)
+		if (crash_id && disk->dump[i].crash_id == crash_id && !disk->dump[i].cut)
 			return disk->dump[i].number;
 	}
 	return 0;
+}
+
+/* A capture of it was begun before and left no dump. One that a reset cut is begun once more. */
+static bool tried(const struct choose_disk *disk, u64 crash_id)
+{
+	u32 cuts = 0;
+
+	for (u32 i = 0; i < disk->count && i < CHOOSE_IDS; i++) {
+		if (disk->dump[i].crash_id == crash_id)
+			cuts++;
+	}
+	return disk->tried_id == crash_id && cuts != 1;
 }
 
 /*
@@ -70,24 +82,28 @@ static enum choose_way judge_crash(struct choose *c, const struct ending *e)
 		return pass(c->disk->why == OK ? E_NO_PARTITION : c->disk->why);
 	if (!e->crash_id)
 		return pass(E_NAMELESS);
-	if (e->crash_id == c->disk->tried_id)
+	if (tried(c->disk, e->crash_id))
 		return pass(E_TRIED);
 	say_kernel(k, e->why, "capturing it");
 	return CHOOSE_CAPTURE;
 }
 
-/* The kernels in memory, the best first, but those that the disk has already. */
+/*
+ * The kernels in memory, the best first, but those that the disk has already. Behind one of these
+ * are also remains of kernels that ran before it: of them nothing is captured that only looks like
+ * a crash because a later kernel wrote over it.
+ */
 static enum choose_way judge_kernels(struct choose *c)
 {
 	const struct choose_memory *m = &c->memory;
 	struct oldkernel_ask ask = {0};
-	u32 number = 0;
 
 	for (u32 i = 0; i < OTHER_KERNELS; i++) {
 		enum status st = oldkernel_find(c->pm, &ask, m->kernel, m->candidate, m->pagemap);
 		struct ending e;
+		u32 number;
 
-		if (st != OK && number == 0)
+		if (st != OK && i == 0)
 			return judge_trace(c, st);
 		if (st != OK)
 			break;
@@ -97,10 +113,15 @@ static enum choose_way judge_kernels(struct choose *c)
 			return CHOOSE_BOOT_ON;
 		}
 		number = captured_as(c->disk, e.crash_id);
-		if (number == 0)
+		if (number == 0 && (i == 0 || e.sure))
 			return judge_crash(c, &e);
-		con_printf("afterimage: automatic: kernel %s of host %s %s; dump %u has it\n",
-			m->kernel->uts[UTS_RELEASE], m->kernel->uts[UTS_NODENAME], e.why, number);
+		if (number)
+			con_printf("afterimage: automatic: kernel %s of host %s %s; dump %u has "
+				   "it\n",
+				m->kernel->uts[UTS_RELEASE], m->kernel->uts[UTS_NODENAME], e.why,
+				number);
+		else
+			say_kernel(m->kernel, e.why, "perhaps remains of an earlier run");
 		if (m->kernel->verified_count < 2 || !oldkernel_skip(&ask, m->kernel))
 			break;
 	}
@@ -161,11 +182,10 @@ void choose_disk_slot(struct choose_disk *disk, const struct dl_super *super, co
 	memcpy(&h, block, sizeof(h));
 	if (dl_header_check(&h, super) != OK || h.crash_id == 0)
 		return;
-	if (h.state == DL_STATE_INCOMPLETE && h.reason == OK)
-		return; /* cut by a reset: the crash is not on the disk */
 	place = place_for(disk, h.number);
 	if (place)
-		*place = (struct choose_dump) {h.crash_id, h.number};
+		*place = (struct choose_dump) {
+			h.crash_id, h.number, h.state == DL_STATE_INCOMPLETE && h.reason == OK};
 }
 
 void choose_disk_survey(struct choose_disk *disk, const struct dl_super *super, const void *block)

@@ -35,6 +35,7 @@ struct choose_disk {
 	struct choose_dump {
 		u64 crash_id;
 		u32 number;
+		bool cut;   /* by a reset, in the middle: the crash is not on the disk */
 	} dump[CHOOSE_IDS]; /* those with the highest numbers */
 };
 

@@ -21,6 +21,12 @@ struct ending {
 	 * memory is looked at, another one for any other run. 0: can not be told.
 	 */
 	u64 crash_id;
+	/*
+	 * Of a crash: its log was read, and says that it panicked, or its variables say that it had
+	 * not begun to go down. The remains of a kernel that ended in order and that a later one
+	 * wrote over may look like a crash, but not like that.
+	 */
+	bool sure;
 };
 
 /*

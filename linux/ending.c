@@ -136,6 +136,9 @@ void ending_find(struct physmem *pm, const struct oldkernel *k, struct panic_scr
 		words.last = PANIC_WORDS_PANIC;
 	memset(out, 0, sizeof(*out));
 	judge(out, &state, has_log, words.last);
+	out->sure = has_log && out->how == ENDING_CRASH &&
+		    (words.last == PANIC_WORDS_PANIC ||
+			    (state.known && state.system == SYSTEM_RUNNING));
 	if (has_log)
 		out->crash_id = name_run(k, words.sequence, words.time_ns);
 	else if (state.jiffies)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import autorig
 import capture
 import faults
 import kernels
@@ -123,3 +124,37 @@ def run_image(first, tmp_path, step):
         (tmp_path / "ram").unlink()
         return result
     return run
+
+
+@pytest.fixture(scope="session")
+def auto_guests(tmp_path_factory):
+    """auto_guests(ordinary): the system's disk, made once for each kernel."""
+    made = {}
+
+    def get(ordinary):
+        if ordinary not in made:
+            made[ordinary] = autorig.make_guest(tmp_path_factory.mktemp("guest"), ordinary)
+        return made[ordinary]
+    return get
+
+
+@pytest.fixture
+def auto_start(auto_guests, tmp_path, step):
+    """auto_start(firmware, ordinary, **Rig's options): a machine whose system is up after a power-on,
+    and the id of the system's boot."""
+    rigs = []
+
+    def run(firmware, ordinary=False, disk=None, **options):
+        guest = tmp_path / "guest.img"
+        if not guest.exists():
+            tools.copy(auto_guests(ordinary), guest)
+        disk = disk or tools.make_disk(tmp_path / "dump.img", "1G", "--auto")
+        rig = autorig.Rig(tmp_path, firmware, guest, disk, **options)
+        rigs.append(rig)
+        decision, nonce = rig.up_again(0)
+        step(f"{firmware}: {decision.line[23:]}, after {decision.cpu_s:.2f} s")
+        return rig, nonce
+
+    yield run
+    for rig in rigs:
+        rig.close()

@@ -107,13 +107,13 @@ static u64 add_kernel(u32 i, u32 how, u64 crash_id)
 	fk.text_pa = fk.image_pa + 3 * MIB;
 	fk.mem_section_pa = fk.image_pa + 4 * MIB;
 	fake_kernel_build(&fk);
-	script[scripted++] = (struct script) {fk.image_pa, {how, why[how], crash_id}};
+	script[scripted++] = (struct script) {fk.image_pa, {how, why[how], crash_id, false}};
 	return fk.note_pa;
 }
 
 static void add_dump(u64 crash_id, u32 number)
 {
-	disk.dump[disk.count++] = (struct choose_dump) {crash_id, number};
+	disk.dump[disk.count++] = (struct choose_dump) {crash_id, number, false};
 }
 
 static void expect(const char *words)
@@ -237,6 +237,26 @@ static void test_passed_on(void **state)
 	expect("afterimage: automatic: not captured, booting on: E26 ");
 }
 
+/* A reset in the middle of a capture: it is begun once more, but not for ever. */
+static void test_cut_by_a_reset(void **state)
+{
+	(void)state;
+	add_kernel(0, ENDING_CRASH, 77);
+	add_dump(77, 3);
+	disk.dump[0].cut = true;
+	assert_int_equal(choose_way(&c), CHOOSE_CAPTURE);
+	disk.tried_id = 77;
+	assert_int_equal(choose_way(&c), CHOOSE_CAPTURE);
+	assert_int_equal(c.crash_id, 77);
+	add_dump(77, 4);
+	disk.dump[1].cut = true;
+	assert_int_equal(choose_way(&c), CHOOSE_BOOT_ON);
+	expect("afterimage: automatic: not captured, booting on: E70 ");
+	disk.dump[1].cut = false;
+	assert_int_equal(choose_way(&c), CHOOSE_BOOT_ON);
+	expect("dump 4 has it\n");
+}
+
 /* An earlier kernel's remains may look better than the last one's: both are asked. */
 static void test_behind_a_captured_one(void **state)
 {
@@ -245,6 +265,7 @@ static void test_behind_a_captured_one(void **state)
 	(void)state;
 	add_kernel(0, ENDING_CRASH, 77);
 	pa = add_kernel(1, ENDING_CRASH, 99);
+	script[1].ending.sure = true;
 	add_dump(77, 1);
 	assert_int_equal(choose_way(&c), CHOOSE_CAPTURE);
 	expect("dump 1 has it\n");
@@ -257,10 +278,24 @@ static void test_behind_a_captured_one(void **state)
 	expect("nothing else to capture; booting on\n");
 
 	disk.count = 1;
-	script[1].ending = (struct ending) {ENDING_ORDERLY, "shut down in order", 99};
+	script[1].ending = (struct ending) {ENDING_ORDERLY, "shut down in order", 99, false};
 	host_console_clear();
 	assert_int_equal(choose_way(&c), CHOOSE_BOOT_ON);
 	expect("shut down in order; booting on\n");
+}
+
+/* Remains of a kernel that ended in order look like a crash where the next one wrote over them. */
+static void test_remains_of_an_earlier_one(void **state)
+{
+	(void)state;
+	add_kernel(0, ENDING_CRASH, 77);
+	add_kernel(1, ENDING_CRASH, 99);
+	add_dump(77, 1);
+	assert_int_equal(choose_way(&c), CHOOSE_BOOT_ON);
+	expect("dump 1 has it\n");
+	expect("panicked; perhaps remains of an earlier run\n");
+	expect("nothing else to capture; booting on\n");
+	assert_int_equal(c.crash_id, 0);
 }
 
 static void test_survey_goes_on(void **state)
@@ -450,14 +485,16 @@ static void test_slots(void **state)
 	choose_disk_slot(&disk, &super, block);
 	memset(block, 0, sizeof(block));
 	choose_disk_slot(&disk, &super, block);
-	slot_make(7, 77); /* cut by a reset: not the whole crash */
+	slot_make(7, 77);
 	slot_cut();
 	choose_disk_slot(&disk, &super, block);
+	assert_int_equal(disk.count, 2);
+	assert_true(disk.dump[1].cut && !disk.dump[0].cut);
 	super.disk_uuid[0] = 8; /* another disk's */
 	slot_make(6, 66);
 	super.disk_uuid[0] = 7;
 	choose_disk_slot(&disk, &super, block);
-	assert_int_equal(disk.count, 1);
+	assert_int_equal(disk.count, 2);
 }
 
 /* Of more dumps than there is room for the latest count, in whatever order they come. */
@@ -524,7 +561,9 @@ int main(void)
 		TEST(test_doubt),
 		TEST(test_captured_before),
 		TEST(test_passed_on),
+		TEST(test_cut_by_a_reset),
 		TEST(test_behind_a_captured_one),
+		TEST(test_remains_of_an_earlier_one),
 		TEST(test_survey_goes_on),
 		TEST(test_keys),
 		TEST(test_nobody_is_asked),

@@ -125,6 +125,9 @@ static void test_words_and_state(void **state)
 	for (u32 i = 0; i < ARRAY_SIZE(cases); i++) {
 		start_over(state, cases[i].state, cases[i].words);
 		expect(cases[i].how, cases[i].why);
+		assert_int_equal(
+			e.sure, e.how == ENDING_CRASH &&
+					(cases[i].state == 3 || strcmp(e.why, "panicked") == 0));
 	}
 }
 

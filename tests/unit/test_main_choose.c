@@ -127,7 +127,7 @@ static void test_choose_by_the_door(void **state)
 
 	/* The same memory again: it is in the directory. */
 	known.count = 1;
-	known.dump[0] = (struct choose_dump) {id, 1};
+	known.dump[0] = (struct choose_dump) {.crash_id = id, .number = 1};
 	assert_int_equal(dump_choose(&handoff, &known, NULL, NULL, &id), CHOOSE_BOOT_ON);
 	expect("dump 1 has it\n");
 	assert_int_equal(id, 0);
