@@ -48,6 +48,7 @@ static const char script_text[] =
 	"		insmod efi_gop\n"
 	"	fi\n"
 	"	if insmod multiboot2; then\n"
+	"		echo 'Loading afterimage ...'\n"
 	"		multiboot2 '$path' $WORDS\n"
 	"	else\n"
 	"		echo 'afterimage: no dump: this GRUB has no module multiboot2, or may not "
