@@ -193,7 +193,7 @@ LIVE_TESTS  := $(addprefix tests/qemu/test_,auto_systemd.py boot_entry.py host_c
 DISK_TESTS  := $(addprefix tests/qemu/test_,ahci.py disk_faults.py next_disk.py power_cuts.py \
                  sectors.py virtio.py)
 MATRIX_TESTS := $(addprefix tests/qemu/test_,auto_matrix.py auto_uefi_matrix.py grub_install.py \
-                  remapping.py uefi_matrix.py)
+                  remapping.py systemd_boot.py uefi_matrix.py)
 check-qemu: check-qemu-reset check-qemu-kexec ## the whole product in virtual machines
 
 check-qemu-reset: all $(RAM_TOOLS) ## of these, dumps after a reset

@@ -218,14 +218,15 @@ e820_done:
 
 /*
  * Automatic mode: what the disk knows of earlier dumps goes behind the image, where the arena
- * will be, after one page for the survey's record. What can not be read is not known.
+ * will be: after one page to spare and one for the survey's record. What can not be read is not
+ * known.
  */
 	movw	$0, DISK_READ
 	testb	$HEADER_AUTOMATIC, header_flags
 	jz	disk_done
 	movzwl	BASE_KIB, %ecx
 	shll	$10, %ecx
-	subl	$image_end + 4096, %ecx
+	subl	$image_end + 2 * 4096, %ecx
 	jb	disk_done
 	movzwl	dump_blocks, %edi
 	movzwl	locate_bytes, %eax
@@ -234,15 +235,15 @@ e820_done:
 	ja	disk_done
 	testl	%eax, %eax
 	jz	disk_done
-	movl	$image_end, %ebx
+	movl	$image_end + 2 * 4096, %ebx
 	shrl	$4, %ebx
 	pushw	%bx
-	addw	$4096 / 16, %bx
 	movw	$dump_lba, %si
 	call	disk_read
 	popw	%bx
 	jc	disk_done
 	incw	DISK_READ
+	subw	$4096 / 16, %bx
 	movw	$1, %di
 	movw	$survey_lba, %si		/* 0 if there is none: no record lies there */
 	call	disk_read

@@ -15,8 +15,9 @@ struct bios_found {
 	u32 e820_cut; /* not 0: the BIOS knows more ranges */
 	u16 base_kib; /* INT 12h */
 	/*
-	 * 1: of the disk we were booted from the start of the dump partition lies behind the first
-	 * page of the arena. 2: and the survey's record in that page. Neither is checked.
+	 * Of the disk we were booted from, 2: the survey's record is in the second page of the
+	 * arena, 1 and 2: the start of the dump partition behind it. Neither is checked. The first
+	 * page is for struct choose_disk.
 	 */
 	u16 disk_read;
 };

@@ -18,14 +18,10 @@ extern const struct boot_locate boot_locate;
 extern const char bios_key16[], bios_next16[], bios_give_up16[];
 u32 bios_real(const char *routine);
 
-static struct choose_disk disk;
-
-/* Behind the ranges of E820, where firmware clears less than above 0x7000, and behind the arena. */
+/* Firmware clears from 0x7000 to 0x90000 what its start-up used: one copy is below, one above. */
 static struct bios_tried *tried_place(const struct handoff *h, bool second)
 {
-	u64 pa = second && h->arena_bytes ? h->arena_pa + h->arena_bytes : BIOS_TRIED_PA;
-
-	return (struct bios_tried *)pa;
+	return (struct bios_tried *)(second ? h->arena_pa + h->arena_bytes : BIOS_TRIED_PA);
 }
 
 static u64 tried_read(const struct handoff *h)
@@ -49,26 +45,28 @@ static void tried_write(const struct handoff *h, u64 crash_id)
 }
 
 /* Of the disk that dumps go to, and nothing else. */
-static void disk_look(
-	const struct boot_header *settings, const struct bios_found *found, const u8 *survey)
+static void disk_look(struct choose_disk *disk, const struct boot_header *settings,
+	const struct bios_found *found)
 {
+	const u8 *survey = (const u8 *)disk + PAGE_BYTES;
 	const u8 *block = survey + PAGE_BYTES;
 	u32 block_bytes = boot_locate.block_bytes;
 	struct dl_super super;
 
-	disk.why = E_READ;
-	if (!found->disk_read || !choose_disk_super(&disk, block, &super))
+	memset(disk, 0, sizeof(*disk));
+	disk->why = E_READ;
+	if (!found->disk_read || !choose_disk_super(disk, block, &super))
 		return;
 	if (super.block_bytes != block_bytes ||
 		memcmp(super.disk_uuid, settings->target_uuid, sizeof(super.disk_uuid)) != 0) {
-		disk.known = false;
-		disk.why = E_SUPERBLOCK;
+		disk->known = false;
+		disk->why = E_SUPERBLOCK;
 		return;
 	}
 	for (u32 i = 1; i < settings->dump_blocks && i <= super.dir_slots; i++)
-		choose_disk_slot(&disk, &super, block + i * block_bytes);
+		choose_disk_slot(disk, &super, block + i * block_bytes);
 	if (found->disk_read > 1)
-		choose_disk_survey(&disk, &super, survey);
+		choose_disk_survey(disk, &super, survey);
 }
 
 static u32 real(const char *routine)
@@ -108,17 +106,18 @@ static void boot_on(void)
 void bios_choose(
 	struct handoff *h, const struct boot_header *settings, const struct bios_found *found)
 {
+	struct choose_disk *disk = (struct choose_disk *)h->arena_pa;
 	enum choose_way way;
 	u64 crash_id;
 
 	h->boots_on = true;
 	h->automatic = settings->flags & BOOT_FLAG_AUTOMATIC;
 	h->menu_seconds = settings->menu_seconds;
-	if (!h->automatic && h->menu_seconds == 0)
+	if ((!h->automatic && h->menu_seconds == 0) || h->arena_bytes == 0)
 		return;
-	disk_look(settings, found, (const u8 *)h->arena_pa);
-	disk.tried_id = tried_read(h);
-	way = dump_choose(h, &disk, key, NULL, &crash_id);
+	disk_look(disk, settings, found);
+	disk->tried_id = tried_read(h);
+	way = dump_choose(h, disk, key, NULL, &crash_id);
 	if (way == CHOOSE_BOOT_ON)
 		boot_on();
 	if (way == CHOOSE_OFF)

@@ -53,12 +53,12 @@ static enum choose_way remember(EFI_RUNTIME_SERVICES *rt, const struct choose *c
 	return CHOOSE_BOOT_ON;
 }
 
-/* Unless memory still holds the crash that was tried, which only a look at the disk can tell. */
+/* Unless memory still holds the crash that was tried and that the disk does not have. */
 static void forget(EFI_RUNTIME_SERVICES *rt, const struct choose *c)
 {
 	CHAR16 name[] = EFI_TRIED;
 
-	if (work.disk.known && c->crash_id != work.disk.tried_id)
+	if (c->crash_id != work.disk.tried_id)
 		efi_own_forget(rt, name);
 }
 

@@ -9,6 +9,7 @@
 #define LOOK_MAX  64u /* keys without a character that are passed over in one look */
 #define ASCII_MAX 0x7fu
 #define ESCAPE	  0x1bu
+#define DELETE	  0x7fu /* serial consoles send it for the key that takes back */
 
 void efi_say(EFI_SYSTEM_TABLE *st, const char *text, u32 bytes)
 {
@@ -27,7 +28,15 @@ void efi_say(EFI_SYSTEM_TABLE *st, const char *text, u32 bytes)
 	}
 }
 
-/* The first key in firmware's queue that has a character or is Esc; 0: none. */
+/* The character of a key that is known by its number alone (UEFI 2.10 s12.1.2); 0: it has none. */
+static u32 character(u16 scan_code)
+{
+	if (scan_code == SCAN_ESC)
+		return ESCAPE;
+	return scan_code == SCAN_DELETE ? DELETE : 0;
+}
+
+/* The first key in firmware's queue that has a character; 0: none. */
 static u32 key_look(EFI_SYSTEM_TABLE *st)
 {
 	for (u32 i = 0; i < LOOK_MAX; i++) {
@@ -37,8 +46,8 @@ static u32 key_look(EFI_SYSTEM_TABLE *st)
 			return 0;
 		if (key.UnicodeChar > 0 && key.UnicodeChar <= ASCII_MAX)
 			return key.UnicodeChar;
-		if (key.UnicodeChar == 0 && key.ScanCode == SCAN_ESC)
-			return ESCAPE;
+		if (key.UnicodeChar == 0 && character(key.ScanCode))
+			return character(key.ScanCode);
 	}
 	return 0;
 }

@@ -62,7 +62,7 @@ void efi_paging_cut(const struct efi_paging *p, struct memmap *map)
 	for (u32 i = map->count; i > 0; i--) {
 		const struct mem_range r = map->range[i - 1];
 
-		if (i <= map->count && r.type == MEM_RAM)
+		if (r.type == MEM_RAM)
 			range_cut(p, r.pa, r.pa + r.bytes, map);
 	}
 }

@@ -48,8 +48,8 @@ bool fbcon_fits(const struct framebuffer *fb);
 bool fbcon_init(struct fbcon *con, const struct framebuffer *fb, void *pixels) MUST_CHECK;
 
 /*
- * '\n' starts a new line, long lines wrap between words that are in one call, what the font has
- * not is shown as '?'.
+ * '\n' starts a new line, '\b' goes back one place in it, long lines wrap between words that are
+ * in one call, what the font has not is shown as '?'.
  */
 void fbcon_write(struct fbcon *con, const char *text, u32 bytes);
 

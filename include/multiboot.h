@@ -13,7 +13,7 @@
 
 #define MULTIBOOT1_LOADED     0x2badb002u /* eax */
 #define MULTIBOOT2_LOADED     0x36d76289u
-#define MULTIBOOT1_BYTES      116u
+#define MULTIBOOT1_BYTES      120u
 #define MULTIBOOT1_MODULE     16u
 #define MULTIBOOT2_HEAD_BYTES 8u
 #define MULTIBOOT_MAX_BYTES   (64u * KIB) /* of the information, or of a table that it names */
@@ -59,17 +59,19 @@ void multiboot2_read(const u8 *info, u32 bytes, struct multiboot *out, struct me
  */
 void multiboot_loader(const struct multiboot *m, struct memmap *map);
 
-/*
- * A place for the arena, @want bytes if that costs the old kernel nothing: low memory, else what
- * firmware has used; failing both the larger of them that has @least; then other RAM, and
- * @took_free is set. Away from the image @own; no bytes if there is no place.
- */
+/* What the arena needs: @want bytes, or at @least so many; the rest is as in struct multiboot. */
 struct multiboot_need {
 	u64 want;
 	u64 least;
-	u64 low_end; /* as struct multiboot's */
-	struct efiboot_range own;
+	u64 low_end;
+	struct efiboot_range own; /* the image, which lies there already */
 };
+
+/*
+ * A place for the arena, whole pages: @want in low memory or in what firmware has used, or else
+ * @least there, low memory first; or else @least of other RAM, and *@took_free is set. If there is
+ * no such place what low memory has, perhaps nothing.
+ */
 struct efiboot_range multiboot_arena(
 	const struct memmap *map, const struct multiboot_need *need, bool *took_free) MUST_CHECK;
 

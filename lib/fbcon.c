@@ -246,6 +246,10 @@ void fbcon_write(struct fbcon *con, const char *text, u32 bytes)
 			con->line_due = true;
 			continue;
 		}
+		if (text[i] == '\b') {
+			con->column -= con->column > 0;
+			continue;
+		}
 		if (line_is_full(con, text, i, bytes)) {
 			line_feed(con);
 			if (text[i] == ' ')

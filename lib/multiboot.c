@@ -23,7 +23,8 @@
 #define INFO_MAP_PA	 48
 #define INFO_LOADER	 64
 #define INFO_FRAMEBUFFER 88
-#define INFO_COLOURS	 110
+#define INFO_COLOURS	 110 /* s3.3; where a C compiler puts them, GRUB too: two bytes later */
+#define INFO_COLOURS_C	 112
 
 #define MAP1_SIZE  0 /* of what follows this field */
 #define MAP1_ENTRY 4
@@ -136,6 +137,12 @@ static u32 get_if(const u8 *info, u32 flag, u32 at)
 	return get_u32(info + INFO_FLAGS) & flag ? get_u32(info + at) : 0;
 }
 
+/* Red has no bits where there is but padding. */
+static const u8 *colours1(const u8 *info)
+{
+	return info + (info[INFO_COLOURS + 1] ? INFO_COLOURS : INFO_COLOURS_C);
+}
+
 void multiboot1_read(const u8 info[MULTIBOOT1_BYTES], struct multiboot *out)
 {
 	memset(out, 0, sizeof(*out));
@@ -147,7 +154,7 @@ void multiboot1_read(const u8 info[MULTIBOOT1_BYTES], struct multiboot *out)
 	out->map_bytes = get_if(info, HAS_MAP, INFO_MAP_BYTES);
 	out->loader_pa = get_if(info, HAS_LOADER, INFO_LOADER);
 	if (get_u32(info + INFO_FLAGS) & HAS_FRAMEBUFFER)
-		add_screen(info + INFO_FRAMEBUFFER, info + INFO_COLOURS, out);
+		add_screen(info + INFO_FRAMEBUFFER, colours1(info), out);
 	else
 		out->text_mode = true; /* as the loader's header asked for */
 }
@@ -382,11 +389,11 @@ struct efiboot_range multiboot_arena(
 	const struct memmap *map, const struct multiboot_need *need, bool *took_free)
 {
 	struct efiboot_range low = low_memory(map, need);
-	struct efiboot_range place = {.bytes = need->want};
+	struct efiboot_range place = {.bytes = round_up_u64(need->want, PAGE_BYTES)};
 
 	*took_free = false;
-	low.bytes = min_u64(low.bytes, need->want);
-	if (low.bytes == need->want)
+	low.bytes = min_u64(low.bytes, place.bytes);
+	if (low.bytes == place.bytes)
 		return low;
 	place.pa = efiboot_place(map, place.bytes, &need->own, 1, took_free);
 	if (place.pa && !*took_free)
@@ -394,7 +401,7 @@ struct efiboot_range multiboot_arena(
 	*took_free = false;
 	if (low.bytes >= need->least)
 		return low;
-	place.bytes = need->least;
+	place.bytes = round_up_u64(need->least, PAGE_BYTES);
 	place.pa = efiboot_place(map, place.bytes, &need->own, 1, took_free);
 	return place.pa ? place : low;
 }

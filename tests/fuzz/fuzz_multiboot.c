@@ -44,7 +44,8 @@ static void check_screen(const struct framebuffer *s)
 
 static void check_arena(const struct multiboot *told, u64 own_pa)
 {
-	const struct multiboot_need need = {640 * KIB, 300 * KIB, told->low_end, {own_pa, MIB / 4}};
+	const struct multiboot_need need = {
+		640 * KIB, 300 * KIB + 5, told->low_end, {own_pa, MIB / 4}};
 	bool took_free;
 	struct efiboot_range r = multiboot_arena(&map, &need, &took_free);
 

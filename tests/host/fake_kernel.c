@@ -142,17 +142,38 @@ static int write_text(const struct fake_kernel *fk, char *text)
 		(long long)fk->sme_mask, fk->extra ? fk->extra : "");
 }
 
+/* What vmcoreinfo says of the log goes behind the @bytes of @text. */
+static int write_log(const struct fake_kernel *fk, char *text, int bytes)
+{
+	u64 va = fk->image_va + FAKE_LOG;
+	u64 log_va = va + 16;
+	u32 length[2] = {4096, (u32)strlen(fk->log)};
+
+	memcpy(ram(fk->image_pa + FAKE_LOG, 8), &log_va, 8);
+	memcpy(ram(fk->image_pa + FAKE_LOG + 8, 8), length, 8);
+	memcpy(ram(fk->image_pa + FAKE_LOG + 16, length[0]), fk->log, length[1]);
+	return bytes + snprintf(text + bytes, (size_t)(TEXT_BYTES - bytes),
+			       "SYMBOL(log_buf)=%llx\nSYMBOL(log_buf_len)=%llx\n"
+			       "SYMBOL(log_end)=%llx\n",
+			       (unsigned long long)va, (unsigned long long)va + 8,
+			       (unsigned long long)va + 12);
+}
+
 void fake_kernel_build(const struct fake_kernel *fk)
 {
 	u64 phys_base = fk->image_pa - (fk->image_va - KERNEL_MAP);
 	char text[TEXT_BYTES] = "";
 	u32 head[3] = {11, 0, 0};
+	int text_bytes;
 
 	memset(ram(fk->image_pa, FAKE_IMAGE_BYTES), 0, FAKE_IMAGE_BYTES);
 	map_all(fk);
 	write_uts(fk);
 	memcpy(ram(fk->image_pa + FAKE_PHYS_BASE, 8), &phys_base, 8);
-	head[1] = (u32)write_text(fk, text);
+	text_bytes = write_text(fk, text);
+	if (fk->log)
+		text_bytes = write_log(fk, text, text_bytes);
+	head[1] = (u32)text_bytes;
 	if (fk->note_pa) {
 		u8 *note = ram(fk->note_pa, NOTE_TEXT + TEXT_BYTES);
 

@@ -11,6 +11,7 @@
 #define FAKE_ROOT	 0x0u	  /* from image_pa: init_top_pgt */
 #define FAKE_UTS	 0x10000u /* the names */
 #define FAKE_PHYS_BASE	 0x11000u /* the variable of that name */
+#define FAKE_LOG	 0x13000u /* pointer, length and end of its log, and behind them the log */
 #define FAKE_TABLES	 0x20000u /* those of fake_kernel_map, up to the end of the image */
 #define FAKE_RELEASE	 "6.1.0-50-cloud-amd64"
 
@@ -24,6 +25,7 @@ struct fake_kernel {
 	u64 note_pa;	    /* 0: none */
 	u64 text_pa;	    /* 0: none */
 	const char *extra;  /* more lines; may be NULL */
+	const char *log;    /* lines as Linux before 3.5 keeps them; NULL: none */
 	u32 page_bytes;	    /* SIZE(page); 0: 64 */
 	bool no_sections;   /* does not export mem_section */
 };

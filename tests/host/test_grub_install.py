@@ -11,7 +11,7 @@ import pytest
 
 from grubtree import CONFIG, ELF_BYTES, IMAGE, MODULE, PROBE, SCRIPT, GrubTree, elf
 from hosttools import check, done, number_of, refused, run
-from kexectree import MIB, TOOL
+from kexectree import BUILD, MIB, TOOL
 
 os.environ["PATH"] += ":/usr/sbin:/sbin"
 os.environ["LC_ALL"] = "C"
@@ -194,8 +194,14 @@ def test_update_fails(tree, inside):
 
 def test_entry_does_not_appear(tree, inside):
     tree.write("boot/forget", "")
-    refused(inside(), "/dev/dump", "has no such entry afterwards", "run update-grub")
+    refused(inside(), "/dev/dump", "has no such entry afterwards", "update-grub")
     assert installed(tree) == (True, True)
+
+
+def test_entry_stays_another(tree, inside):
+    done(inside())
+    tree.write("boot/forget", "")
+    refused(inside("--menu", "7"), "/dev/dump", "has no such entry afterwards", "update-grub")
 
 
 def test_without_update_grub(tree, inside, shim):
@@ -413,6 +419,12 @@ def test_every_write_can_fail(tree, device, shim):
     assert at > 3 and installed(tree) == (True, True)
 
 
+def test_the_image_that_was_built(tree, device):
+    done(tree.tool("--grub", device))
+    with open(os.path.join(BUILD, "afterimage.elf"), "rb") as f:
+        assert (tree.root / IMAGE).read_bytes() == f.read()
+
+
 # --- the image and the target --------------------------------------------------------------
 
 
@@ -483,8 +495,8 @@ def test_target_out_of_reach(tree, device):
     tree.attach("nvme0n1", "tcp", number=number_of(device))
     r = tree.tool("--grub", "--image", tree.image, device)
     assert r.returncode == 1 and r.stderr.startswith(f"mkdumpdisk: {device}: ")
-    r = tree.tool("--grub=status")
-    assert r.returncode == 1 and "target: /dev/nvme0n1p3" in r.stdout
+    found = tree.state(tree.tool("--grub=status", "--json"))["target"]
+    assert not found["ok"] and found["text"].startswith("/dev/nvme0n1p3 ")
 
 
 def test_needs_root(tmp_path):

@@ -100,8 +100,8 @@ def unpack(target, packages):
 
 
 def base(more=()):
-    """The unpacked packages, as many as PACKAGES and @more name."""
-    name = "-".join((f"debian-{SUITE}", *more))
+    """The unpacked packages, as many as PACKAGES and @more name; the first of these names them."""
+    name = "-".join((f"debian-{SUITE}", *more[:1]))
     root = kernels.cache_dir() / name
     stamp = kernels.cache_dir() / f"{name}.packages"
     packages = PACKAGES + tuple(more)

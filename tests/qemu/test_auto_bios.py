@@ -22,7 +22,7 @@ BLOCKS = [512, 4096] if EVERYTHING else [512]
 HELLO = r"^afterimage \S+ via bios\n"
 AUTO = "^afterimage: automatic: "
 OFFER = r"^afterimage: capture in \d+ s; keys: .*\n"
-E_TRIED, E_NO_NEXT = 70, 72
+E_READ, E_TRIED, E_NO_NEXT = 26, 70, 72
 PASSED_S = 4  # no more than one second of it is the image's; the rest is this machine's
 MENU_S = 8
 NO_KERNEL = "no old kernel in memory; booting on"
@@ -83,6 +83,7 @@ def passed_on(machine, says, disk=1, at=0):
     lines = re.findall(r"^afterimage: .*$", machine.console()[at:], re.M)
     assert lines[-1] == "afterimage: booting on"
     assert says in lines[-2]
+    assert len(re.findall(HELLO, machine.console()[at:], re.M)) == 1
     return took
 
 
@@ -139,6 +140,14 @@ def test_a_capture_that_is_cut_short_is_not_begun_again(first, mark, tmp_path):
         machine.reset(cont=False)
         passed_on(machine, f": E{E_TRIED} ", at=at)
         assert "complete" not in machine.console()
+
+
+def test_a_directory_that_can_not_be_read(first, auto_disk, mark, tmp_path):
+    """What the disk has already is not known, so nothing is captured."""
+    block = tools.dump_partition(auto_disk)[0] // 512
+    rule = {"event": "read_aio", "errno": 5, "sector": block + 3}
+    with start(tmp_path, auto_disk, first.crash, [(mark, "nvme")], inject_error=rule) as machine:
+        passed_on(machine, f": E{E_READ} ")
 
 
 def test_no_other_disk(auto_disk, tmp_path):

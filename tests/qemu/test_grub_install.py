@@ -17,7 +17,8 @@ import screen
 import tools
 from machine import MIB, Disk
 
-PACKAGES = ("grub-pc", "lvm2", "cryptsetup-bin", "e2fsprogs", "fdisk")
+PACKAGES = ("grub-pc", "lvm2", "cryptsetup-bin", "e2fsprogs", "fdisk", "dpkg", "grep", "sed",
+            "diffutils")
 MODULES = ("ecb", "xts", "dm-mod", "dm-crypt")  # in the order of loading
 SYSTEMS = ("lvm", "luks")
 SYSTEM_BYTES = 256 * MIB
@@ -25,11 +26,11 @@ TITLE = "Dump memory of the crashed system"
 PASSPHRASE = "geheim"
 FIND_DISK = """for d in /sys/block/nvme*; do read s <$d/device/serial; \
 [ "$s" = {serial} ] && echo /dev/${{d##*/}}; done; true"""
-TABLE = "label: gpt\\nsize=1MiB,type=21686148-6449-6E6F-744E-656564454649\\n,type=linux\\n"
+TABLE = "label: gpt\\nsize=1MiB,type=21686148-6449-6E6F-744E-656564454649\\ntype=linux\\n"
 ENCRYPT = "printf {0} | cryptsetup -q luksFormat --type luks1 --pbkdf-force-iterations 1000 " \
           "{1} - && printf {0} | cryptsetup open {1} secret --key-file=-"
 MAKE_BOOT = "vgcreate -q -y vg{0} {1} && lvcreate -q -y -n boot -l 100%FREE vg{0} && " \
-            "mke2fs -q -t ext4 /dev/vg{0}/boot && mount /dev/vg{0}/boot /boot"
+            "mke2fs -q -t ext4 /dev/vg{0}/boot && mkdir -p /boot && mount /dev/vg{0}/boot /boot"
 DEFAULTS = 'GRUB_TIMEOUT=60\\nGRUB_TERMINAL=serial\\nGRUB_DISTRIBUTOR=Debian\\n' \
            'GRUB_SERIAL_COMMAND="serial --unit=0 --speed=115200"\\n'
 DOWN = b"\x0e"  # control-N

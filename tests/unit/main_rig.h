@@ -46,6 +46,7 @@ static inline void fill_ram(void)
 			memset(ram + page * PAGE_BYTES, (int)page | 1, PAGE_BYTES);
 	}
 	fk = fake_kernel_default();
+	fk.log = "<6>[    0.000000] Linux version " FAKE_RELEASE "\n<6>[    1.500000] hung\n";
 	memset(ram + fk.image_pa, 0, FAKE_IMAGE_BYTES);
 	fake_kernel_build(&fk);
 }

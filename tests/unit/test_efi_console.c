@@ -56,14 +56,16 @@ static void keys_set(const EFI_INPUT_KEY *keys, u32 n)
 
 static void test_keys_that_were_pressed(void **state)
 {
-	const EFI_INPUT_KEY keys[] = {{0, L'd'}, {0, L'\r'}, {0, L'\b'}, {0x17, 0}, {0x02, 0}};
+	const EFI_INPUT_KEY keys[] = {
+		{0, L'd'}, {0, L'\r'}, {0, L'\b'}, {0x17, 0}, {0x08, 0}, {0x02, 0}};
 
 	(void)state;
-	keys_set(keys, 5);
+	keys_set(keys, 6);
 	assert_int_equal(efi_key(&fw.st, 0), 'd');
 	assert_int_equal(efi_key(&fw.st, 0), '\r');
 	assert_int_equal(efi_key(&fw.st, 0), '\b');
 	assert_int_equal(efi_key(&fw.st, 0), 0x1b);
+	assert_int_equal(efi_key(&fw.st, 0), 0x7f);
 	assert_int_equal(efi_key(&fw.st, 0), 0);
 	assert_int_equal(fw.keys_left, 0);
 	assert_int_equal(fw.stalled_us, 0);

@@ -6,7 +6,7 @@
 #include "crc32c.h"
 #include "tests/unit/efi_rig.h"
 
-#define BLOCKS	  40000u
+#define BLOCKS 40000u
 #define PIECE  (16u * KIB)
 
 static const u8 any[16];

@@ -56,6 +56,11 @@ static void test_map_too_long(void **state)
 	assert_true(efi_map_first(&fw.st, &map));
 	assert_ptr_equal(map.buffer, pool);
 	assert_int_equal(fw.pools, 1);
+	efi_map_release(&fw.st, &map, buffer);
+	efi_map_release(&fw.st, &map, buffer);
+	assert_int_equal(fw.freed, 1);
+	assert_ptr_equal(map.buffer, buffer);
+	map.buffer = pool;
 	assert_int_equal(efi_leave(&fw.st, &fw, &map), OK);
 	assert_int_equal(map.bytes, sizeof(buffer) + 3 * 48);
 

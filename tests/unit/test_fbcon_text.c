@@ -60,6 +60,19 @@ static void test_unknown_characters(void **state)
 	screen_close(&s);
 }
 
+/* A character that is taken back while a level is typed. */
+static void test_backspace(void **state)
+{
+	struct screen s = screen_open(320, 240, 0, &formats[FORMAT_BGRX]);
+
+	(void)state;
+	write_text("\b\blevel 12");
+	write_text("\b \b");
+	write_text("3");
+	check_row(&s, 0, "level 13");
+	screen_close(&s);
+}
+
 /* Against a model that remembers all lines ever written. */
 static void test_scrolls(void **state)
 {
@@ -185,6 +198,7 @@ int main(void)
 		cmocka_unit_test(test_wraps),
 		cmocka_unit_test(test_wraps_between_words),
 		cmocka_unit_test(test_unknown_characters),
+		cmocka_unit_test(test_backspace),
 		cmocka_unit_test(test_scrolls),
 		cmocka_unit_test(test_scrolling_draws_only_changes),
 		cmocka_unit_test(test_bar),

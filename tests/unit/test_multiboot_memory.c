@@ -56,6 +56,21 @@ static void test_flags(void **state)
 	assert_false(told.text_mode);
 }
 
+/* GRUB's structure has two bytes of padding before the colours. */
+static void test_colours_of_grub(void **state)
+{
+	(void)state;
+	memset(info, 0, MULTIBOOT1_BYTES);
+	put32(info, 1 << 12);
+	screen(info + 88, info + 112, 16, 1);
+	multiboot1_read(info, &told);
+	assert_int_equal(told.screen.red.shift, 16);
+	assert_int_equal(told.screen.red.bits, 8);
+	assert_int_equal(told.screen.green.bits, 7);
+	assert_int_equal(told.screen.blue.shift, 0);
+	assert_int_equal(told.screen.blue.bits, 6);
+}
+
 static u8 *entry1(u8 *at, u32 size, u64 pa, u64 bytes, u32 type)
 {
 	put32(at, size);
@@ -169,11 +184,11 @@ static void test_others(void **state)
 	check(512 * MIB - PAGE_BYTES, MEM_RAM, TOUCHED_NOBODY);
 }
 
-/* --- the arena -------------------------------------------------------------------------- */
+/* --- the arena; what is asked for need not be whole pages ----------------------------------- */
 
 static struct efiboot_range place(u64 low_end, u64 own_pa, bool *took_free)
 {
-	const struct multiboot_need need = {WANT, LEAST, low_end, {own_pa, 312 * KIB}};
+	const struct multiboot_need need = {WANT - 5, LEAST - 7, low_end, {own_pa, 312 * KIB}};
 
 	return multiboot_arena(&map, &need, took_free);
 }
@@ -238,6 +253,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_fields, setup),
 		cmocka_unit_test_setup(test_flags, setup),
+		cmocka_unit_test_setup(test_colours_of_grub, setup),
 		cmocka_unit_test_setup(test_map1, setup),
 		cmocka_unit_test_setup(test_modules1, setup),
 		cmocka_unit_test_setup(test_grub_on_bios, setup),

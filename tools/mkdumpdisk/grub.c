@@ -99,9 +99,8 @@ static bool put_into_menu(const struct options *o, struct setup *s)
 	if (s->state.listed && strcmp(s->state.listed_words, s->words) == 0)
 		return true;
 	tool_error(o->target,
-		"run update-grub and see what it says of afterimage, or mkdumpdisk --grub=remove, "
-		"which "
-		"takes the files away again",
+		"see what update-grub says of afterimage, or take them away with mkdumpdisk "
+		"--grub=remove",
 		"the files were written, but " GRUB_CONFIG " has no such entry afterwards");
 	return false;
 }

@@ -108,13 +108,32 @@ static bool ends_in(const char *name, const char *end)
 	return length > tail && strcasecmp(name + length - tail, end) == 0;
 }
 
-static void take_entry(const char *folder, const char *name, struct sdboot_order *r)
+/* An entry that names no file, or one that is not there, is not in the menu. */
+static bool leads_somewhere(const struct options *o, const char *point, const char *path)
 {
-	char path[KEXEC_PATH_BYTES + 256], key[8];
+	static const char *const keys[] = {"linux", "efi", "uki"};
+	char file[512];
+
+	for (u32 i = 0; i < ARRAY_SIZE(keys); i++) {
+		if (!read_key(path, keys[i], file, sizeof(file)))
+			continue;
+		for (char *c = file; *c; c++)
+			*c = *c == '\\' ? '/' : *c;
+		return *file == '/' && there(o, point, file);
+	}
+	return false;
+}
+
+static void take_entry(
+	const struct options *o, const char *point, const char *name, struct sdboot_order *r)
+{
+	char folder[KEXEC_PATH_BYTES], path[KEXEC_PATH_BYTES + 256], key[8];
 
 	if (*name == '.' || !ends_in(name, ".conf") || strcasecmp(name, SDBOOT_NAME) == 0)
 		return;
-	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	snprintf(path, sizeof(path), "%s/%s", place(o, point, SDBOOT_ENTRIES, folder), name);
+	if (!leads_somewhere(o, point, path))
+		return;
 	sdboot_order_entry(r, name, read_key(path, "sort-key", key, sizeof(key)));
 }
 
@@ -126,7 +145,7 @@ static void take_entries(const struct options *o, const char *point, struct sdbo
 	DIR *dir = opendir(place(o, point, SDBOOT_ENTRIES, folder));
 
 	for (u32 i = 0; dir && i < FILES_MAX && (e = readdir(dir)); i++)
-		take_entry(folder, e->d_name, r);
+		take_entry(o, point, e->d_name, r);
 	if (dir)
 		closedir(dir);
 	dir = opendir(place(o, point, "/EFI/Linux", folder));
