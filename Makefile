@@ -188,11 +188,12 @@ RAM_TOOLS := $(addprefix $(BUILD)/host/,classes corrupt ending)
 KEXEC_TESTS := $(wildcard tests/qemu/test_kexec*.py) tests/qemu/test_registers.py
 # Surveys, the tools in running systems and failing disks go with them, so that both halves take
 # about the same time.
-LIVE_TESTS  := $(addprefix tests/qemu/test_,boot_entry.py host_check.py reserve_words.py \
-                 survey_bios.py survey_next.py)
+LIVE_TESTS  := $(addprefix tests/qemu/test_,auto_systemd.py boot_entry.py host_check.py \
+                 reserve_words.py survey_bios.py survey_next.py)
 DISK_TESTS  := $(addprefix tests/qemu/test_,ahci.py disk_faults.py next_disk.py power_cuts.py \
                  sectors.py virtio.py)
-MATRIX_TESTS := $(addprefix tests/qemu/test_,auto_uefi_matrix.py grub_install.py systemd_boot.py remapping.py uefi_matrix.py)
+MATRIX_TESTS := $(addprefix tests/qemu/test_,auto_matrix.py auto_uefi_matrix.py grub_install.py \
+                  remapping.py systemd_boot.py uefi_matrix.py)
 check-qemu: check-qemu-reset check-qemu-kexec ## the whole product in virtual machines
 
 check-qemu-reset: all $(RAM_TOOLS) ## of these, dumps after a reset
@@ -207,6 +208,7 @@ check-matrix: all $(RAM_TOOLS) ## classes, kexec, UEFI on every kernel and layou
 	@BUILD=$(BUILD) AFTERIMAGE_MATRIX=all $(PYTHON) -m pytest -q -p no:cacheprovider \
 	  tests/qemu/test_classes.py tests/qemu/test_kexec_matrix.py \
 	  tests/qemu/test_kexec_memory.py tests/qemu/test_in_flight.py tests/qemu/test_pci.py \
+	  tests/qemu/test_memory_errors.py tests/qemu/test_screen.py \
 	  $(DISK_TESTS) $(MATRIX_TESTS)
 
 lint: $(BUILD)/metal/libpure.a ## format, clang-tidy, headers, purity gate

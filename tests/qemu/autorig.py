@@ -43,7 +43,7 @@ busybox mount -t devtmpfs dev /dev
 for name in {modules}; do
 	[ ! -e /$name.ko ] || busybox insmod /$name.ko
 done
-until [ -e /root/sbin/init ]; do
+until [ -d /root/etc ]; do
 	busybox sleep 0.05
 	for disk in /dev/nvme*n1p1; do
 		busybox mount -t ext4 $disk /root 2>/dev/null && break
@@ -55,14 +55,6 @@ exec busybox switch_root /root /sbin/init
 """
 DRIVERS = ("crc64", "crc64_rocksoft_generic", "crc64-rocksoft", "crct10dif_common",
            "crct10dif_generic", "crc-t10dif", "t10-pi", "nvme-core", "nvme")
-# What starts nothing that is needed here.
-MASKED = ("systemd-udevd.service", "systemd-udev-trigger.service", "modprobe@.service",
-          "systemd-udevd-control.socket", "systemd-udevd-kernel.socket",
-          "systemd-update-utmp.service", "systemd-update-utmp-runlevel.service",
-          "systemd-sysusers.service", "systemd-sysctl.service", "systemd-modules-load.service",
-          "systemd-tmpfiles-setup.service", "systemd-tmpfiles-setup-dev.service",
-          "systemd-tmpfiles-clean.timer", "systemd-binfmt.service",
-          "systemd-machine-id-commit.service")
 TIMEOUT_S = 60
 LIMIT_S = 1800
 BOOT_TIMEOUT_S = 120
@@ -154,7 +146,7 @@ def make_guest(folder, ordinary=False, words="", files=None):
     boot_files["boot/vmlinuz"] = kernel.vmlinuz
     config = GRUB_CONFIG.format(cmdline=debian.cmdline(words), initrd=initrd)
     disk = debian.make_root(Path(folder) / "guest.img", {**boot_files, **(files or {})},
-                            room_bytes=CORE_BYTES + ESP_BYTES, masked=MASKED)
+                            room_bytes=CORE_BYTES + ESP_BYTES, masked=debian.NEEDLESS_UNITS)
     subprocess.run(["/usr/sbin/sfdisk", "-q", "--append", disk], check=True, timeout=TIMEOUT_S,
                    text=True, capture_output=True, input=
                    f"start={CORE_START // SECTOR}, size={CORE_BYTES // SECTOR}, "

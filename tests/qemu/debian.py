@@ -30,6 +30,15 @@ MASKED = ("serial-getty@ttyS0.service", "getty@tty1.service", "getty-static.serv
           "systemd-logind.service", "systemd-timesyncd.service", "systemd-hwdb-update.service",
           "systemd-user-sessions.service", "systemd-random-seed.service", "dev-hugepages.mount",
           "dev-mqueue.mount", "sys-kernel-debug.mount", "sys-kernel-tracing.mount")
+# What a test can do without that plugs nothing in: half of the time that a boot takes.
+NEEDLESS_UNITS = (
+    "systemd-udevd.service", "systemd-udev-trigger.service", "modprobe@.service",
+    "systemd-udevd-control.socket", "systemd-udevd-kernel.socket",
+    "systemd-update-utmp.service", "systemd-update-utmp-runlevel.service",
+    "systemd-sysusers.service", "systemd-sysctl.service", "systemd-modules-load.service",
+    "systemd-tmpfiles-setup.service", "systemd-tmpfiles-setup-dev.service",
+    "systemd-tmpfiles-clean.timer", "systemd-binfmt.service",
+    "systemd-machine-id-commit.service")
 ROOT_START = 1 << 20
 ROOT_BYTES = 512 << 20
 ROOT_UUID = "5d1b7c1e-6a0f-4b52-9a44-0c1d3f6a7e10"

@@ -49,7 +49,8 @@ def root_disk(tmp_path_factory, kernel):
     disk = debian.make_root(tmp_path_factory.mktemp("debian") / "root.img", {
         "usr/local/sbin/mkdumpdisk": tools.program("mkdumpdisk"),
         "usr/local/lib/afterimage/afterimage.efi": tools.program("afterimage.efi"),
-        **{f"opt/{file.name}": file for file in Path(modules).iterdir()}})
+        **{f"opt/{file.name}": file for file in Path(modules).iterdir()}},
+                            masked=debian.NEEDLESS_UNITS)
     os.truncate(disk, ESP_START + ESP_BYTES + MIB)
     for line, given in ((["sfdisk", "-q", "--relocate", "gpt-bak-std", disk], None),
                         (["sfdisk", "-q", "--append", disk],

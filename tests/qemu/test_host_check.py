@@ -67,7 +67,8 @@ def root_disk(tmp_path_factory, kernel):
     """The system with mkdumpdisk, efivarfs and chattr, whose package a small one lacks."""
     return debian.make_root(tmp_path_factory.mktemp("debian") / "root.img", {
         "usr/local/sbin/mkdumpdisk": tools.program("mkdumpdisk"),
-        "usr/local/lib/efivarfs.ko": efivarfs(kernel), **with_libraries(CHATTR)})
+        "usr/local/lib/efivarfs.ko": efivarfs(kernel), **with_libraries(CHATTR)},
+                            masked=debian.NEEDLESS_UNITS)
 
 
 @pytest.fixture

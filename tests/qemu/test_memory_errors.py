@@ -10,6 +10,7 @@ import pytest
 import capture
 import compare
 import gdbstub
+import matrix
 import tools
 from machine import GIB, MIB
 
@@ -20,6 +21,7 @@ MAX_PAGES, MAX_CHECKS = 64, 256  # that the image goes on after
 PAGE = compare.PAGE
 WINDOW_VA, WINDOW_BYTES, WINDOWS = 16 * MIB, 2 * MIB, 4
 BANK = 9
+SOME = None if matrix.everything() else 1  # of the ways to tell of an error
 
 VALID, UNCORRECTED, ENABLED = 1 << 63, 1 << 61, 1 << 60
 MISC_VALID, ADDRESS_VALID, CONTEXT_CORRUPT = 1 << 59, 1 << 58, 1 << 57
@@ -146,7 +148,7 @@ def check_told(disk, result, *words):
 
 
 @pytest.mark.parametrize("status, model", [
-    (AMD, "qemu64"), (INTEL_REQUIRED, INTEL_MODEL)], ids=["amd", "intel"])
+    (AMD, "qemu64"), (INTEL_REQUIRED, INTEL_MODEL)][:SOME], ids=["amd", "intel"][:SOME])
 def test_page_in_a_window(status, model, first, disk, debugged, tmp_path, step):
     """The page is shown by a window as one of a large page's 512: it becomes zeros there, so
     that a read that failed can end, and the 511 others stay what they are."""
@@ -239,8 +241,8 @@ def test_corrected_error(first, disk, debugged, tmp_path):
 
 @pytest.mark.parametrize("status, model", [
     (AMD | CONTEXT_CORRUPT, "qemu64"), (AMD | BIT_55, "qemu64"),
-    (INTEL_REQUIRED & ~ADDRESS_VALID, INTEL_MODEL)],
-    ids=["context", "amd-task-context", "intel-no-address"])
+    (INTEL_REQUIRED & ~ADDRESS_VALID, INTEL_MODEL)][:SOME],
+    ids=["context", "amd-task-context", "intel-no-address"][:SOME])
 def test_state_in_doubt(status, model, first, disk, debugged):
     """Told with all that the processor says, not a silent reset and the next attempt."""
     machine, stub = debugged(cpu_model=model)

@@ -235,8 +235,7 @@ def check_drgn(found, story):
     assert "do_idle" in found["cpus"][0]["frames"]
 
 
-@pytest.mark.parametrize("age", [DEBIANS_OWN, NEWEST])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("age, kind", [(DEBIANS_OWN, "elf"), (NEWEST, "kdump")])
 def test_drgn_shows_all_processors(age, kind, whole, kernel):
     check_drgn(drgn(age, whole.files[kind], kernel), whole)
 

@@ -10,7 +10,7 @@ void ending_find(struct physmem *pm, const struct oldkernel *k, struct panic_scr
 	(void)pm;
 	(void)k;
 	(void)scratch;
-	*out = (struct ending) {ENDING_CRASH, "panicked", 0x1234567890};
+	*out = (struct ending) {.how = ENDING_CRASH, .why = "panicked", .crash_id = 0x1234567890};
 }
 
 /* As run() of the rig, but nothing need be captured. */
