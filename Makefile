@@ -188,7 +188,7 @@ LIVE_TESTS  := $(addprefix tests/qemu/test_,boot_entry.py host_check.py reserve_
                  survey_bios.py survey_next.py)
 DISK_TESTS  := $(addprefix tests/qemu/test_,ahci.py disk_faults.py next_disk.py power_cuts.py \
                  sectors.py virtio.py)
-MATRIX_TESTS := $(addprefix tests/qemu/test_,remapping.py uefi_matrix.py)
+MATRIX_TESTS := $(addprefix tests/qemu/test_,grub_modes.py remapping.py uefi_matrix.py)
 check-qemu: check-qemu-reset check-qemu-kexec ## the whole product in virtual machines
 
 check-qemu-reset: all $(RAM_TOOLS) ## of these, dumps after a reset
@@ -199,7 +199,7 @@ check-qemu-kexec: all ## of these, dumps after a panic, surveys, failing disks, 
 	@BUILD=$(BUILD) sh tests/qemu/run.sh kexec $(PYTHON) -m pytest -q -p no:cacheprovider \
 	  $(KEXEC_TESTS) $(LIVE_TESTS) $(DISK_TESTS)
 
-check-matrix: all $(RAM_TOOLS) ## classes, kexec, UEFI on every kernel and layout; every fault of a disk
+check-matrix: all $(RAM_TOOLS) ## classes, kexec, UEFI, GRUB on every kernel and layout; every fault of a disk
 	@BUILD=$(BUILD) AFTERIMAGE_MATRIX=all $(PYTHON) -m pytest -q -p no:cacheprovider \
 	  tests/qemu/test_classes.py tests/qemu/test_kexec_matrix.py \
 	  tests/qemu/test_kexec_memory.py tests/qemu/test_in_flight.py tests/qemu/test_pci.py \
