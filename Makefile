@@ -193,7 +193,7 @@ LIVE_TESTS  := $(addprefix tests/qemu/test_,auto_systemd.py boot_entry.py host_c
 DISK_TESTS  := $(addprefix tests/qemu/test_,ahci.py disk_faults.py next_disk.py power_cuts.py \
                  sectors.py virtio.py)
 MATRIX_TESTS := $(addprefix tests/qemu/test_,auto_matrix.py auto_uefi_matrix.py grub_install.py \
-                  remapping.py systemd_boot.py uefi_matrix.py)
+                  grub_modes.py remapping.py systemd_boot.py uefi_matrix.py)
 check-qemu: check-qemu-reset check-qemu-kexec ## the whole product in virtual machines
 
 check-qemu-reset: all $(RAM_TOOLS) ## of these, dumps after a reset
@@ -204,7 +204,7 @@ check-qemu-kexec: all ## of these, dumps after a panic, surveys, failing disks, 
 	@BUILD=$(BUILD) sh tests/qemu/run.sh kexec $(PYTHON) -m pytest -q -p no:cacheprovider \
 	  $(KEXEC_TESTS) $(LIVE_TESTS) $(DISK_TESTS)
 
-check-matrix: all $(RAM_TOOLS) ## classes, kexec, UEFI on every kernel and layout; every fault of a disk
+check-matrix: all $(RAM_TOOLS) ## classes, kexec, UEFI, GRUB on every kernel and layout; every fault of a disk
 	@BUILD=$(BUILD) AFTERIMAGE_MATRIX=all $(PYTHON) -m pytest -q -p no:cacheprovider \
 	  tests/qemu/test_classes.py tests/qemu/test_kexec_matrix.py \
 	  tests/qemu/test_kexec_memory.py tests/qemu/test_in_flight.py tests/qemu/test_pci.py \
