@@ -13,7 +13,8 @@ from kexectree import TOOL, Tree
 IMAGE = "boot/afterimage/afterimage.elf"
 SCRIPT = "etc/grub.d/45_afterimage"
 CONFIG = "boot/grub/grub.cfg"
-MODULE = "boot/grub/{}/multiboot2.mod"
+MODULE = {"i386-pc": "boot/grub/i386-pc/multiboot.mod",
+          "x86_64-efi": "boot/grub/x86_64-efi/multiboot2.mod"}
 PROBE = {"fs": "ext2", "abstraction": "", "device": "/dev/vda1", "partmap": "gpt",
          "cryptodisk_uuid": "", "compatibility_hint": "hd0,gpt1",
          "fs_uuid": "1b2c3d4e-0000-4111-8222-333344445555", "hints_string": "--hint-bios=hd0,gpt1"}
@@ -109,7 +110,7 @@ class GrubTree(Tree):
         self.program("etc/grub.d/50_last", LAST)
         self.program("usr/sbin/update-grub", UPDATE_GRUB)
         self.program("usr/sbin/grub-probe", GRUB_PROBE)
-        self.write(MODULE.format("i386-pc"), "module")
+        self.write(MODULE["i386-pc"], "module")
         self.write(CONFIG, OTHERS.partition("'EOF'\n")[2].partition("EOF\n")[0])
         self.probe()
         self.image = self.write("afterimage.elf", "")
@@ -129,7 +130,7 @@ class GrubTree(Tree):
 
     def efi(self, secure=None):
         """Started by UEFI; Secure Boot is on, off or (None) not told of."""
-        self.write(MODULE.format("x86_64-efi"), "module")
+        self.write(MODULE["x86_64-efi"], "module")
         path = "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
         (self.root / path).parent.mkdir(parents=True, exist_ok=True)
         if secure is not None:

@@ -101,13 +101,13 @@ def test_install(tree, inside):
     assert tree.calls() == ["update-grub"] and "number 3 in /boot/grub/grub.cfg" in out
     entry = tree.entry()
     assert f"--id afterimage {{\n" in entry.splitlines(True)[0] and "--class afterimage" in entry
-    assert f"\t\tmultiboot2 '/afterimage/afterimage.elf' dump={tree.uuid} console={CONSOLE} " \
+    assert f"\t\t$load '/afterimage/afterimage.elf' dump={tree.uuid} console={CONSOLE} " \
            "menu=3\n" in entry
     for line in ("insmod part_gpt", "insmod ext2", "set root='hd0,gpt1'",
                  f"search --no-floppy --fs-uuid --set=root --hint-bios=hd0,gpt1 "
                  f"{PROBE['fs_uuid']}"):
         assert f"\t{line}\n" in entry.replace("\t  ", "\t")
-    assert "if insmod multiboot2; then" in entry and "sleep" in entry
+    assert "if insmod $load; then" in entry and "sleep" in entry
     found = tree.state(tree.inside("--grub=status", "--json"))
     assert found["ok"] and "number 3" in found["entry"]["text"]
     assert tree.state(tree.inside("--grub=status", "--json", "/dev/dump"))["ok"]
@@ -272,7 +272,7 @@ def test_script_quotes_paths(tree, device, folder):
     r = tree.run_script()
     assert r.returncode == 0
     written = f"/{folder}/afterimage.elf".replace("'", "'\\''")
-    assert f"multiboot2 '{written}' dump=" in accepted(r.stdout)
+    assert f"$load '{written}' dump=" in accepted(r.stdout)
 
 
 # --- what is refused -----------------------------------------------------------------------
@@ -295,8 +295,8 @@ def test_no_module(tree, device, efi):
     name = "x86_64-efi" if efi else "i386-pc"
     if efi:
         tree.efi(0)
-    (tree.root / MODULE.format(name)).unlink()
-    refuse_root(tree, device, f"GRUB without multiboot modules: /boot/grub/{name}/multiboot2.mod",
+    (tree.root / MODULE[name]).unlink()
+    refuse_root(tree, device, f"GRUB without multiboot modules: /{MODULE[name]}",
                 f"package grub-{'efi-amd64' if efi else 'pc'}-bin and run grub-install")
     r = tree.tool("--grub=status")
     assert r.returncode == 1 and "GRUB: this machine has GRUB without multiboot" in r.stdout
@@ -309,8 +309,8 @@ def test_modules_of_files_alone(tree, device):
     refuse_root(tree, device, "x86_64-efi/multiboot2.mod is not there", "grub-efi-amd64-bin")
     shutil.rmtree(tree.root / "boot/grub/x86_64-efi")
     done(tree.tool("--grub", "--image", tree.image, device))
-    (tree.root / MODULE.format("i386-pc")).unlink()
-    assert tree.tool("--grub=status").stdout.count("i386-pc/multiboot2.mod is not there") == 1
+    (tree.root / MODULE["i386-pc"]).unlink()
+    assert tree.tool("--grub=status").stdout.count("i386-pc/multiboot.mod is not there") == 1
 
 
 @pytest.mark.parametrize("secure", [None, 0, 1])

@@ -73,7 +73,7 @@ def install(machine, name, dump):
     assert code == 1 and "is not started by GRUB" in said
     if name == "luks":
         machine.do("mkdir /boot/grub && echo >/boot/grub/grub.cfg && mkdir /boot/grub/i386-pc && "
-                   "cp /usr/lib/grub/i386-pc/multiboot2.mod /boot/grub/i386-pc")
+                   "cp /usr/lib/grub/i386-pc/multiboot.mod /boot/grub/i386-pc")
         code, said = machine.ask(f"mkdumpdisk --grub {dump}")
         assert code == 1 and "add GRUB_ENABLE_CRYPTODISK=y to /etc/default/grub" in said
         machine.do("echo GRUB_ENABLE_CRYPTODISK=y >>/etc/default/grub")

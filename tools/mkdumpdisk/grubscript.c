@@ -18,7 +18,9 @@
 
 /*
  * Whatever is wrong here, it ends well: or no settings would be made at all, nor any for the next
- * kernel. Device, modules, cryptomount and search come from GRUB's own library.
+ * kernel. Device, modules, cryptomount and search come from GRUB's own library. By Multiboot 1 GRUB
+ * puts the image below 1 MiB on BIOS, by 2 on UEFI, where it tells the framebuffer only if it has
+ * a driver for it.
  */
 static const char script_text[] =
 	"#!/bin/sh\n" MARK "# Prints an entry for GRUB's menu; run by grub-mkconfig.\n"
@@ -45,14 +47,17 @@ static const char script_text[] =
 	"menuentry '" LOADER_TITLE "' --class afterimage" ENTRY_ID "{\n"
 	"$prepare\n"
 	"	if [ x\\$grub_platform = xefi ]; then\n"
-	"		insmod efi_gop\n"
-	"	fi\n"
-	"	if insmod multiboot2; then\n"
-	"		echo 'Loading afterimage ...'\n"
-	"		multiboot2 '$path' $WORDS\n"
+	"		insmod all_video\n"
+	"		load=multiboot2\n"
 	"	else\n"
-	"		echo 'afterimage: no dump: this GRUB has no module multiboot2, or may not "
-	"load it.'\n"
+	"		load=multiboot\n"
+	"	fi\n"
+	"	if insmod \\$load; then\n"
+	"		echo 'Loading afterimage ...'\n"
+	"		\\$load '$path' $WORDS\n"
+	"	else\n"
+	"		echo \"afterimage: no dump: this GRUB has no module \\$load, or may not "
+	"load it.\"\n"
 	"		echo 'Memory is as it was: start the dump disk from the boot menu of the "
 	"firmware.'\n"
 	"		sleep 60\n"
@@ -133,7 +138,7 @@ static void take_line(const char *line, struct place *p, struct grub_state *s)
 		s->listed = true;
 		s->position = p->entries;
 	}
-	if (p->inside && begins(line, "multiboot2 ") && strstr(line, "dump="))
+	if (p->inside && begins(line, "$load ") && strstr(line, "dump="))
 		take_words(strstr(line, "dump="), "\n", s->listed_words);
 	if (length > 0 && line[length - 1] == '{')
 		p->depth++;

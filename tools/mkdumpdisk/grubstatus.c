@@ -54,7 +54,7 @@ static void find_grub(const struct options *o, struct kexec_finding *f)
 		snprintf(f->text, sizeof(f->text), "%s %s; %s",
 			fault == text ? "this machine has" : "this machine", fault, todo);
 	else
-		snprintf(f->text, sizeof(f->text), "it has the module multiboot2");
+		snprintf(f->text, sizeof(f->text), "it has the module for multiboot");
 }
 
 /* @named: the target that the user named, or NULL. */

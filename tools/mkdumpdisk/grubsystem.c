@@ -12,7 +12,6 @@
 #include "kexec.h"
 #include "tools/common/tool.h"
 
-#define MODULE	       "multiboot2.mod"
 #define TEXT_BYTES     256
 #define OUTPUT_BYTES   32768
 #define UPDATE_SECONDS 900u /* it may look for systems on every disk */
@@ -21,9 +20,10 @@
 static const struct platform {
 	const char *name;
 	const char *package;
+	const char *module; /* what the entry needs */
 } platforms[] = {
-	{"i386-pc", "grub-pc-bin"},
-	{"x86_64-efi", "grub-efi-amd64-bin"},
+	{"i386-pc", "grub-pc-bin", "multiboot.mod"},
+	{"x86_64-efi", "grub-efi-amd64-bin", "multiboot2.mod"},
 };
 
 #define PC  0u
@@ -48,7 +48,8 @@ static bool has_module(const struct options *o, u32 platform)
 {
 	char path[TEXT_BYTES];
 
-	snprintf(path, sizeof(path), "/boot/grub/%s/" MODULE, platforms[platform].name);
+	snprintf(path, sizeof(path), "/boot/grub/%s/%s", platforms[platform].name,
+		platforms[platform].module);
 	return exists(o, path);
 }
 
@@ -60,8 +61,8 @@ static const char *module_fault(
 
 	if (has_module(o, platform))
 		return NULL;
-	snprintf(text, TEXT_BYTES,
-		"GRUB without multiboot modules: /boot/grub/%s/" MODULE " is not there", p->name);
+	snprintf(text, TEXT_BYTES, "GRUB without multiboot modules: /boot/grub/%s/%s is not there",
+		p->name, p->module);
 	snprintf(how, sizeof(how),
 		"install the package %s and run grub-install as for this machine, or use "
 		"--boot-entry or --systemd-boot",
