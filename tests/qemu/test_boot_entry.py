@@ -179,7 +179,7 @@ def test_dump_partition(boot, tmp_path, step):
     assert f"partition 2 of {system}, the system's" in text
     uuid = tools.dump_entry(disk)[2]
     assert machine.do("cat /boot/efi/EFI/afterimage/afterimage.cfg") == \
-        f"dump={uuid} console=serial:0x3f8:115200"
+        f"dump={uuid} console=serial:0x3f8:115200 menu=3"
     machine.do("umount /boot/efi")
     step("files and entry made; resetting")
     reset_into_image(machine, tmp_path)
