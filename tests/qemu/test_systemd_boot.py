@@ -30,7 +30,7 @@ def esp_disk(folder, dump):
     with open(disk, "wb") as f:
         f.truncate(66 * MIB)
     at = f"{disk}@@{MIB}"
-    subprocess.run(["sfdisk", "-q", "--label", "gpt", disk], check=True, text=True, timeout=60,
+    subprocess.run([victim.find_program("sfdisk"), "-q", "--label", "gpt", disk], check=True, text=True, timeout=60,
                    input=f"start=2048, size={64 * MIB // 512}, type={uefi.ESP_TYPE}\n")
     subprocess.run([victim.find_program("mkfs.fat"), "-F", "32", "-s", "1", "--offset=2048", disk,
                     str(64 << 10)], check=True, capture_output=True, timeout=60)
