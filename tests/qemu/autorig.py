@@ -180,7 +180,7 @@ class Rig(debian.Debian):
         self.firmware = firmware
         self.dump = Path(dump)
         flash = uefi.flash(folder) if firmware == UEFI else ()
-        super().__init__(folder, None, guest_disk, dump, root_words=",bootindex=2",
+        super().__init__(folder, None, guest_disk, dump, root_words=",bootindex=9",
                          extra=(*flash, *extra), **({"limit_s": LIMIT_S} | options))
 
     def decision(self, start=None, timeout_s=BOOT_TIMEOUT_S):
