@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import capture
+import gdbstub
 import screen
 import tools
 from machine import GIB, MIB, Disk, Machine, Setup
@@ -119,14 +120,19 @@ def test_nothing_in_memory(ram_bytes, auto_disk, mark, tmp_path, step):
 
 
 def test_a_capture_that_is_cut_short_is_not_begun_again(first, mark, tmp_path):
-    """What low memory says of it survives the reset."""
+    """Before anything is on the disk. What low memory says of it survives the reset."""
     disk = tools.make_disk(tmp_path / "dump.img", SIZE, "--auto", "--level", "1")
-    with start(tmp_path, disk, first.crash, [(mark, "nvme")]) as machine:
-        machine.wait_console("^afterimage: page map: ", 30)
-        at = len(machine.console())
-        machine.reset(cont=False)
-        passed_on(machine, f": E{E_TRIED} ", at=at)
-        assert "complete" not in machine.console()
+    with gdbstub.Stub() as stub:
+        with start(tmp_path, disk, first.crash, [(mark, "nvme")], extra=stub.options()) as machine:
+            stub.connect()
+            stub.go(gdbstub.symbol("writer_start"))
+            at = len(machine.console())
+            machine.reset(cont=False)
+            stub.leave()
+            machine.cont()
+            passed_on(machine, f": E{E_TRIED} ", at=at)
+            assert "complete" not in machine.console()
+    assert not tools.dumps(disk)
 
 
 def test_a_directory_that_can_not_be_read(first, auto_disk, mark, tmp_path):
