@@ -284,7 +284,20 @@ static void test_survey_under_way(void **state)
 	assert_int_equal(choose(), CHOOSE_CAPTURE);
 	assert_int_equal(fw.keys_left, 1);
 	assert_int_equal(fw.stalled_us, 0);
-	assert_int_equal(fw.tried_sets, 0);
+	assert_int_equal(fw.tried_sets, 1);
+	/* The image did not get to write its record: firmware goes on, until it is another one. */
+	fw.keys_left = 0;
+	settings.automatic = true;
+	survey_put(DL_SURVEY_ARMED);
+	for (u32 i = 0; i < 2; i++) {
+		assert_int_equal(choose(), CHOOSE_BOOT_ON);
+		expect("the survey's record was not written at the last start; booting on");
+		assert_int_equal(fw.tried_bytes, 8);
+	}
+	survey_put(DL_SURVEY_FILLED);
+	assert_int_equal(choose(), CHOOSE_CAPTURE);
+	assert_int_equal(fw.tried_sets, 2);
+	fw.keys_left = 1;
 	survey_put(DL_SURVEY_DONE);
 	assert_int_equal(choose(), CHOOSE_OFF);
 }
