@@ -4,6 +4,7 @@ would. Times are from the image's first line."""
 
 import os
 import re
+import struct
 import subprocess
 import time
 from pathlib import Path
@@ -148,6 +149,17 @@ def test_a_directory_that_can_not_be_read(first, auto_disk, mark, tmp_path):
     rule = {"event": "read_aio", "errno": 5, "sector": block + 3}
     with start(tmp_path, auto_disk, first.crash, [(mark, "nvme")], inject_error=rule) as machine:
         passed_on(machine, f": E{E_READ} ")
+
+
+def test_a_damaged_image(first, auto_disk, mark, tmp_path):
+    """It says so once: a restart would lead to the same place."""
+    with open(auto_disk, "r+b") as disk:
+        lba, = struct.unpack_from("<Q", disk.read(512), 416)
+        disk.seek(lba * 512)
+        disk.seek(lba * 512 + disk.read(MIB).index(b"capturing it"))
+        disk.write(b"C")
+    with start(tmp_path, auto_disk, first.crash, [(mark, "nvme")]) as machine:
+        passed_on(machine, "no dump: E")
 
 
 def test_no_other_disk(auto_disk, tmp_path):
