@@ -247,6 +247,16 @@ static void test_keys(void **state)
 	assert_null(strstr(host_console(), "keys:"));
 }
 
+/* A server with many paths to many disks. */
+static void test_many_disks(void **state)
+{
+	(void)state;
+	kernel_put(ENDING_CRASH);
+	fw.others = 1500;
+	assert_int_equal(choose(), CHOOSE_CAPTURE);
+	expect("ended; capturing it\n");
+}
+
 /* The menu alone: nothing of memory or disk decides, nothing is remembered. */
 static void test_menu_only(void **state)
 {
@@ -309,6 +319,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_forgotten_when_it_is_gone, start, end),
 		cmocka_unit_test_setup_teardown(test_can_not_be_remembered, start, end),
 		cmocka_unit_test_setup_teardown(test_keys, start, end),
+		cmocka_unit_test_setup_teardown(test_many_disks, start, end),
 		cmocka_unit_test_setup_teardown(test_menu_only, start, end),
 		cmocka_unit_test_setup_teardown(test_survey_under_way, start, end),
 	};
