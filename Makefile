@@ -204,11 +204,11 @@ check-qemu-kexec: all ## of these, dumps after a panic, surveys, failing disks, 
 	@BUILD=$(BUILD) sh tests/qemu/run.sh kexec $(PYTHON) -m pytest -q -p no:cacheprovider \
 	  $(KEXEC_TESTS) $(LIVE_TESTS) $(DISK_TESTS)
 
-check-matrix: all $(RAM_TOOLS) ## classes, kexec, UEFI, GRUB on every kernel and layout; every fault of a disk
+check-matrix: all $(RAM_TOOLS) ## classes, kexec, UEFI on every kernel and layout; automatic mode, boot menus; every fault of a disk
 	@BUILD=$(BUILD) AFTERIMAGE_MATRIX=all $(PYTHON) -m pytest -q -p no:cacheprovider \
 	  tests/qemu/test_classes.py tests/qemu/test_kexec_matrix.py \
 	  tests/qemu/test_kexec_memory.py tests/qemu/test_in_flight.py tests/qemu/test_pci.py \
-	  tests/qemu/test_memory_errors.py tests/qemu/test_screen.py \
+	  tests/qemu/test_memory_errors.py tests/qemu/test_screen.py tests/qemu/test_auto_bios.py \
 	  $(DISK_TESTS) $(MATRIX_TESTS)
 
 lint: $(BUILD)/metal/libpure.a ## format, clang-tidy, headers, purity gate

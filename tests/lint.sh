@@ -47,8 +47,8 @@ step 'header needs others' "$(headers_alone)"
 step 'docs/codes.md is not what include/status.h says' \
 	"$(/usr/bin/python3 tests/codes.py include/status.h | diff docs/codes.md - 2>&1)"
 step 'purity gate' "$(sh tests/purity.sh "$build/metal/libpure.a" 2>&1 | grep -v passed)"
-step 'clang-tidy' "$(git ls-files 'lib/*.c' 'linux/*.c' 'drivers/*.c' 'dumpfmt/*.c' boot/main.c boot/disk.c boot/known.c boot/store.c \
-	boot/survey.c boot/words.c \
+step 'clang-tidy' "$(git ls-files 'lib/*.c' 'linux/*.c' 'drivers/*.c' 'dumpfmt/*.c' boot/choose.c boot/disk.c boot/known.c \
+	boot/main.c boot/menu.c boot/store.c boot/survey.c boot/words.c \
 	'tools/*.c' | xargs -P 2 -n 8 sh tests/tidy.sh 2>&1 |
 	grep -E 'warning:|error:|Error' | sort -u | head -20)"
 echo "lint: $passed passed, $failed failed"

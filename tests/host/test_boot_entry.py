@@ -272,7 +272,7 @@ def test_partition_of_a_dump_disk(tree, loop, prepared):
     done(tree.tool("--boot-entry", dev))
     assert tree.calls()[0][1:5] == ["-d", "/dev/nvme0n1", "-p", "2"]
     refused(tree.tool("--boot-entry", "--console", "screen", dev), dev,
-            "has its files since it was prepared; --console is for", "prepare the disk again")
+            "has its files since it was prepared; --console is for", "--settings")
 
 
 # --- refusals ------------------------------------------------------------------------------
@@ -434,10 +434,11 @@ def test_system_automatic(tree, system):
         f"dump={tree.uuid} console=serial:0x3f8:115200,screen menu=0 auto\n"
 
 
-@pytest.mark.parametrize("option", [("--auto",), ("--menu", "9")])
+@pytest.mark.parametrize("option", [("--auto",), ("--auto=off",), ("--menu", "9")])
 def test_choosing_is_for_files(tree, device, option):
     refused(tree.tool("--boot-entry", *option, device), device,
-            f"files since it was prepared; {option[0]} is for a dump partition", "replace")
+            f"files since it was prepared; {option[0].partition('=')[0]} is for a dump partition",
+            "change it with mkdumpdisk --settings")
     assert tree.calls() == []
 
 

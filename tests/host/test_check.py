@@ -479,7 +479,7 @@ def test_automatic_by_uefi(tree, tmp_path, sector):
 @pytest.mark.parametrize("after,words", [("halt", "stands still"), ("poweroff", "switched off")])
 def test_automatic_and_not_back(tree, tmp_path, after, words):
     disk = prepare(tmp_path / "d.img", "--auto", "--after", after)
-    says(tree.check(disk)["start"], "warning", words, "--after reboot")
+    says(tree.check(disk)["start"], "warning", words, "fetch and clear.*--after reboot")
 
 
 @pytest.mark.parametrize("args,words", [

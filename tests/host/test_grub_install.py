@@ -100,7 +100,7 @@ def test_install(tree, inside):
     out = done(inside())
     assert tree.calls() == ["update-grub"] and "number 3 in /boot/grub/grub.cfg" in out
     entry = tree.entry()
-    assert f"--id afterimage {{\n" in entry.splitlines(True)[0] and "--class afterimage" in entry
+    assert "--id afterimage {\n" in entry.splitlines(True)[0] and "--class afterimage" in entry
     assert f"\t\t$load '/afterimage/afterimage.elf' dump={tree.uuid} console={CONSOLE} " \
            "menu=3\n" in entry
     for line in ("insmod part_gpt", "insmod ext2", "set root='hd0,gpt1'",

@@ -191,10 +191,20 @@ def test_damaged(disk, at, data, text):
     assert digest(disk) == before
 
 
+def test_another_dump_partition(disk):
+    """The settings are whole, but tell of another place."""
+    h = bytearray(part(disk, AREA, AREA + 96))
+    struct.pack_into("<Q", h, 64, 1)
+    struct.pack_into("<I", h, 20, crc32c(bytes(h[:20] + bytes(4) + h[24:])))
+    patch(disk, AREA, h)
+    refused(settings("--auto", disk), disk, "for another dump partition", "prepare the disk again")
+
+
 def test_damaged_esp(disk):
     patch(disk, ESP, bytes(4096))
     before = digest(disk)
-    refused(settings("--auto", disk), disk, "mcopy failed", "mtools")
+    for args in ([], ["--dry-run"]):
+        refused(settings("--auto", *args, disk), disk, "mcopy failed", "mtools")
     assert digest(disk) == before
 
 
@@ -219,7 +229,8 @@ def test_mounted(disk, loop, tmp_path):
     point.mkdir()
     check("mount", f"{dev}p2", point)
     try:
-        refused(settings("--auto", dev), dev, "mounted", "unmount")
+        for args in ([], ["--dry-run"]):
+            refused(settings("--auto", *args, dev), dev, "mounted", "unmount")
         done(settings(dev))
     finally:
         check("umount", point)

@@ -10,7 +10,7 @@ import uuid
 import pytest
 
 from efifile import efi_file
-from efitree import MOUNTED, PATH, VARS, EfiTree, load_option
+from efitree import MOUNTED, PATH, EfiTree, load_option
 from hosttools import check, done, number_of, refused, run
 from kexectree import BUILD, MIB, TOOL
 

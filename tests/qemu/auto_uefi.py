@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 import capture
-import tools
 import uefi
 from machine import MIB, Machine, Setup
 
@@ -92,14 +91,3 @@ def captured(machine, at=0, pattern=AUTO + r".*; capturing it\n"):
 def tried(folder):
     """The crash that a capture was begun of, as firmware remembers it; None if of none."""
     return uefi.variable(folder, TRIED)
-
-
-def dumps(disk):
-    return [int(line.split()[0]) for line in tools.getdump("list", disk).stdout.splitlines()
-            if line.split()[:1] and line.split()[0].isdigit()]
-
-
-def press(machine, *keys):
-    for key in keys:
-        machine.qmp.command("send-key", keys=[{"type": "qcode", "data": key}])
-        time.sleep(0.15)

@@ -256,14 +256,8 @@ class Rig(debian.Debian):
     # --- the dumps -----------------------------------------------------------------------
 
     def dumps(self):
-        """Numbers of the dumps on the disk."""
-        return dumps(self.dump)
-
-
-def dumps(disk):
-    """Numbers of the dumps on @disk, the newest first."""
-    text = tools.getdump("list", disk, expect=None).stdout
-    return [int(number) for number in re.findall(r"^ *(\d+) ", text, re.M)]
+        """Numbers of the dumps on the disk, the oldest first."""
+        return tools.dumps(self.dump)
 
 
 def check_dump(disk, number, nonce):

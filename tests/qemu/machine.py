@@ -29,6 +29,7 @@ Q35_ALL_LOW_BYTES = 0xb0000000
 PR_SET_PDEATHSIG = 1
 POLL_S = 0.02
 SEND_TIMEOUT_S = 10
+KEY_S = 0.3  # between two keys: some loaders drop what comes faster
 
 
 class MachineError(Exception):
@@ -236,6 +237,12 @@ class Machine:
     def type(self, line):
         """Sends a line to the serial console."""
         self.send(line.encode() + b"\n")
+
+    def press(self, *keys):
+        """Presses keys of the keyboard, by QEMU's names, one after the other."""
+        for key in keys:
+            self.qmp.command("send-key", keys=[{"type": "qcode", "data": key}])
+            time.sleep(KEY_S)
 
     def send(self, data):
         """Sends bytes to the serial console, and waits until the port has taken them: QEMU

@@ -154,12 +154,12 @@ def test_two_dump_disks(firmware, auto_start, tmp_path, step):
     rig, nonce = auto_start(firmware, others=(Disk(second, "ahci", name="second",
                                                    words=",bootindex=2"),))
     reboot(rig)
-    assert autorig.dumps(second) == []
+    assert tools.dumps(second) == []
     autorig.by_sysrq(rig)
     crash(rig, nonce_of(rig), autorig.SYSRQ)
-    step(f"{firmware}: the second has {autorig.dumps(second)}")
+    step(f"{firmware}: the second has {tools.dumps(second)}")
     reboot(rig)
-    assert rig.dumps() == [1] and autorig.dumps(second) == []
+    assert rig.dumps() == [1] and tools.dumps(second) == []
 
 
 def nonce_of(rig):

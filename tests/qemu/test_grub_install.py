@@ -130,25 +130,19 @@ def test_installed(installed, name):
     assert f"number 3 in the menu, with dump={installed.uuid}" in installed.status[name]
 
 
-def press(machine, *keys):
-    for key in keys:
-        time.sleep(STEP_S)
-        machine.qmp.command("send-key", keys=[{"type": "qcode", "data": key}])
-
-
 def give_passphrase(machine):
     """GRUB's core asks for it on the screen, before it can read its settings."""
     deadline = time.monotonic() + GRUB_S
     while "Enter passphrase" not in "\n".join(screen.read_text_mode(machine).rows):
         assert time.monotonic() < deadline, "GRUB asks for no passphrase"
         time.sleep(STEP_S)
-    press(machine, *PASSPHRASE, "ret")
+    machine.press(*PASSPHRASE, "ret")
 
 
 def choose(machine):
     """The third entry, by key."""
     machine.wait_console(re.escape(TITLE), GRUB_S)
-    press(machine, "down", "down", "ret")
+    machine.press("down", "down", "ret")
 
 
 @pytest.mark.parametrize("name", SYSTEMS)

@@ -49,16 +49,10 @@ def grub_cd(folder, config, platform=victim.BIOS, file="afterimage.elf"):
     return victim.make_grub_cd(content, config, folder / "grub.iso", platform)
 
 
-def press(machine, *keys):
-    for key in keys:
-        machine.qmp.command("send-key", keys=[{"type": "qcode", "data": key}])
-        time.sleep(0.1)
-
-
 def choose_entry(machine):
     """The second entry of the menu, which waits for ever with the first one marked."""
     machine.wait_console(DUMP_ENTRY, MENU_S)
-    press(machine, "down", "ret")
+    machine.press("down", "ret")
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ def esp_disk(folder, dump):
     with open(disk, "wb") as f:
         f.truncate(66 * MIB)
     at = f"{disk}@@{MIB}"
-    subprocess.run(["sfdisk", "-q", "--label", "gpt", disk], check=True, text=True, timeout=60,
+    subprocess.run([victim.find_program("sfdisk"), "-q", "--label", "gpt", disk], check=True, text=True, timeout=60,
                    input=f"start=2048, size={64 * MIB // 512}, type={uefi.ESP_TYPE}\n")
     subprocess.run([victim.find_program("mkfs.fat"), "-F", "32", "-s", "1", "--offset=2048", disk,
                     str(64 << 10)], check=True, capture_output=True, timeout=60)
@@ -55,12 +55,6 @@ def esp_disk(folder, dump):
     return disk
 
 
-def press(machine, *keys):
-    for key in keys:
-        machine.qmp.command("send-key", keys=[{"type": "qcode", "data": key}])
-        time.sleep(0.3)
-
-
 def test_chosen_by_key(first, tmp_path, step):
     disk = tools.make_disk(tmp_path / "dump.img", "2G", "--level", LEVEL_KERNEL)
     system = Disk(esp_disk(tmp_path, disk), name="system", words=",bootindex=0")
@@ -68,7 +62,7 @@ def test_chosen_by_key(first, tmp_path, step):
         machine.wait_console(f"(?s)Debian.*By hand.*{TITLE}", MENU_S)  # the order of the menu
         time.sleep(1)
         machine.screenshot(tools.BUILD / "systemd-boot.png")
-        press(machine, "down", "down", "ret")
+        machine.press("down", "down", "ret")
         machine.freeze_at_reboot()
         machine.wait_console(r"afterimage \S+ via uefi\n", MENU_S)  # after the menu's last escape
         said = machine.wait_console(capture.RESULT, capture.CAPTURE_TIMEOUT_S)[0]

@@ -3,6 +3,7 @@ disk's layout without them."""
 
 import json
 import os
+import re
 import struct
 import subprocess
 import uuid
@@ -52,6 +53,12 @@ def info(source, number=None):
     """getdump's account of the dump as a dictionary."""
     options = ["-n", number] if number else []
     return json.loads(getdump("info", source, "--json", *options, expect=None).stdout)
+
+
+def dumps(source):
+    """Numbers of the dumps on a disk, the oldest first."""
+    text = getdump("list", source).stdout
+    return [int(number) for number in re.findall(r"^ *(\d+) ", text, re.M)]
 
 
 def extract(source, kind, target, number=None, expect=DONE, compress=None):

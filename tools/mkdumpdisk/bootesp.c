@@ -226,10 +226,12 @@ static bool check_own(const struct options *o, const struct boot_esp *e)
 	char path[KEXEC_PATH_BYTES];
 	struct boot_esp_files f;
 
-	if (o->efi_image || o->given_console || o->given_menu || o->automatic) {
+	if (o->efi_image || o->given_console || o->given_menu || o->given_auto) {
 		tool_error(o->target,
-			"prepare the disk again, or mount its EFI system partition and replace the "
-			"files in " FOLDER,
+			o->efi_image
+				? "prepare the disk again, or mount its EFI system partition and "
+				  "replace the files in " FOLDER
+				: "change it with mkdumpdisk --settings",
 			"has its files since it was prepared; --%s is for a dump partition without "
 			"its own",
 			o->efi_image	   ? "efi-image"

@@ -59,7 +59,9 @@ static void automatic(const struct check_facts *c, struct finding *f)
 		finding_set(f, CHECK_WARNING,
 			"automatic, but after a capture the machine does not start again: it %s",
 			d->super.after == ACTION_HALT ? "stands still" : "is switched off");
-		finding_todo(f, "prepare the disk with --after reboot");
+		finding_todo(f,
+			"fetch and clear the dumps, then prepare the disk again with --after "
+			"reboot");
 	} else if (!c->system.uefi) {
 		finding_set(f, CHECK_OK,
 			"automatic; that BIOS starts this disk first can not be seen, its setup "

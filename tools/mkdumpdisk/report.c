@@ -108,9 +108,8 @@ static void print_text(const struct plan *p)
 	printf("  dump level   %u, compression %s\n", o->level, dl_compressor_name(o->compressor));
 	printf("  afterwards   %s; when full: overwrite %s\n", options_after_name(o->after),
 		options_overwrite_name(o->overwrite));
-	if (p->layout.whole_disk) {
+	if (p->layout.whole_disk)
 		report_start_text(o);
-	}
 	printf("  UUID         %s\n", uuid);
 	if (*o->label)
 		printf("  label        %s\n", o->label);

@@ -30,6 +30,7 @@
 struct job {
 	const struct options *options;
 	struct options wanted; /* the settings as they were, with what was asked for */
+	bool changes;	       /* something was asked for */
 	bool writes;
 	struct dumpdisk disk;
 	struct boot_header header;
@@ -59,7 +60,7 @@ static bool open_disk(struct job *j)
 	if (!dumpdisk_open(&j->disk, j->options->target, j->writes))
 		return false;
 	if (j->disk.start > 0)
-		return !j->writes || !in_use(j);
+		return !j->changes || !in_use(j);
 	tool_error(j->options->target,
 		"name the disk; or, where the image is on another one, give --auto, --menu and "
 		"--console to --boot-entry, --systemd-boot or --grub again",
@@ -69,6 +70,18 @@ static bool open_disk(struct job *j)
 
 /* --- what is there --- */
 
+static const char *area_fault(enum check_area area)
+{
+	switch (area) {
+	case AREA_OTHER_VERSION:
+		return "has an image of another version in its boot area";
+	case AREA_MISPLACED:
+		return "has a boot area for another dump partition, or this one was moved";
+	default:
+		return "has no boot area of its own, or a damaged one";
+	}
+}
+
 static bool read_header(struct job *j)
 {
 	struct check_disk found = {.super = j->disk.super};
@@ -77,10 +90,7 @@ static bool read_header(struct job *j)
 
 	check_area_read(j->disk.fd, block_bytes, j->disk.start, &found);
 	if (found.area != AREA_GOOD) {
-		tool_error(j->options->target, AGAIN, "%s",
-			found.area == AREA_OTHER_VERSION
-				? "has an image of another version in its boot area"
-				: "has no boot area of its own, or a damaged one");
+		tool_error(j->options->target, AGAIN, "%s", area_fault(found.area));
 		return false;
 	}
 	if (device_read(j->disk.fd, BOOT_LOCATE_OFFSET, &locate, sizeof(locate))) {
@@ -242,11 +252,12 @@ static bool act(struct job *j)
 {
 	const struct options *o = j->options;
 
-	j->writes = !o->dry_run && (o->given_auto || o->given_menu || o->given_console);
+	j->changes = o->given_auto || o->given_menu || o->given_console;
+	j->writes = j->changes && !o->dry_run;
 	if (!open_disk(j) || !read_header(j))
 		return false;
 	merge(j);
-	return (!j->writes || (make(j) && write_all(j))) && report(j);
+	return (!j->changes || make(j)) && (!j->writes || write_all(j)) && report(j);
 }
 
 bool settings_act(const struct options *o)
