@@ -308,14 +308,29 @@ protect:
 	jmp	*%ebp
 	.code16
 
-/* %di blocks from the LBA that is at %si to the segment %bx; CF set if they can not be read. */
+/*
+ * %di blocks from the LBA that is at %si to the segment %bx; CF set if they can not be read. One
+ * by one: there are BIOSes that can not read across a multiple of 64 KiB.
+ */
 disk_read:
 	movl	(%si), %eax
 	movl	%eax, DAP + 8
 	movl	4(%si), %eax
 	movl	%eax, DAP + 12
-	movw	%bx, DAP + 6
-	jmp	read_blocks
+1:	movw	%bx, DAP + 6
+	pushw	%bx
+	pushw	%di
+	movw	$1, %di
+	call	read_blocks
+	popw	%di
+	popw	%bx
+	jc	2f
+	movw	locate_bytes, %ax
+	shrw	$4, %ax
+	addw	%ax, %bx			/* never above 0xa000: clears CF */
+	decw	%di
+	jnz	1b
+2:	ret
 
 /*
  * ZF set if address line 20 works: 0xffff:0x510 and 0:0x500 are different bytes. Nothing

@@ -38,4 +38,7 @@ ASSERT_SIZE(struct bios_tried, 16);
 void bios_choose(
 	struct handoff *h, const struct boot_header *settings, const struct bios_found *found);
 
+/* The next disk that boots, or what firmware does without one; halts if it comes back. */
+void bios_boot_on(void);
+
 #endif

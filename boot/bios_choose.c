@@ -12,7 +12,8 @@
 #include "ports.h"
 #include "str.h"
 
-#define TRIED_MAGIC 0x52544641u /* "AFTR" */
+#define TRIED_MAGIC 0x52544641u		     /* "AFTR" */
+#define DISK_BYTES  (2 * PAGE_BYTES + 4096u) /* the least of what bios.h says of the arena */
 
 extern const struct boot_locate boot_locate;
 extern const char bios_key16[], bios_next16[], bios_give_up16[];
@@ -92,8 +93,7 @@ static u32 key(void *ctx, u64 wait_us)
 	return pressed;
 }
 
-/* Does not return. */
-static void boot_on(void)
+void bios_boot_on(void)
 {
 	con_printf("afterimage: booting on\n");
 	real(bios_next16);
@@ -113,13 +113,18 @@ void bios_choose(
 	h->boots_on = true;
 	h->automatic = settings->flags & BOOT_FLAG_AUTOMATIC;
 	h->menu_seconds = settings->menu_seconds;
-	if ((!h->automatic && h->menu_seconds == 0) || h->arena_bytes == 0)
+	if (!h->automatic && h->menu_seconds == 0)
 		return;
+	if (h->arena_bytes < DISK_BYTES) {
+		if (h->automatic)
+			dump_panic(E_MEMMAP, ""); /* nor could it be captured */
+		return;
+	}
 	disk_look(disk, settings, found);
 	disk->tried_id = tried_read(h);
 	way = dump_choose(h, disk, key, NULL, &crash_id);
 	if (way == CHOOSE_BOOT_ON)
-		boot_on();
+		bios_boot_on();
 	if (way == CHOOSE_OFF)
 		dump_leave(h, way);
 	if (crash_id)

@@ -8,7 +8,8 @@
 #include "surveymem.h"
 #include "boot/menu.h"
 
-#define OTHER_KERNELS 4u /* looked at after one that is captured already */
+#define OTHER_KERNELS 4u		  /* looked at after one that is captured already */
+#define SURVEY_NAME   (0x537572ull << 32) /* above the checksum of its record */
 
 static void say(const char *what)
 {
@@ -129,14 +130,27 @@ static enum choose_way judge_kernels(struct choose *c)
 	return CHOOSE_BOOT_ON;
 }
 
+/*
+ * The image may be unable to do what firmware could, find the disk and write to it: then the
+ * record stays as it is, and the machine would never start anything else.
+ */
+static enum choose_way judge_survey(struct choose *c)
+{
+	c->crash_id = c->disk->survey_id;
+	if (c->crash_id == c->disk->tried_id) {
+		say("the survey's record was not written at the last start; booting on; see "
+		    "mkdumpdisk --check");
+		return CHOOSE_BOOT_ON;
+	}
+	say("a survey is under way");
+	return CHOOSE_CAPTURE;
+}
+
 static enum choose_way decide(struct choose *c)
 {
 	if (!c->automatic)
 		return CHOOSE_CAPTURE;
-	if (!c->disk->survey)
-		return judge_kernels(c);
-	say("a survey is under way");
-	return CHOOSE_CAPTURE;
+	return c->disk->survey ? judge_survey(c) : judge_kernels(c);
 }
 
 enum choose_way choose_way(struct choose *c)
@@ -148,7 +162,9 @@ enum choose_way choose_way(struct choose *c)
 	c->crash_id = 0;
 	c->vmcoreinfo_pa = 0;
 	way = decide(c);
-	return c->automatic && c->disk->survey ? way : menu_ask(c, way);
+	if (c->automatic && c->disk->survey && way == CHOOSE_CAPTURE)
+		return way;
+	return menu_ask(c, way);
 }
 
 bool choose_disk_super(struct choose_disk *disk, const void *block, struct dl_super *super)
@@ -193,6 +209,8 @@ void choose_disk_survey(struct choose_disk *disk, const struct dl_super *super, 
 	struct dl_survey v;
 
 	memcpy(&v, block, sizeof(v));
-	if (dl_survey_check(&v, super) == OK)
-		disk->survey = v.state == DL_SURVEY_ARMED || v.state == DL_SURVEY_FILLED;
+	if (dl_survey_check(&v, super) != OK)
+		return;
+	disk->survey = v.state == DL_SURVEY_ARMED || v.state == DL_SURVEY_FILLED;
+	disk->survey_id = SURVEY_NAME | v.crc32c;
 }

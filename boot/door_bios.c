@@ -112,6 +112,8 @@ void door_bios(const struct bios_found *found)
 	trap_init();
 	mce_init();
 	paging_protect();
+	if (settings.flags & BOOT_FLAG_AUTOMATIC)
+		dump_panic_way(bios_boot_on);
 	if (!intact)
 		dump_panic(E_IMAGE, "");
 

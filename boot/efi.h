@@ -16,7 +16,7 @@
 #define EFI_MAP_BYTES	(32u * KIB) /* of descriptors; more take firmware's memory */
 #define EFI_MAP_SPARE	16u	    /* descriptors */
 #define EFI_EXIT_TRIES	4u
-#define EFI_DISKS_MAX	512u
+#define EFI_DISKS_MAX	2048u /* and their partitions: a server has many paths to many */
 #define EFI_PATH_NODES	64u
 #define EFI_SCREENS_MAX 32u
 #define EFI_TABLES_MAX	1024u

@@ -290,5 +290,8 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st)
 	if (!capture_chosen(st, loaded))
 		return give_back(st, EFI_NOT_FOUND);
 	app.boot.next_set = efi_survey_next(st, app.settings.target_uuid);
+	/* Once more: firmware's drivers were at work since. */
+	if (!efi_map_first(st, &app.map) || !place_choose(loaded, head))
+		return fail(st, EFI_OUT_OF_RESOURCES, "E40 firmware's memory changed meanwhile");
 	image_run(st, image, loaded);
 }

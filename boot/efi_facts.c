@@ -184,7 +184,7 @@ bool efi_map_first(EFI_SYSTEM_TABLE *st, struct efi_map *map)
 		return true;
 	if (status != EFI_SUCCESS && status != EFI_BUFFER_TOO_SMALL)
 		return false;
-	room = map->bytes + EFI_MAP_SPARE * map->step;
+	room = map->bytes + 2 * EFI_MAP_SPARE * map->step; /* to be asked again later */
 	if (st->BootServices->AllocatePool(EfiLoaderData, room, &buffer) != EFI_SUCCESS)
 		return status == EFI_SUCCESS;
 	map->room = room;

@@ -273,11 +273,20 @@ void dump_main(struct handoff *handoff)
 	leave(s, st, action_choose(s));
 }
 
+void dump_panic_way(void (*way)(void))
+{
+	session.panic_way = way;
+}
+
 void dump_panic(enum status status, const char *detail)
 {
 	struct session *s = &session;
+	void (*way)(void) = s->panic_way;
 
 	if (!s->reported)
 		report(s, status, detail);
+	s->panic_way = NULL;
+	if (way)
+		way();
 	leave(s, status, action_choose(s));
 }

@@ -41,6 +41,7 @@ struct session {
 		struct panic_scratch log;   /* then */
 		struct capture capture;	    /* from the first page on */
 	};
+	void (*panic_way)(void); /* of the front door, until the capture begins; NULL: none */
 	u64 start_us;
 	u32 degraded;
 	u32 recent; /* captures shortly before this one, on whichever disk there were more */

@@ -28,9 +28,10 @@ enum choose_way {
 struct choose_disk {
 	bool known; /* the superblock was read and is good */
 	enum status
-		why;  /* if not: E_SUPERBLOCK, E_VERSION, E_READ; OK: there was nothing to read */
-	bool survey;  /* one is under way: this boot belongs to it */
-	u64 tried_id; /* the capture of this crash was begun at an earlier boot; 0: of none */
+		why;   /* if not: E_SUPERBLOCK, E_VERSION, E_READ; OK: there was nothing to read */
+	bool survey;   /* one is under way: this boot belongs to it */
+	u64 survey_id; /* then: of its record, another one whenever the image has written it */
+	u64 tried_id;  /* the capture of this crash was begun at an earlier boot; 0: of none */
 	u32 count;
 	struct choose_dump {
 		u64 crash_id;
@@ -63,7 +64,10 @@ struct choose {
 
 	u32 level;   /* out: 0-31 chosen by hand, or CHOOSE_NO_LEVEL */
 	bool by_key; /* out: somebody asked for the capture */
-	/* Out, only with @automatic: of what is to be captured or E_TRIED keeps from it; 0: none. */
+	/*
+	 * Out, only with @automatic: of what is to be captured, a crash or a survey's record, or of
+	 * what was tried before and is not; 0: none.
+	 */
 	u64 crash_id;
 	u64 vmcoreinfo_pa; /* out, likewise: where that kernel's description is */
 };

@@ -21,6 +21,12 @@ enum choose_way dump_choose(struct handoff *handoff, const struct choose_disk *d
 	u32 (*key)(void *ctx, u64 wait_us), void *ctx, u64 *crash_id) MUST_CHECK;
 
 /*
+ * Until dump_main dump_panic leaves by @way, which is a way on for firmware, instead of a restart:
+ * that would come to the same place again. @way may return if it finds none.
+ */
+void dump_panic_way(void (*way)(void));
+
+/*
  * Without a capture: switches the machine off if @way is CHOOSE_OFF, else restarts it. Returns only
  * in the hosted build.
  */

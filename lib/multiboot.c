@@ -351,6 +351,8 @@ void multiboot_loader(const struct multiboot *m, struct memmap *map)
 		const struct mem_range *r = &map->range[i];
 		u64 used = min_u64(r->bytes, GRUB_HEAP_BYTES);
 
+		if (r->touched != TOUCHED_NOBODY) /* modules, for certain */
+			continue;
 		if (r->type == MEM_RAM && r->pa >= GRUB_CORE_PA && r->pa + r->bytes <= GRUB_LIMIT)
 			heap[count++] = (struct efiboot_range) {r->pa + r->bytes - used, used};
 	}

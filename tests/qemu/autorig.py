@@ -174,14 +174,16 @@ class Decision:
 
 
 class Rig(debian.Debian):
-    """The dump disk @dump first, then the system's own. Firmware: BIOS or UEFI."""
+    """The dump disk @dump first, then the system's own. Firmware: BIOS or UEFI. The host gives all
+    RAM at the start: else the time that the image takes would be the host's for that."""
 
     def __init__(self, folder, firmware, guest_disk, dump, extra=(), **options):
         self.firmware = firmware
         self.dump = Path(dump)
         flash = uefi.flash(folder) if firmware == UEFI else ()
         super().__init__(folder, None, guest_disk, dump, root_words=",bootindex=9",
-                         extra=(*flash, *extra), **({"limit_s": LIMIT_S} | options))
+                         extra=(*flash, *extra),
+                         **({"limit_s": LIMIT_S, "prealloc": True} | options))
 
     def decision(self, start=None, timeout_s=BOOT_TIMEOUT_S):
         """The next one in the console's text from @start on."""
@@ -279,7 +281,7 @@ def reboot(rig, command="systemctl reboot"):
     rig.reboot(command)
     decision, nonce = rig.up_again()
     assert decision.line.endswith(ORDERLY) and len(decision.lines) == 1
-    assert decision.cpu_s < 1
+    assert decision.cpu_s < 1, decision
     assert rig.dumps() == before
     return decision, nonce
 

@@ -4,6 +4,7 @@ would. Times are from the image's first line."""
 
 import os
 import re
+import struct
 import subprocess
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ import gdbstub
 import screen
 import tools
 from machine import GIB, MIB, Disk, Machine, Setup
+from test_host_check import crc32c
 
 EVERYTHING = os.environ.get("AFTERIMAGE_MATRIX") == "all"
 SIZE = "256M"
@@ -23,6 +25,7 @@ BLOCKS = [512, 4096] if EVERYTHING else [512]
 HELLO = r"^afterimage \S+ via bios\n"
 AUTO = "^afterimage: automatic: "
 OFFER = r"^afterimage: capture in \d+ s; keys: .*\n"
+LOAD_PA = 0x8000
 E_READ, E_TRIED, E_NO_NEXT = 26, 70, 72
 MENU_S = 60
 NO_KERNEL = "no old kernel in memory; booting on"
@@ -141,6 +144,37 @@ def test_a_directory_that_can_not_be_read(first, auto_disk, mark, tmp_path):
     rule = {"event": "read_aio", "errno": 5, "sector": block + 3}
     with start(tmp_path, auto_disk, first.crash, [(mark, "nvme")], inject_error=rule) as machine:
         passed_on(machine, f": E{E_READ} ")
+
+
+def test_a_damaged_image(first, auto_disk, mark, tmp_path):
+    """It says so once: a restart would lead to the same place."""
+    with open(auto_disk, "r+b") as disk:
+        lba, = struct.unpack_from("<Q", disk.read(512), 416)
+        disk.seek(lba * 512)
+        disk.seek(lba * 512 + disk.read(MIB).index(b"capturing it"))
+        disk.write(b"C")
+    with start(tmp_path, auto_disk, first.crash, [(mark, "nvme")]) as machine:
+        passed_on(machine, "no dump: E")
+
+
+def test_a_fault_in_the_decision(first, auto_disk, mark, tmp_path):
+    """An exception while the old kernel is looked at would be the same after a restart."""
+    symbols = subprocess.run(["nm", tools.BUILD / "afterimage-mbr.elf"], check=True,
+                             capture_output=True, text=True).stdout
+    at = int(re.search(r"^(\w+) T ending_find$", symbols, re.M)[1], 16) - LOAD_PA
+    with open(auto_disk, "r+b") as disk:
+        lba, = struct.unpack_from("<Q", disk.read(512), 416)
+        disk.seek(lba * 512)
+        image = bytearray(disk.read(MIB))
+        image[at:at + 2] = b"\x0f\x0b"  # ud2
+        size, = struct.unpack_from("<I", image, 16)
+        struct.pack_into("<I", image, 48, crc32c(image[96:size]))
+        struct.pack_into("<I", image, 20, 0)
+        struct.pack_into("<I", image, 20, crc32c(image[:96]))
+        disk.seek(lba * 512)
+        disk.write(image)
+    with start(tmp_path, auto_disk, first.crash, [(mark, "nvme")]) as machine:
+        passed_on(machine, "exception 6 ")
 
 
 def test_no_other_disk(auto_disk, tmp_path):

@@ -103,13 +103,13 @@ def test_clock_set_back(firmware, auto_start, step):
     rig.close()
     step(f"{firmware}: the first is captured; the clock goes back")
     rig, nonce = auto_start(firmware, disk=rig.dump, extra=("-rtc", "base=2001-09-09T01:46:40"))
-    assert rig.do("date +%Y") == "2001"
-    assert rig.dumps() == [1]
+    assert rig.dumps() == [1]  # systemd moves its own clock on, the image's is the hardware's
     autorig.by_sysrq(rig)
     crash(rig, nonce, autorig.SYSRQ)
     reboot(rig)
     assert rig.dumps() == [1, 2]
-    assert tools.info(rig.dump)["dump"]["number"] == 2
+    last = tools.info(rig.dump)["dump"]
+    assert last["number"] == 2 and last["time"].startswith("2001-09-09T01:")
 
 
 @pytest.mark.parametrize("firmware", FIRMWARE)

@@ -38,7 +38,7 @@ static struct firmware {
 	EFI_SIMPLE_FILE_SYSTEM_PROTOCOL volume;
 	EFI_FILE file;
 	/* disks */
-	u32 disks;
+	u32 disks, others; /* before them, handles that are none any more */
 	EFI_BLOCK_IO_PROTOCOL io[2];
 	EFI_BLOCK_IO_MEDIA media[2];
 	u8 *blocks[2]; /* of the whole disk */
@@ -123,6 +123,8 @@ static EFI_STATUS EFIAPI handle_protocol(EFI_HANDLE handle, EFI_GUID *guid, void
 	const EFI_GUID io = EFI_BLOCK_IO_PROTOCOL_GUID;
 	const EFI_GUID gop = EFI_GRAPHICS_OUTPUT_PROTOCOL_GUID;
 
+	if (!handle)
+		return EFI_UNSUPPORTED;
 	if (memcmp(guid, &io, sizeof(io)) == 0 || memcmp(guid, &gop, sizeof(gop)) == 0) {
 		*out = handle;
 		return EFI_SUCCESS;
@@ -207,10 +209,15 @@ static EFI_STATUS EFIAPI locate_handles(
 		return locate_screens(bytes, out);
 	if (fw.disks == 0)
 		return EFI_NOT_FOUND;
-	assert_true(*bytes >= fw.disks * sizeof(*out));
+	if (*bytes < (fw.disks + fw.others) * sizeof(*out)) {
+		*bytes = (fw.disks + fw.others) * sizeof(*out);
+		return EFI_BUFFER_TOO_SMALL;
+	}
+	for (u32 i = 0; i < fw.others; i++)
+		out[i] = NULL;
 	for (u32 i = 0; i < fw.disks; i++)
-		out[i] = &fw.io[i];
-	*bytes = fw.disks * sizeof(*out);
+		out[fw.others + i] = &fw.io[i];
+	*bytes = (fw.disks + fw.others) * sizeof(*out);
 	return EFI_SUCCESS;
 }
 

@@ -303,10 +303,26 @@ static void test_survey_goes_on(void **state)
 	(void)state;
 	add_kernel(0, ENDING_ORDERLY, 5);
 	disk.survey = true;
+	disk.survey_id = 8;
 	keys = "b";
 	assert_int_equal(choose_way(&c), CHOOSE_CAPTURE);
 	expect("afterimage: automatic: a survey is under way\n");
-	assert_int_equal(c.crash_id, 0);
+	assert_int_equal(c.crash_id, 8);
+}
+
+/* The image could not write its record: not the same again at every start. */
+static void test_survey_gets_nowhere(void **state)
+{
+	(void)state;
+	add_kernel(0, ENDING_CRASH, 77);
+	disk.survey = true;
+	disk.survey_id = disk.tried_id = 8;
+	assert_int_equal(choose_way(&c), CHOOSE_BOOT_ON);
+	expect("was not written at the last start; booting on");
+	assert_int_equal(c.crash_id, 8);
+	assert_int_equal(waited_us, 0);
+	keys = "d";
+	assert_int_equal(choose_way(&c), CHOOSE_CAPTURE);
 }
 
 /* --- the menu --- */
@@ -426,6 +442,7 @@ int main(void)
 		TEST(test_behind_a_captured_one),
 		TEST(test_remains_of_an_earlier_one),
 		TEST(test_survey_goes_on),
+		TEST(test_survey_gets_nowhere),
 		TEST(test_keys),
 		TEST(test_nobody_is_asked),
 		TEST(test_key_pressed_before),

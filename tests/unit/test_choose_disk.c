@@ -136,10 +136,14 @@ static bool survey_seen(u32 survey_state)
 
 static void test_survey(void **state)
 {
+	u64 id;
+
 	(void)state;
 	super_make();
 	assert_true(survey_seen(DL_SURVEY_ARMED));
+	id = disk.survey_id;
 	assert_true(survey_seen(DL_SURVEY_FILLED));
+	assert_true(id && disk.survey_id && id != disk.survey_id);
 	assert_false(survey_seen(DL_SURVEY_DONE));
 	assert_false(survey_seen(DL_SURVEY_ENDED));
 	assert_true(survey_seen(DL_SURVEY_ARMED));

@@ -247,6 +247,16 @@ static void test_keys(void **state)
 	assert_null(strstr(host_console(), "keys:"));
 }
 
+/* A server with many paths to many disks. */
+static void test_many_disks(void **state)
+{
+	(void)state;
+	kernel_put(ENDING_CRASH);
+	fw.others = 1500;
+	assert_int_equal(choose(), CHOOSE_CAPTURE);
+	expect("ended; capturing it\n");
+}
+
 /* The menu alone: nothing of memory or disk decides, nothing is remembered. */
 static void test_menu_only(void **state)
 {
@@ -284,7 +294,20 @@ static void test_survey_under_way(void **state)
 	assert_int_equal(choose(), CHOOSE_CAPTURE);
 	assert_int_equal(fw.keys_left, 1);
 	assert_int_equal(fw.stalled_us, 0);
-	assert_int_equal(fw.tried_sets, 0);
+	assert_int_equal(fw.tried_sets, 1);
+	/* The image did not get to write its record: firmware goes on, until it is another one. */
+	fw.keys_left = 0;
+	settings.automatic = true;
+	survey_put(DL_SURVEY_ARMED);
+	for (u32 i = 0; i < 2; i++) {
+		assert_int_equal(choose(), CHOOSE_BOOT_ON);
+		expect("the survey's record was not written at the last start; booting on");
+		assert_int_equal(fw.tried_bytes, 8);
+	}
+	survey_put(DL_SURVEY_FILLED);
+	assert_int_equal(choose(), CHOOSE_CAPTURE);
+	assert_int_equal(fw.tried_sets, 2);
+	fw.keys_left = 1;
 	survey_put(DL_SURVEY_DONE);
 	assert_int_equal(choose(), CHOOSE_OFF);
 }
@@ -296,6 +319,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_forgotten_when_it_is_gone, start, end),
 		cmocka_unit_test_setup_teardown(test_can_not_be_remembered, start, end),
 		cmocka_unit_test_setup_teardown(test_keys, start, end),
+		cmocka_unit_test_setup_teardown(test_many_disks, start, end),
 		cmocka_unit_test_setup_teardown(test_menu_only, start, end),
 		cmocka_unit_test_setup_teardown(test_survey_under_way, start, end),
 	};

@@ -230,7 +230,7 @@ static void fill_names(u32 left)
 	make_table(KS_WAY_PLAIN);
 	while (ks.at + 16 <= KS_END - left)
 		ks_add("t123456", 0x4000);
-	ks_add("t12345678901234" + (ks.at + 16 - (KS_END - left)), 0x4000);
+	ks_add(&"t12345678901234"[ks.at + 16 - (KS_END - left)], 0x4000);
 	assert_int_equal(ks.at, KS_END - left);
 }
 

@@ -146,6 +146,29 @@ static void test_no_fear_of_loops(void **state)
 	}
 }
 
+static u32 ways_taken;
+
+static void way_on(void)
+{
+	ways_taken++;
+}
+
+/* What stops the decision would stop it again after a restart; a capture is begun only once. */
+static void test_panic_before_the_capture(void **state)
+{
+	(void)state;
+	dump_panic_way(way_on);
+	dump_panic(E_TRAP, "exception 18");
+	assert_int_equal(ways_taken, 1);
+	dump_panic(E_TRAP, "of the way itself");
+	assert_int_equal(ways_taken, 1);
+	handoff.asked = true;
+	dump_panic_way(way_on);
+	ask("");
+	dump_panic(E_TRAP, "exception 18");
+	assert_int_equal(ways_taken, 1);
+}
+
 #define TEST(name, how) cmocka_unit_test_setup_teardown(name, how, teardown)
 
 int main(void)
@@ -159,6 +182,7 @@ int main(void)
 		TEST(test_not_automatic_here, setup_asking),
 		TEST(test_choose_by_the_door, setup),
 		TEST(test_no_fear_of_loops, setup),
+		TEST(test_panic_before_the_capture, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

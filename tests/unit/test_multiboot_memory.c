@@ -156,6 +156,25 @@ static void grub(const char *loader, bool is_efi)
 	multiboot_loader(&told, &map);
 }
 
+/* Modules lie in its heap, and are written to for certain. */
+static void test_modules_in_the_heap(void **state)
+{
+	(void)state;
+	put32(info, 500 * MIB);
+	put32(info + 4, 501 * MIB);
+	put32(info + 8, 499 * MIB);
+	memset(&told, 0, sizeof(told));
+	told.loader = "GRUB 2.06";
+	memmap_add(&map, MIB, 511 * MIB, MEM_RAM);
+	multiboot1_modules(info, 1, &map);
+	multiboot_loader(&told, &map);
+	check(500 * MIB, MEM_RAM, TOUCHED_LOADER);
+	check(499 * MIB, MEM_RAM, TOUCHED_LOADER);
+	check(501 * MIB, MEM_RAM, TOUCHED_PERHAPS);
+	check(448 * MIB, MEM_RAM, TOUCHED_PERHAPS);
+	check(400 * MIB, MEM_RAM, TOUCHED_NOBODY);
+}
+
 static void test_grub_on_bios(void **state)
 {
 	(void)state;
@@ -256,6 +275,7 @@ int main(void)
 		cmocka_unit_test_setup(test_colours_of_grub, setup),
 		cmocka_unit_test_setup(test_map1, setup),
 		cmocka_unit_test_setup(test_modules1, setup),
+		cmocka_unit_test_setup(test_modules_in_the_heap, setup),
 		cmocka_unit_test_setup(test_grub_on_bios, setup),
 		cmocka_unit_test_setup(test_others, setup),
 		cmocka_unit_test_setup(test_low_memory, setup),
