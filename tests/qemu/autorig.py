@@ -182,7 +182,8 @@ class Rig(debian.Debian):
         self.dump = Path(dump)
         flash = uefi.flash(folder) if firmware == UEFI else ()
         super().__init__(folder, None, guest_disk, dump, root_words=",bootindex=9",
-                         extra=(*flash, *extra), **({"limit_s": LIMIT_S, "prealloc": True} | options))
+                         extra=(*flash, *extra),
+                         **({"limit_s": LIMIT_S, "prealloc": True} | options))
 
     def decision(self, start=None, timeout_s=BOOT_TIMEOUT_S):
         """The next one in the console's text from @start on."""
