@@ -72,7 +72,7 @@ TOOL_LIBS  := -lz -lzstd -llzo2 -ljson-c -luuid
 DISK_LIBS  := -lfdisk -lblkid -luuid -ljson-c -lz
 
 .DEFAULT_GOAL := all
-.PHONY: all help setup demo check check-unit check-host check-fuzz check-qemu check-qemu-reset \
+.PHONY: all help setup demo check check-unit check-host check-host-1 check-host-2 check-fuzz check-qemu check-qemu-reset \
         check-qemu-kexec check-matrix lint bench bench-kdump bench-drivers install uninstall clean format
 
 IMAGES := $(addprefix $(BUILD)/afterimage.,mbr efi elf bzimage)
@@ -177,12 +177,17 @@ $(BUILD)/host/%: $(BUILD)/host/tests/bench/%.c.o $(call host_o,$(PORTS) liblzf/l
 check-unit: $(addprefix $(BUILD)/asan/,$(UNITS)) ## unit tests under ASan and UBSan, two at a time
 	@printf '%s\n' $^ | xargs -P 2 -n 1 sh tests/unit/run.sh
 
-FUZZ_SECONDS ?= 8
+FUZZ_SECONDS ?= 5
 check-fuzz: $(addprefix $(BUILD)/fuzz/,$(FUZZERS)) ## every fuzz target, FUZZ_SECONDS each, two at a time
 	@printf '%s\n' $^ | xargs -P 2 -I '{}' sh tests/fuzz/run.sh '{}' $(FUZZ_SECONDS)
 
-check-host: all ## the tools against files and loop devices
-	@BUILD=$(BUILD) $(PYTHON) -m pytest -q -p no:cacheprovider tests/host
+# In two halves that take about the same time.
+HOST_TESTS_2 := $(addprefix tests/host/test_,boot_entry.py getdump.py mkdumpdisk.py settings.py)
+check-host: check-host-1 check-host-2 ## the tools against files and loop devices
+check-host-1: all
+	@BUILD=$(BUILD) $(PYTHON) -m pytest -q -p no:cacheprovider $(addprefix --ignore=,$(HOST_TESTS_2)) tests/host
+check-host-2: all
+	@BUILD=$(BUILD) $(PYTHON) -m pytest -q -p no:cacheprovider $(HOST_TESTS_2)
 
 RAM_TOOLS := $(addprefix $(BUILD)/host/,classes corrupt ending)
 KEXEC_TESTS := $(wildcard tests/qemu/test_kexec*.py) tests/qemu/test_registers.py

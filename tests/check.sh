@@ -26,7 +26,7 @@ step 'lint' $make lint
 step 'unit tests, gcc' $make -j2 check-unit
 step 'unit tests, clang' make --no-print-directory -j2 BUILD="$build/clang" CC=clang check-unit
 step 'fuzz targets' $make -j2 check-fuzz
-step 'tools' $make check-host
+step 'tools' $make -j2 check-host
 step 'virtual machines, two at a time' $make -j2 check-qemu
 
 # cmocka: "[  PASSED  ] 5 test(s)."  pytest: "5 passed, 1 failed in 3s"  lint: "5 passed, ..."
