@@ -23,11 +23,11 @@ static void say_kernel(const struct oldkernel *k, const char *why, const char *t
 }
 
 /* Not captured, though it may be a crash: that is said with a code. */
-static enum choose_way pass(enum status st)
+static enum choose_way pass(const struct choose *c, enum status st)
 {
-	con_printf("afterimage: automatic: not captured, booting on: E%u %s; to capture it all the "
-		   "same press d at the next start\n",
-		(u32)st, status_text(st));
+	con_printf("afterimage: automatic: not captured, booting on: E%u %s%s\n", (u32)st,
+		status_text(st),
+		c->seconds ? "; to capture it all the same press d at the next start" : "");
 	return CHOOSE_BOOT_ON;
 }
 
@@ -63,14 +63,14 @@ static enum choose_way judge_trace(struct choose *c, enum status st)
 	struct surveymem_sample sample;
 
 	if (st != E_NO_KERNEL)
-		return pass(st);
+		return pass(c, st);
 	surveymem_sample(c->pm, 0, &sample);
 	if (surveymem_wiped(&sample) ||
 		!oldkernel_banner(c->pm, &k->trace_pa, k->uts[UTS_RELEASE])) {
 		say("no old kernel in memory; booting on");
 		return CHOOSE_BOOT_ON;
 	}
-	return pass(E_VMCOREINFO);
+	return pass(c, E_VMCOREINFO);
 }
 
 static enum choose_way judge_crash(struct choose *c, const struct ending *e)
@@ -80,11 +80,11 @@ static enum choose_way judge_crash(struct choose *c, const struct ending *e)
 	c->crash_id = e->crash_id;
 	c->vmcoreinfo_pa = k->vmcoreinfo_pa;
 	if (!c->disk->known)
-		return pass(c->disk->why == OK ? E_NO_PARTITION : c->disk->why);
+		return pass(c, c->disk->why == OK ? E_NO_PARTITION : c->disk->why);
 	if (!e->crash_id)
-		return pass(E_NAMELESS);
+		return pass(c, E_NAMELESS);
 	if (tried(c->disk, e->crash_id))
-		return pass(E_TRIED);
+		return pass(c, E_TRIED);
 	say_kernel(k, e->why, "capturing it");
 	return CHOOSE_CAPTURE;
 }

@@ -249,6 +249,7 @@ void door_linux(u64 zero_page_pa)
 	h->version = HANDOFF_VERSION;
 	h->door = DOOR_LINUX;
 	h->time_s = rtc_now_s();
+	h->menu_seconds = door.cmdline.menu_seconds;
 	h->arena_pa = own_pa(arena_first);
 	h->arena_bytes = (u64)(arena_limit - arena_first);
 	h->rsdp_pa = door.cmdline.rsdp_pa ? door.cmdline.rsdp_pa : door.zero_page.rsdp_pa;

@@ -276,12 +276,11 @@ def check_dump(disk, number, nonce):
 
 
 def reboot(rig, command="systemctl reboot"):
-    """In order: booted on, in less than a second, and nothing new on the dump disk."""
+    """In order: booted on, and nothing new on the dump disk."""
     before = rig.dumps()
     rig.reboot(command)
     decision, nonce = rig.up_again()
     assert decision.line.endswith(ORDERLY) and len(decision.lines) == 1
-    assert decision.cpu_s < 1, decision
     assert rig.dumps() == before
     return decision, nonce
 
