@@ -193,8 +193,8 @@ RAM_TOOLS := $(addprefix $(BUILD)/host/,classes corrupt ending)
 KEXEC_TESTS := $(wildcard tests/qemu/test_kexec*.py) tests/qemu/test_registers.py
 # Surveys, the tools in running systems and failing disks go with them, so that both halves take
 # about the same time.
-LIVE_TESTS  := $(addprefix tests/qemu/test_,auto_systemd.py boot_entry.py host_check.py \
-                 reserve_words.py survey_bios.py survey_next.py)
+LIVE_TESTS  := $(addprefix tests/qemu/test_,auto_systemd.py auto_uefi.py boot_entry.py \
+                 host_check.py reserve_words.py survey_bios.py survey_next.py)
 DISK_TESTS  := $(addprefix tests/qemu/test_,ahci.py disk_faults.py next_disk.py power_cuts.py \
                  sectors.py virtio.py)
 MATRIX_TESTS := $(addprefix tests/qemu/test_,auto_matrix.py auto_uefi_matrix.py grub_install.py \

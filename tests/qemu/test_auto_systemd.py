@@ -1,9 +1,9 @@
 """Automatic mode with a system that is no toy: Debian with systemd on its own disk, behind a dump
 disk that comes first in the boot order. A clean end is passed on and not captured; a crash is
 captured once, with nobody at the console, and the system is up again. test_auto_matrix.py has
-all the ways down and long series."""
+all the ways down, long series, and the same with OVMF."""
 
-from autorig import BIOS, HUNG, SYSRQ, UEFI, WATCHDOG, by_sysrq, by_watchdog, crash, reboot
+from autorig import BIOS, HUNG, WATCHDOG, by_watchdog, crash, reboot
 
 
 def test_watchdog_bios(auto_start, step):
@@ -11,16 +11,6 @@ def test_watchdog_bios(auto_start, step):
     rig, nonce = auto_start(BIOS, ordinary=True, extra=WATCHDOG)
     by_watchdog(rig)
     crash(rig, nonce, HUNG)
-    step("captured and up again")
-    decision, _ = reboot(rig)
-    step(f"rebooted; the image took {decision.cpu_s:.2f} s")
-
-
-def test_sysrq_uefi(auto_start, step):
-    """Likewise when somebody restarts a machine that hangs."""
-    rig, nonce = auto_start(UEFI)
-    by_sysrq(rig)
-    crash(rig, nonce, SYSRQ)
     step("captured and up again")
     decision, _ = reboot(rig)
     step(f"rebooted; the image took {decision.cpu_s:.2f} s")
