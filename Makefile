@@ -36,8 +36,8 @@ PURE    := $(sort $(wildcard lib/*.c linux/*.c drivers/*.c drivers/*/*.c dumpfmt
            $(addprefix boot/,choose.c disk.c known.c main.c menu.c store.c survey.c words.c) $(BUILD)/font.c)
 METAL   := $(sort $(wildcard arch/x86/*.c arch/x86/*.S))
 BIOS    := $(METAL) boot/bios.S boot/bios_real.S boot/bios_choose.c boot/door_bios.c
-LINUX   := $(METAL) boot/linux.S boot/door_linux.c
-MULTI   := $(METAL) boot/multiboot.S boot/door_multiboot.c
+LINUX   := $(METAL) boot/linux.S boot/door_linux.c boot/loader.c
+MULTI   := $(METAL) boot/multiboot.S boot/door_multiboot.c boot/loader.c
 EFI     := $(METAL) boot/efi.S boot/door_efi.c
 # The UEFI application around it: firmware's world, and the pure files that it shares. What asks
 # firmware is tested against one made of functions.

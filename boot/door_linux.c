@@ -5,9 +5,8 @@
  */
 #include <string.h>
 #include "arch/x86/metal.h"
-#include "bootimage.h"
+#include "boot/loader.h"
 #include "crc32c.h"
-#include "display.h"
 #include "dumplog.h"
 #include "elfcore.h"
 #include "handoff.h"
@@ -28,6 +27,7 @@ static struct {
 	struct handoff handoff;
 	struct linuxboot_zero_page zero_page;
 	struct linuxboot_cmdline cmdline;
+	struct loader_screen screen;
 	struct physmem loader; /* the memory that the loader gave us */
 	struct elfcore core;
 	u8 page[LINUXBOOT_ZERO_PAGE_BYTES];
@@ -45,22 +45,10 @@ static void parameters_read(u64 zero_page_pa)
 	linuxboot_cmdline(door.text, &door.cmdline);
 }
 
-static bool screen_wanted(void)
-{
-	return door.cmdline.console & BOOT_CONSOLE_SCREEN && door.zero_page.screen.bytes;
-}
-
 static void machine_init(void)
 {
-	const struct linuxboot_cmdline *c = &door.cmdline;
-	u8 console = c->console;
-
-	if (!door.zero_page.text_mode)
-		console &= (u8)~BOOT_CONSOLE_SCREEN;
-	console_init(console, c->serial_port, c->serial_baud);
-	if (screen_wanted())
-		console_hold();
-	dump_hello(DOOR_LINUX);
+	door.screen = (struct loader_screen) {door.zero_page.text_mode, door.zero_page.screen};
+	loader_console(&door.cmdline, &door.screen, DOOR_LINUX);
 	mce_init();
 	paging_protect();
 }
@@ -220,22 +208,6 @@ static void map_build(struct handoff *h, u64 zero_page_pa)
 		h->degraded |= DL_DEGRADED_MEMMAP;
 }
 
-/*
- * What is told of the framebuffer is as old as the loader or the old kernel's start. It is used
- * if it is not memory of that kernel's and there is still a display controller's in that place.
- */
-static void screen_open(struct handoff *h)
-{
-	const struct framebuffer *fb = &door.zero_page.screen;
-
-	if (!screen_wanted() || memmap_has(&h->map, fb->pa, fb->bytes, MEM_RAM))
-		return;
-	if (!display_has(fb->pa, fb->bytes))
-		return;
-	h->screen = *fb;
-	console_framebuffer(fb);
-}
-
 void door_linux(u64 zero_page_pa)
 {
 	struct handoff *h = &door.handoff;
@@ -255,7 +227,7 @@ void door_linux(u64 zero_page_pa)
 	h->rsdp_pa = door.cmdline.rsdp_pa ? door.cmdline.rsdp_pa : door.zero_page.rsdp_pa;
 	memcpy(h->target_uuid, door.cmdline.target_uuid, sizeof(h->target_uuid));
 	map_build(h, zero_page_pa);
-	screen_open(h);
+	loader_screen_open(h, &door.cmdline, &door.screen);
 	if (door.cmdline.bad_target)
 		dump_panic(E_CMDLINE, "");
 	dump_main(h);

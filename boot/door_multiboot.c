@@ -5,10 +5,9 @@
  */
 #include <string.h>
 #include "arch/x86/metal.h"
-#include "bootimage.h"
+#include "boot/loader.h"
 #include "capture.h"
 #include "crc32c.h"
-#include "display.h"
 #include "dumplog.h"
 #include "handoff.h"
 #include "linuxboot.h"
@@ -35,6 +34,7 @@ static struct {
 	struct handoff handoff;
 	struct multiboot told;
 	struct linuxboot_cmdline cmdline;
+	struct loader_screen screen;
 	char loader[32];
 	char text[LINUXBOOT_CMDLINE_MAX + 1];
 	_Alignas(16) u8 rsdp[MULTIBOOT_RSDP_BYTES];
@@ -102,22 +102,10 @@ static void facts_read(u64 pa)
 	linuxboot_cmdline(door.text, &door.cmdline);
 }
 
-static bool screen_wanted(void)
-{
-	return door.cmdline.console & BOOT_CONSOLE_SCREEN && door.told.screen.bytes;
-}
-
 static void machine_init(void)
 {
-	const struct linuxboot_cmdline *c = &door.cmdline;
-	u8 console = c->console;
-
-	if (!door.told.text_mode)
-		console &= (u8)~BOOT_CONSOLE_SCREEN;
-	console_init(console, c->serial_port, c->serial_baud);
-	if (screen_wanted())
-		console_hold();
-	dump_hello(DOOR_MULTIBOOT);
+	door.screen = (struct loader_screen) {door.told.text_mode, door.told.screen};
+	loader_console(&door.cmdline, &door.screen, DOOR_MULTIBOOT);
 	mce_init();
 	paging_protect();
 }
@@ -171,19 +159,6 @@ static void rsdp_place(struct handoff *h)
 	h->rsdp_pa = own_pa(door.rsdp);
 }
 
-/* Only if that is not RAM and a display controller has it: loaders were wrong before. */
-static void screen_open(struct handoff *h)
-{
-	const struct framebuffer *fb = &door.told.screen;
-
-	if (!screen_wanted() || memmap_has(&h->map, fb->pa, fb->bytes, MEM_RAM))
-		return;
-	if (!display_has(fb->pa, fb->bytes))
-		return;
-	h->screen = *fb;
-	console_framebuffer(fb);
-}
-
 void door_multiboot(u64 facts_pa)
 {
 	struct handoff *h = &door.handoff;
@@ -200,7 +175,7 @@ void door_multiboot(u64 facts_pa)
 	h->menu_seconds = door.cmdline.menu_seconds;
 	memcpy(h->target_uuid, door.cmdline.target_uuid, sizeof(h->target_uuid));
 	map_build(h, facts_pa);
-	screen_open(h);
+	loader_screen_open(h, &door.cmdline, &door.screen);
 	if (!door.told.has_map || memmap_ram_pages(&h->map) == 0)
 		dump_panic(E_MEMMAP, "");
 	memory_place(h);
